@@ -1,0 +1,68 @@
+# Everything a developer or CI runs. `make help` lists it.
+
+PYTHON ?= python3
+SCENARIO ?=
+PY := .venv/bin/python
+LINK := .ansible/collections/ansible_collections/tracklib/vpn
+
+export PYTHON
+# tools find the collection under its name whatever directory they are started from
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.ansible/collections
+export ANSIBLE_HOME := $(CURDIR)/.ansible
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# a developer's own AWS account is none of the tests' business
+unexport AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN
+
+.DEFAULT_GOAL := help
+.PHONY: help setup venv demo test test-fast molecule lab-up lab-down bench build lock format clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+demo: venv ## show the whole thing on this machine: IAM, a gateway, two people, one who leaves
+	@$(PY) molecule/lab/demo.py
+
+test: venv ## every gate: lint, types, sanity, unit, integration, real hosts, packaging
+	@$(PY) tools/gates.py all
+
+test-fast: venv ## lint and unit tests (under a minute)
+	@$(PY) tools/gates.py fast
+
+molecule: venv ## one molecule scenario: make molecule SCENARIO=name (all of them without it)
+	@SCENARIO=$(SCENARIO) $(PY) tools/gates.py molecule
+
+lab-up: venv ## leave a running lab: .lab/env, .lab/ssh_config, inventories/lab
+	@$(PY) molecule/lab/lab.py up
+
+lab-down: venv ## remove everything that the lab made
+	@$(PY) molecule/lab/lab.py down
+
+bench: venv ## measure against the usual ways: bench/results.json and a table
+	@$(PY) tests/bench/run.py
+
+build: venv ## the collection's tarball, in .cache/build
+	@$(PY) tools/gates.py build
+
+lock: ## compile the locks of the development environments anew
+	@tools/lock
+
+format: venv ## format the Python files
+	@.venv/bin/ruff check -q --fix-only .
+	@.venv/bin/ruff format -q .
+
+venv: .venv/.lock $(LINK) ## make .venv from requirements-dev.txt, when that changed
+
+setup: ## install the system packages (tools/system-packages.txt) that are missing
+	@tools/setup
+
+.venv/.lock: requirements-dev.txt | setup
+	@tools/venv .venv requirements-dev.txt
+	@touch $@
+
+$(LINK):
+	@mkdir -p $(@D)
+	@ln -sfn ../../../.. $@
+
+clean: ## remove environments, caches and built files (not the lab: make lab-down)
+	rm -rf .venv .ansible .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/output
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,288 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What tests and the demo do with a running lab: playbooks, modules, tunnels, probes."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import testinfra
+
+from . import aws, hosts
+from .machine import ROOT, LabError
+
+if t.TYPE_CHECKING:
+    from testinfra.host import Host as RemoteHost
+
+BIN = Path(sys.executable).parent
+TABLE = "tracklib-vpn"
+POOLS = ["10.44.0.0/20", "fd44:7472:6163:6b::/64"]
+SERVICE_IPV4, SERVICE_IPV6 = hosts.SERVICE_ADDRESSES
+# what a client sends into the tunnel: more than it may, because the gateway's rules are the control
+ROUTES = (hosts.VPC.ipv4, hosts.VPC.ipv6, *POOLS, "169.254.169.254/32", "fd00:ec2::254/128")
+PLAYBOOK_TIMEOUT = 300  # seconds
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a playbook or a module did."""
+
+    rc: int
+    seconds: float
+    report: dict[str, t.Any]  # of the callback plugin ansible.posix.json
+    stderr: str
+
+    def results(self, host: str | None = None) -> list[dict[str, t.Any]]:
+        """Return the tasks' results in their order, each with its task's name as `task` and its host as `host`."""
+        return [
+            {**result, "task": task["task"]["name"], "host": name}
+            for play in self.report.get("plays", [])
+            for task in play["tasks"]
+            for name, result in task["hosts"].items()
+            if host in (None, name)
+        ]
+
+    def result(self, word: str, host: str | None = None) -> dict[str, t.Any]:
+        """Return the one result of a task whose name holds `word`, whatever the case of its letters."""
+        found = [result for result in self.results(host) if word.lower() in result["task"].lower()]
+        assert len(found) == 1, f"{len(found)} tasks are named like {word!r}: {[item['task'] for item in found]}"
+        return found[0]
+
+    @property
+    def failures(self) -> list[str]:
+        """The failed tasks, as `host: task: message`."""
+        return [
+            f"{result['host']}: {result['task']}: {result.get('msg', '')}"
+            for result in self.results()
+            if result.get("failed") or result.get("unreachable")
+        ]
+
+    @property
+    def changed(self) -> list[str]:
+        """The tasks that changed something, as `host: task`."""
+        return [f"{result['host']}: {result['task']}" for result in self.results() if result.get("changed")]
+
+
+def run_playbook(name: str, *arguments: str, rc: int | None = 0, **variables: t.Any) -> Run:
+    """Run a playbook of the collection against the lab's inventory.
+
+    :param name: The playbook's name in playbooks/, without `.yml`, or a path.
+    :param arguments: Further arguments of ansible-playbook, such as `--check` or `--limit=gateway`.
+    :param rc: The expected exit code; None: any.
+    :param variables: Extra variables.
+    """
+    playbook = name if name.endswith(".yml") else str(ROOT / "playbooks" / f"{name}.yml")
+    extra = [f"--extra-vars={json.dumps(variables)}"] if variables else []
+    done = _ansible("ansible-playbook", playbook, *arguments, *extra)
+    assert rc is None or done.rc == rc, f"{name} ended with {done.rc}, not {rc}: {done.failures}\n{done.stderr}"
+    return done
+
+
+def run_module(name: str, host: str = "localhost", *, become: bool = False, **options: t.Any) -> dict[str, t.Any]:
+    """Run one module of the collection, as `ansible HOST -m` does; return its result, which may have failed."""
+    elevate = ["--become"] if become else []
+    arguments = ["-m", f"tracklib.vpn.{name}", "-a", json.dumps(options)]
+    done = _ansible("ansible", host, *arguments, *elevate)
+    assert done.results(), f"module {name} left no result: {done.stderr}"
+    return done.results()[0]
+
+
+def _ansible(program: str, *arguments: str) -> Run:
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ANSIBLE_"))},
+        **aws.environment(),
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+        "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1",
+        "ANSIBLE_DEPRECATION_WARNINGS": "1",
+    }
+    started = time.monotonic()
+    done = subprocess.run(
+        [BIN / program, *arguments],
+        env=environment,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PLAYBOOK_TIMEOUT,
+    )
+    seconds = time.monotonic() - started
+    # what isn't the report, such as a message of the command line's parser, belongs to the errors
+    start = done.stdout.find("{\n")
+    report = json.loads(done.stdout[start:]) if start >= 0 else {}
+    return Run(done.returncode, seconds, report, done.stdout[: max(start, 0)] + done.stderr)
+
+
+def remote(name: str) -> RemoteHost:
+    """Return testinfra's view of a lab host, as root, over SSH."""
+    return testinfra.get_host(f"ssh://{name}?sudo=true", ssh_config=str(hosts.SSH_CONFIG))
+
+
+def shell(host: str, command: str, *, check: bool = True) -> str:
+    """Run a shell command on a lab host as root, over SSH; return its output.
+
+    :raises LabError: The command failed and `check` is set.
+    """
+    done = subprocess.run(_ssh(host, command), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if check and done.returncode:
+        raise LabError(f"{host}: {command}: exit code {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout.strip()
+
+
+def _ssh(host: str, command: str) -> list[str]:
+    return ["ssh", "-F", str(hosts.SSH_CONFIG), host, f"sudo sh -c {shlex.quote(command)}"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Connection:
+    """A device with a key of its own and a tunnel to a gateway."""
+
+    laptop: str
+    user_name: str
+    device: str
+    public_key: str
+    addresses: list[str]
+    interface: str
+
+    def fetch(self, address: str = SERVICE_IPV4, port: int = 80) -> str | None:
+        """Return the page behind an address as seen from the device, None when it doesn't come within 3 s."""
+        return fetch(self.laptop, address, port)
+
+    def disconnect(self) -> None:
+        """Take the tunnel down; the registration stays."""
+        shell(self.laptop, _down(self.interface))
+
+
+def _down(interface: str) -> str:
+    return f"if ip link show {interface} >/dev/null 2>&1; then wg-quick down {interface} 2>&1; fi"
+
+
+def fetch(host: str, address: str = SERVICE_IPV4, port: int = 80) -> str | None:
+    """Return the page behind an address as seen from a host, None when it doesn't come within 3 s."""
+    literal = f"[{address}]" if ":" in address else address
+    page = shell(host, f"curl -g --silent --max-time 3 http://{literal}:{port}/", check=False)
+    return page or None
+
+
+def connect(
+    laptop: str,
+    user_name: str | None = None,
+    *,
+    device: str = "laptop",
+    gateway: str = "gateway",
+    register: bool = True,
+    routes: t.Sequence[str] = ROUTES,
+    interface: str = "wg0",
+) -> Connection:
+    """Make a key on a laptop, register it and bring a tunnel up; a gateway knows of it after the next reconcile.
+
+    :param user_name: Whose device it is; by default the first part of the laptop's name.
+    :param gateway: The lab host to connect to.
+    :param register: False: use the key that the laptop has, whoever has registered it.
+    :param routes: What the device sends into the tunnel, in CIDR form.
+    :raises LabError: A step on the laptop or the gateway failed.
+    """
+    user_name = user_name or laptop.split("-")[0]
+    key_file = f"/etc/wireguard/{interface}.key"
+    make = f"umask 077; mkdir -p /etc/wireguard; wg genkey > {key_file};" if register else ""
+    public_key = shell(laptop, f"set -e; {make} wg pubkey < {key_file}")
+    if register:
+        addresses = register_device(user_name, device, public_key)["addresses"]
+    else:
+        addresses = shell(laptop, f"sed -n 's/^Address = //p' /etc/wireguard/{interface}.conf").split(", ")
+    own = ", ".join(addresses)
+    gateway_key = shell(gateway, "wg show wg0 public-key")
+    endpoint = next(host.address for host in hosts.GATEWAYS if host.name == gateway)
+    config = (
+        f"[Interface]\nAddress = {own}\nPostUp = wg set %i private-key {key_file}\n\n"
+        f"[Peer]\nPublicKey = {gateway_key}\nEndpoint = {endpoint}:51820\nAllowedIPs = {', '.join(routes)}\n"
+    )
+    write = f"umask 077; printf %s {shlex.quote(config)} > /etc/wireguard/{interface}.conf"
+    shell(laptop, f"set -e; {write}; {_down(interface)}; wg-quick up {interface} 2>&1")
+    return Connection(laptop, user_name, device, public_key, addresses, interface)
+
+
+def register_device(user_name: str, device: str, public_key: str, **options: t.Any) -> dict[str, t.Any]:
+    """Register a device by the module `registration`; return the registration.
+
+    :raises LabError: The module refused.
+    """
+    result = run_module(
+        "registration",
+        account_id=aws.ACCOUNT,
+        registry_table=TABLE,
+        user_name=user_name,
+        device=device,
+        public_key=public_key,
+        address_pools=POOLS,
+        **options,
+    )
+    if result.get("failed"):
+        raise LabError(f"registration of {user_name}/{device}: {result['msg']}")
+    return dict(result["registration"])
+
+
+class RunningProbe:
+    """A probe that runs on a lab host; see probe.py."""
+
+    def __init__(self, host: str, address: str, *, interval: float, seconds: float) -> None:
+        """Start it."""
+        program = f"exec nice -n -10 python3 /etc/lab/probe.py {address} --interval {interval} --seconds {seconds}"
+        self._process = subprocess.Popen(
+            _ssh(host, program), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def wait_for_answer(self) -> None:
+        """Wait until the first answer came.
+
+        :raises LabError: The probe ended without one.
+        """
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if line != "answered\n":
+            raise LabError(f"no answer to the probe: {line}{self._process.communicate()[1]}")
+
+    def stop(self) -> dict[str, t.Any]:
+        """End it; return its report: sent, received, lost, rate, seconds, longest_gap, errors."""
+        output, errors = self._process.communicate()  # closes its input
+        lines = output.splitlines()
+        if not lines or not lines[-1].startswith("{"):
+            raise LabError(f"the probe left no report: {output}{errors}")
+        return dict(json.loads(lines[-1]))
+
+    def wait(self) -> dict[str, t.Any]:
+        """Wait until its time is up; return its report."""
+        self._process.wait()
+        return self.stop()
+
+    def abandon(self) -> None:
+        """End it without a report, if it still runs."""
+        if self._process.poll() is None:
+            self._process.kill()  # ssh: the probe itself ends with its input
+            self._process.communicate()
+
+
+@contextlib.contextmanager
+def probing(host: str, address: str = SERVICE_IPV4, *, interval: float = 0.001) -> t.Iterator[RunningProbe]:
+    """Probe in the background from the first answer on; call `stop` for the report."""
+    running = RunningProbe(host, address, interval=interval, seconds=3600)
+    try:
+        running.wait_for_answer()
+        yield running
+    finally:
+        running.abandon()
+
+
+def probe(host: str, seconds: float, address: str = SERVICE_IPV4, *, interval: float = 0.001) -> dict[str, t.Any]:
+    """Probe for some seconds; return the report, which shows no answer at all as `received` 0."""
+    return RunningProbe(host, address, interval=interval, seconds=seconds).wait()

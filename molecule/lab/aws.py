@@ -1,0 +1,250 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The lab's emulated AWS: moto's server on loopback, and what is in the account at the start."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import typing as t
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import boto3
+import botocore.config
+
+from .hosts import GATEWAYS, VPC
+from .machine import ROOT, STATE, LabError, say
+
+if t.TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_iam import IAMClient
+
+REGION = "eu-west-1"
+ACCOUNT = "123456789012"  # moto's own
+# look real, because Ansible masks a secret wherever its text occurs
+ACCESS_KEY = "AKIAQYLPMN5HEXAMPLE0"
+SECRET_KEY = "uXq7vRz1Kp0LbNtG4sYw9HcEoJmDfA2iS8yT6VeU"
+USERS = 1000
+# group: its members; vpn-developers and vpn-dba are the groups that the lab's vpn_access names
+NAMED_USERS = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy")
+GROUPS = {
+    "vpn-developers": (*NAMED_USERS, *(f"user-{number:04}" for number in range(11, 21))),
+    "vpn-dba": ("alice", "carol", "user-0021", "user-0022"),
+    "billing": ("judy", *(f"user-{number:04}" for number in range(23, 30))),
+}
+IMAGE = "amzn2-ami-hvm-*x86*"  # one that moto knows
+OTHER_INSTANCES = ("api", "worker", "database")
+ENV = STATE / "env"
+AWS_CONFIG = STATE / "aws_config"
+PID = STATE / "moto.pid"
+PORT = STATE / "moto.port"
+LOG = STATE / "moto.log"
+MOTO = Path(sys.executable).parent / "moto_server"
+START_TIMEOUT = 60  # seconds
+
+
+def endpoint() -> str:
+    """Return the emulated AWS's address."""
+    return f"http://127.0.0.1:{PORT.read_text().strip()}"
+
+
+def environment() -> dict[str, str]:
+    """Return the environment variables that point everything at the lab."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint(),
+        "AWS_URL": endpoint(),
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible" / "collections"),
+        "ANSIBLE_INVENTORY": str(ROOT / "inventories" / "lab"),
+        "ANSIBLE_HOME": str(ROOT / ".ansible"),
+    }
+
+
+def write_env() -> None:
+    """Write .lab/env, to be sourced by a shell, and the same for AWS's tools alone as .lab/aws_config."""
+    AWS_CONFIG.write_text(
+        f"[default]\nregion = {REGION}\nendpoint_url = {endpoint()}\n"
+        f"aws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
+    )
+    unset = "unset AWS_PROFILE AWS_SESSION_TOKEN AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE\n"
+    ENV.write_text(unset + "".join(f"export {name}='{value}'\n" for name, value in environment().items()))
+
+
+def client(service: str, **settings: t.Any) -> t.Any:
+    """Return a boto3 client of the emulated AWS."""
+    return boto3.client(  # type: ignore[call-overload]  # boto3's stubs list the services by name
+        service,
+        endpoint_url=endpoint(),
+        region_name=REGION,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
+        config=botocore.config.Config(**settings),
+    )
+
+
+def ensure_server() -> None:
+    """Start moto's server unless it runs.
+
+    :raises LabError: It didn't answer in time; with the end of its log.
+    """
+    if _answers():
+        return
+    stop_server()
+    PORT.write_text(str(_free_port()))
+    with LOG.open("wb") as log:
+        server = subprocess.Popen(
+            [MOTO, "-H", "127.0.0.1", "-p", PORT.read_text()],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=STATE,
+        )
+    PID.write_text(str(server.pid))
+    give_up = time.monotonic() + START_TIMEOUT
+    while not _answers():
+        if server.poll() is not None or time.monotonic() > give_up:
+            raise LabError(f"moto's server doesn't answer; the end of {LOG}:\n{LOG.read_text()[-2000:]}")
+        time.sleep(0.1)
+
+
+def stop_server() -> None:
+    """Stop moto's server if it is the one that the lab started."""
+    pid = server_pid()
+    if pid is not None:
+        os.kill(pid, signal.SIGTERM)
+    for path in (PID, PORT, ENV, AWS_CONFIG):
+        path.unlink(missing_ok=True)
+
+
+def server_pid() -> int | None:
+    """Return the process id of the lab's moto server, None when it doesn't run."""
+    try:
+        pid = int(PID.read_text())
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return None
+    return pid if str(MOTO).encode() in words and PORT.read_bytes() in words else None
+
+
+def seed(users: int = USERS, *, empty_first: bool = False) -> None:
+    """Make what is missing of the account's groups, users, network and instances.
+
+    :param users: How many IAM users there are at least; the named ones and the members of groups come first.
+    :param empty_first: Empty the emulated AWS before.
+    :raises LabError: The emulated AWS doesn't run.
+    """
+    if server_pid() is None:
+        raise LabError("the emulated AWS doesn't run; bring the lab up first")
+    if empty_first:
+        urllib.request.urlopen(
+            urllib.request.Request(f"{endpoint()}/moto-api/reset", method="POST"), timeout=30
+        ).close()
+    started = time.monotonic()
+    made = _seed_iam(client("iam", max_pool_connections=4, parameter_validation=False), users)
+    _seed_ec2(client("ec2"))
+    say(f"emulated AWS has {users} IAM users ({made} made in {time.monotonic() - started:.1f} s) and the EC2 instances")
+
+
+def _seed_iam(iam: IAMClient, count: int) -> int:
+    details = iam.get_account_authorization_details(Filter=["User", "Group"])
+    memberships = {user["UserName"]: set(user["GroupList"]) for user in details["UserDetailList"]}
+    groups = {group["GroupName"] for group in details["GroupDetailList"]}
+    names = [*NAMED_USERS, *(f"user-{number:04}" for number in range(len(NAMED_USERS) + 1, count + 1))]
+    missing = [name for name in names if name not in memberships]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:  # one waits while the other's request is served
+        list(pool.map(lambda group: iam.create_group(GroupName=group), set(GROUPS) - groups))
+        list(pool.map(lambda name: iam.create_user(UserName=name, Path=_path(name), Tags=_user_tags(name)), missing))
+    for group, members in GROUPS.items():
+        for member in members:
+            if member in names and group not in memberships.get(member, ()):
+                iam.add_user_to_group(GroupName=group, UserName=member)
+    return len(missing)
+
+
+def _path(name: str) -> str:
+    return "/people/" if name in NAMED_USERS else "/"
+
+
+def _user_tags(name: str) -> list[t.Any]:
+    return [{"Key": "team", "Value": "payments"}] if name in NAMED_USERS else []
+
+
+def _seed_ec2(ec2: EC2Client) -> None:
+    subnet = _ensure_subnet(ec2)
+    reservations = ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["running"]}])
+    instances = [instance for reservation in reservations["Reservations"] for instance in reservation["Instances"]]
+    there = {tag["Value"] for instance in instances for tag in instance.get("Tags", []) if tag["Key"] == "Name"}
+    image = ec2.describe_images(Filters=[{"Name": "name", "Values": [IMAGE]}])["Images"][0]["ImageId"]
+    for gateway in GATEWAYS:
+        if gateway.name not in there:
+            address = gateway.addresses[VPC.name][0]
+            instance = _run_instance(ec2, image, subnet, gateway.name, "vpn-gateway", address)
+            ec2.modify_instance_attribute(InstanceId=instance, SourceDestCheck={"Value": False})
+            elastic = ec2.allocate_address(Domain="vpc", Address=gateway.address)
+            ec2.associate_address(InstanceId=instance, AllocationId=elastic["AllocationId"])
+    for number, name in enumerate(OTHER_INSTANCES, start=100):
+        if name not in there:
+            _run_instance(ec2, image, subnet, name, name, f"10.20.0.{number}")
+
+
+def _run_instance(ec2: EC2Client, image: str, subnet: str, name: str, role: str, address: str) -> str:
+    made = ec2.run_instances(
+        ImageId=image,
+        MinCount=1,
+        MaxCount=1,
+        InstanceType="t3.micro",
+        SubnetId=subnet,
+        PrivateIpAddress=address,
+        MetadataOptions={"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"},
+        TagSpecifications=[{"ResourceType": "instance", "Tags": _tags(Name=name, Role=role)}],
+    )
+    return made["Instances"][0]["InstanceId"]
+
+
+def _ensure_subnet(ec2: EC2Client) -> str:
+    """Return the id of the lab's subnet; make it and its VPC when they aren't there."""
+    found = ec2.describe_subnets(Filters=[{"Name": "tag:Name", "Values": ["lab"]}])["Subnets"]
+    if found:
+        return found[0]["SubnetId"]
+    vpc = ec2.create_vpc(CidrBlock=VPC.ipv4, TagSpecifications=[{"ResourceType": "vpc", "Tags": _tags(Name="lab")}])[
+        "Vpc"
+    ]["VpcId"]
+    subnet = ec2.create_subnet(
+        VpcId=vpc, CidrBlock="10.20.0.0/24", TagSpecifications=[{"ResourceType": "subnet", "Tags": _tags(Name="lab")}]
+    )
+    return subnet["Subnet"]["SubnetId"]
+
+
+def _tags(**tags: str) -> list[t.Any]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def _answers() -> bool:
+    if server_pid() is None:
+        return False
+    try:
+        with urllib.request.urlopen(f"{endpoint()}/moto-api/data.json", timeout=10) as answer:
+            json.load(answer)
+    except (urllib.error.URLError, OSError):
+        return False
+    return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,299 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The lab's networks and hosts: booted Debian systems in podman containers."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import io
+import ipaddress
+import json
+import re
+import tarfile
+import typing as t
+from pathlib import Path
+
+from .images import image_names
+from .machine import ROOT, STATE, as_root, claim_slot, podman, release_slot, run, say, slot_owners
+
+SLOT = claim_slot()
+PREFIX = f"tracklib-vpn-{SLOT}-"
+LABEL = "com.tracklib.vpn.lab"  # the repository that the lab belongs to
+SPEC_LABEL = "com.tracklib.vpn.spec"  # the hash of what the host is made from
+HERE = Path(__file__).parent
+KEY = STATE / "id_ed25519"
+KNOWN_HOSTS = STATE / "known_hosts"
+SSH_CONFIG = STATE / "ssh_config"
+FIREWALL_TABLE = "tracklib_vpn_lab_"  # and the slot
+PRIVATE_NETWORKS = ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
+METADATA = ("169.254.169.254", "fd00:ec2::254")
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """One of the lab's networks, which podman makes as a bridge."""
+
+    name: str
+    ipv4: str  # CIDR
+    ipv6: str
+    internal: bool  # no way out to the machine's own network
+
+    @property
+    def podman_name(self) -> str:
+        """The network's name for podman."""
+        return PREFIX + self.name
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Host:
+    """One of the lab's hosts."""
+
+    name: str
+    suite: str
+    addresses: dict[str, tuple[str, str]]  # network name: IPv4 and IPv6 address
+    network_commands: tuple[str, ...] = ()  # at every boot
+    packages: tuple[str, ...] = ()  # installed by the lab; what a role installs isn't here
+    files: tuple[str, ...] = ()  # of this directory, for the host's /etc/lab
+
+    @property
+    def container(self) -> str:
+        """The host's container name."""
+        return PREFIX + self.name
+
+    @property
+    def address(self) -> str:
+        """The IPv4 address by which this machine reaches the host."""
+        return next(iter(self.addresses.values()))[0]
+
+
+INTERNET = Network("internet", f"198.51.100.{32 * SLOT}/27", f"2001:db8:{SLOT + 1}::/64", internal=False)
+VPC = Network("vpc", "10.20.0.0/16", "fd20:7472:6163:6b::/64", internal=True)
+NETWORKS = (INTERNET, VPC)
+
+
+def _internet(number: int) -> tuple[str, str]:
+    return f"198.51.100.{32 * SLOT + number}", f"2001:db8:{SLOT + 1}::{number}"
+
+
+def _vpc(number: int) -> tuple[str, str]:
+    return f"10.20.0.{number}", f"fd20:7472:6163:6b::{number}"
+
+
+SERVICE_ADDRESSES = _vpc(80)
+
+
+def _gateway(name: str, suite: str, number: int) -> Host:
+    # so that nothing but the gateway's own firewall keeps a tunnel client from the instance metadata
+    routes = [
+        f"ip route replace {metadata} via {service}"
+        for metadata, service in zip(METADATA, SERVICE_ADDRESSES, strict=True)
+    ]
+    return Host(name, suite, {"internet": _internet(number), "vpc": _vpc(number)}, network_commands=tuple(routes))
+
+
+def _laptop(name: str, number: int) -> Host:
+    return Host(name, "bookworm", {"internet": _internet(number)}, packages=("wireguard-tools",), files=("probe.py",))
+
+
+GATEWAYS = (_gateway("gateway", "bookworm", 12), _gateway("gateway-13", "trixie", 13))
+LAPTOPS = (_laptop("alice-laptop", 21), _laptop("bob-laptop", 22))
+SERVICE = Host(
+    "service",
+    "bookworm",
+    {"vpc": SERVICE_ADDRESSES},
+    network_commands=tuple(f"ip address replace {address} dev eth0 nodad" for address in (METADATA[0], METADATA[1])),
+    files=("service.py", "files/lab-web.service", "files/lab-echo.service"),
+)
+HOSTS = (*GATEWAYS, *LAPTOPS, SERVICE)
+
+
+def ensure_key() -> None:
+    """Make the key by which this machine logs in to the hosts."""
+    if not KEY.exists():
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "tracklib-vpn-lab", "-f", KEY)
+
+
+def remove_orphans() -> None:
+    """Remove what is left of labs whose checkout was deleted."""
+    for slot, owner in slot_owners().items():
+        if (owner / ".lab").exists():
+            continue
+        say(f"removing what is left of the lab of {owner}, which was deleted")
+        listed = podman("ps", "--all", "--quiet", f"--filter=label={LABEL}={owner}").split()
+        if listed:
+            podman("rm", "--force", "--time=0", "--volumes", *listed)
+        # podman has lost the networks' description with the checkout; the rules still name the bridges
+        rules = run(*as_root("nft", "list", "table", "inet", f"{FIREWALL_TABLE}{slot}"), check=False)
+        for bridge in set(re.findall(r'ifname "(podman\d+)"', rules)):
+            run(*as_root("ip", "link", "delete", bridge), check=False)  # may be gone
+        _remove_rules(slot)
+        release_slot(slot)
+
+
+def ensure_networks() -> None:
+    """Make the networks and forbid this machine to route between them."""
+    there = podman("network", "ls", "--format", "{{.Name}}").split()
+    for network in NETWORKS:
+        if network.podman_name not in there:
+            podman(
+                "network", "create", "--disable-dns", "--ipv6", f"--label={LABEL}={ROOT}",
+                f"--subnet={network.ipv4}", f"--subnet={network.ipv6}",
+                *(["--internal"] if network.internal else []), network.podman_name,
+            )  # fmt: skip
+    internet, vpc = (_bridge(network) for network in NETWORKS)
+    # netavark's own isolation leaves internal networks out. Private addresses end at this machine as they would at an
+    # internet provider, its name servers excepted; there is no way out by IPv6, because not every kernel translates it.
+    rules = f"""
+        table inet {FIREWALL_TABLE}{SLOT}
+        delete table inet {FIREWALL_TABLE}{SLOT}
+        table inet {FIREWALL_TABLE}{SLOT} {{
+            chain forward {{
+                type filter hook forward priority filter - 10; policy accept;
+                iifname "{vpc}" oifname != "{vpc}" drop
+                oifname "{vpc}" iifname != "{vpc}" drop
+                iifname != "{internet}" accept
+                oifname "{internet}" accept
+                meta nfproto ipv6 drop
+                ip daddr {VPC.ipv4} drop
+                meta l4proto {{ tcp, udp }} th dport 53 accept
+                ip daddr {{ {", ".join(PRIVATE_NETWORKS)} }} drop
+            }}
+            chain input {{
+                type filter hook input priority filter - 10; policy accept;
+                iifname "{internet}" ip daddr {VPC.ipv4} drop
+                iifname "{internet}" ip6 daddr {VPC.ipv6} drop
+            }}
+        }}
+    """
+    run(*as_root("nft", "-f", "-"), stdin=rules.encode())
+
+
+def ensure_hosts(*, fresh: bool = False) -> None:
+    """Start the hosts: those that are there and as they should be are kept, others are made anew.
+
+    :param fresh: Make all of them anew.
+    :raises LabError: A host didn't come up.
+    """
+    there = _containers()
+    for name in set(there) - (set() if fresh else {host.container for host in HOSTS}):
+        podman("rm", "--force", "--time=0", name)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        keys = list(pool.map(lambda host: _ensure_host(host, None if fresh else there.get(host.container)), HOSTS))
+    lines = [f"{name} {key}\n" for host, key in zip(HOSTS, keys, strict=True) for name in (host.name, host.address)]
+    KNOWN_HOSTS.write_text("".join(lines))
+    SSH_CONFIG.write_text(_ssh_config())
+
+
+def remove_hosts() -> None:
+    """Remove all hosts, the networks and the rules between them."""
+    names = sorted(_containers())
+    if names:
+        podman("rm", "--force", "--time=0", "--volumes", *names)
+    there = podman("network", "ls", "--format", "{{.Name}}").split()
+    for network in NETWORKS:
+        if network.podman_name in there:
+            podman("network", "rm", network.podman_name)
+    _remove_rules(SLOT)
+
+
+def _remove_rules(slot: int) -> None:
+    table = f"table inet {FIREWALL_TABLE}{slot}"
+    run(*as_root("nft", "-f", "-"), stdin=f"{table}\ndelete {table}\n".encode())
+
+
+def running_hosts() -> list[str]:
+    """Return the names of the hosts that run."""
+    there = _containers()
+    return [host.name for host in HOSTS if there.get(host.container, {}).get("State") == "running"]
+
+
+def _ensure_host(host: Host, container: dict[str, t.Any] | None) -> str:
+    """Bring one host up; return its ssh host key."""
+    spec = _spec(host)
+    if container is not None and container["Labels"].get(SPEC_LABEL) == spec:
+        if container["State"] != "running":
+            podman("start", host.container)
+        if _is_set_up(host):
+            return _wait_until_booted(host)
+    podman("rm", "--force", "--ignore", "--time=0", host.container)
+    podman("run", *_run_options(host), f"--label={SPEC_LABEL}={spec}", image_names()[host.suite], "/sbin/init")
+    podman("exec", "--interactive", host.container, "tar", "-x", "-C", "/", stdin=_archive(host))
+    packages = f"PACKAGES={' '.join(host.packages)}"
+    podman("exec", "--env", packages, host.container, "sh", "-c", "sh /etc/lab/setup.sh && touch /etc/lab/done")
+    key = _wait_until_booted(host)
+    say(f"{host.name} is up")
+    return key
+
+
+def _run_options(host: Host) -> list[str]:
+    networks = []
+    for number, (network, addresses) in enumerate(host.addresses.items()):
+        # the same for a host made anew, so that its neighbours' tables stay true
+        mac = "02:" + ":".join(f"{byte:02x}" for byte in ipaddress.IPv4Address(addresses[0]).packed) + ":00"
+        options = ",".join([*(f"ip={address}" for address in addresses), f"mac={mac}", f"interface_name=eth{number}"])
+        networks.append(f"--network={PREFIX}{network}:{options}")
+    # privileged: systemd, nftables, wg-quick, sysctl and /dev/net/tun work as on a real host
+    return [
+        "--detach", "--privileged", "--systemd=always", f"--name={host.container}", f"--hostname={host.name}",
+        f"--label={LABEL}={ROOT}", *networks,
+    ]  # fmt: skip
+
+
+def _is_set_up(host: Host) -> bool:
+    return podman("exec", host.container, "sh", "-c", "test -e /etc/lab/done && echo yes", check=False) == "yes\n"
+
+
+def _wait_until_booted(host: Host) -> str:
+    lines = podman(
+        "exec", host.container, "timeout", "60", "sh", "-c", (HERE / "files" / "facts.sh").read_text()
+    ).splitlines()
+    failed = [line.split()[1] for line in lines if line.startswith("failed ")]
+    facts = dict(line.split(" ", 1) for line in lines)
+    if failed:
+        say(f"{host.name} is {facts['state']}; failed units: {', '.join(failed)}")
+    return facts["key"]
+
+
+def _archive(host: Host) -> bytes:
+    """Return what the host finds in /etc/lab, as a tar archive."""
+    content = {"authorized_keys": KEY.with_suffix(".pub").read_bytes()}
+    content |= {Path(name).name: (HERE / name).read_bytes() for name in ("files/setup.sh", *host.files)}
+    if host.network_commands:
+        content["network.sh"] = "\n".join(("set -eu", *host.network_commands, "")).encode()
+        content["lab-network.service"] = (HERE / "files" / "lab-network.service").read_bytes()
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, data in content.items():
+            member = tarfile.TarInfo(f"etc/lab/{name}")
+            member.size, member.mode = len(data), 0o644
+            archive.addfile(member, io.BytesIO(data))
+    return stream.getvalue()
+
+
+def _spec(host: Host) -> str:
+    made_from = json.dumps([image_names()[host.suite], _run_options(host), host.packages])
+    return hashlib.sha256(made_from.encode() + _archive(host)).hexdigest()[:16]
+
+
+def _containers() -> dict[str, dict[str, t.Any]]:
+    listed = json.loads(podman("ps", "--all", "--format=json", f"--filter=label={LABEL}={ROOT}"))
+    return {container["Names"][0]: container for container in listed}
+
+
+def _bridge(network: Network) -> str:
+    described = json.loads(podman("network", "inspect", network.podman_name))
+    return str(described[0]["network_interface"])
+
+
+def _ssh_config() -> str:
+    entries = [f"Host {host.name}\n  HostName {host.address}\n" for host in HOSTS]
+    # this machine has no way into the VPC, either
+    entries.append(f"Host {SERVICE.name}\n  ProxyJump {GATEWAYS[0].name}\n")
+    common = (
+        f"Host {' '.join(host.name for host in HOSTS)}\n  User admin\n  IdentityFile {KEY}\n  IdentitiesOnly yes\n"
+        f"  UserKnownHostsFile {KNOWN_HOSTS}\n  GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking yes\n"
+        "  PasswordAuthentication no\n  ConnectTimeout 10\n"
+    )
+    return "".join([*entries, common])

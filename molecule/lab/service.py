@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the lab's service host serves: `web` is a page on port 80, `echo` returns UDP packets on port 7."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import sys
+
+METADATA_ADDRESSES = ("169.254.169.254", "fd00:ec2::254")
+SO_RCVBUFFORCE = 33  # asm-generic/socket.h; Python's socket module doesn't name it
+
+
+class _Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        """Answer with what was reached and with the client's address as seen here."""
+        asked, client = (
+            address[0].removeprefix("::ffff:") for address in (self.connection.getsockname(), self.client_address)
+        )
+        title = "instance metadata" if asked in METADATA_ADDRESSES else "tracklib service"
+        body = f"{title} on {socket.gethostname()}\nclient {client}\n".encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+class _PageServer(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6  # and IPv4, as mapped addresses
+    daemon_threads = True
+
+
+def echo() -> None:
+    """Return every UDP packet to its sender."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as endpoint:
+        endpoint.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        endpoint.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)  # a busy machine must not look like a loss
+        endpoint.bind(("::", 7))
+        while True:
+            packet, sender = endpoint.recvfrom(65535)
+            endpoint.sendto(packet, sender)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "echo":
+        echo()
+    else:
+        _PageServer(("::", 80), _Page).serve_forever()

@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The controller's half of M(tracklib.vpn.wireguard_interface), whose documentation has the options.
+
+Renders both templates once, by plain Jinja2: Ansible's templating takes seconds for thousands of peers, and would run
+what a name holds (R15). One command brings the result, one runs the module.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
+from jinja2.sandbox import SandboxedEnvironment
+
+FORMAT = 1  # of the file that goes to the gateway
+_ROSTER_FORMAT = 1
+_RENDERED_HERE = ("template", "firewall_template", "variables", "roster")
+_RUN_DIR = "/run/tracklib-vpn"  # in memory, root's alone
+
+# What these hold can't end a line of the configuration or say anything else in it (R15).
+_PUBLIC_KEY = re.compile(r"[A-Za-z0-9+/]{43}=")
+_ALLOWED_IP = re.compile(r"[0-9A-Fa-f:.]+/[0-9]{1,3}")
+_UNSAFE = re.compile(r"[^A-Za-z0-9_+=,.@-]")
+_NAMES = ("account_id", "user_id", "user_name", "device")
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible brings no types
+    """Renders, transfers, and runs the module."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        options = {name: value for name, value in self._task.args.items() if name not in _RENDERED_HERE}
+        if options.get("revoke"):
+            return self._run_module(options, task_vars)
+        missing = [name for name in ("roster", "template", "firewall_template") if not self._task.args.get(name)]
+        if missing:
+            raise AnsibleActionFail(
+                f"missing: {', '.join(missing)}; or give revoke, to take a user off without a roster"
+            )
+        document = self._document(read_roster(Path(self._task.args["roster"]).expanduser()))
+        options["config_file"] = self._transfer(json.dumps(document, separators=(",", ":")).encode())
+        result: dict[str, Any] = self._run_module(options, task_vars)
+        if not result.pop("config_file_removed", False):  # the module didn't get that far
+            self._low_level_execute_command(f"rm -f {shlex.quote(options['config_file'])}")
+        return result
+
+    def _run_module(self, options: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        result: dict[str, Any] = self._execute_module(
+            module_name="tracklib.vpn.wireguard_interface", module_args=options, task_vars=task_vars
+        )
+        return result
+
+    def _document(self, roster: dict[str, Any]) -> dict[str, Any]:
+        """All that the gateway needs. What can't be rendered doesn't keep the revocations from going (R4)."""
+        document = {
+            "format": FORMAT,
+            "generation": int(roster["generation"]),
+            "made_at": int(roster["made_at"]),
+            "revoked": _left_out(roster["revoked"]),
+            "left_out": _left_out(roster["excluded"]),
+        }
+        for option, result in (("template", "config"), ("firewall_template", "firewall")):
+            try:
+                document[result] = self._render(option, roster)
+            except (AnsibleError, TemplateError, TypeError, ValueError) as error:
+                document[f"{result}_error"] = f"{option} {self._task.args[option]}: {error}"
+        return document
+
+    def _render(self, option: str, roster: dict[str, Any]) -> str:
+        template = Path(self._find_needle("templates", self._task.args[option]))
+        variables = {**(self._task.args.get("variables") or {}), "name": self._task.args.get("name", "wg0")}
+        return render(template, roster, variables)
+
+    def _transfer(self, data: bytes) -> str:
+        """Bring the file: by one command where the connection gives commands an input, else as Ansible does."""
+        if not self._connection.has_pipelining:
+            path: str = self._connection._shell.join_path(self._make_tmp_path(), "wireguard_interface.json")
+            self._transfer_data(path, data)
+            self._fixup_perms2([self._connection._shell.tmpdir, path])
+            return path
+        result = self._low_level_execute_command(
+            f"umask 077 && mkdir -p {_RUN_DIR} && file=$(mktemp {_RUN_DIR}/apply.XXXXXXXXXX)"
+            ' && cat > "$file" && echo "$file"',
+            in_data=data,
+        )
+        if result["rc"] != 0:
+            raise AnsibleActionFail(
+                f"can't write to {_RUN_DIR} on the gateway: {result['stderr'].strip()}; is it root?"
+            )
+        return str(result["stdout"]).strip().splitlines()[-1]
+
+
+def read_roster(path: Path) -> dict[str, Any]:
+    """The roster that M(tracklib.vpn.roster) wrote. Raises AnsibleActionFail if it isn't one."""
+    try:
+        roster: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found = roster["format"]
+    except FileNotFoundError:
+        raise AnsibleActionFail(f"there is no roster {path}; run the module tracklib.vpn.roster first") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AnsibleActionFail(f"{path} is no roster: {error}") from error
+    if found != _ROSTER_FORMAT:
+        raise AnsibleActionFail(f"{path} is a roster of format {found}, expected {_ROSTER_FORMAT}")
+    return roster
+
+
+def render(template: Path, roster: dict[str, Any], variables: dict[str, Any]) -> str:
+    """A template's text for a roster. Raises TemplateError, or ValueError naming a peer that can't be written."""
+    environment = SandboxedEnvironment(
+        loader=FileSystemLoader(template.parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    facts = {
+        "generation": int(roster["generation"]),
+        "made_at": int(roster["made_at"]),
+        "peers": [_peer(peer) for peer in roster["peers"]],
+    }
+    return environment.get_template(template.name).render({**variables, **facts})
+
+
+def _names(entry: dict[str, Any]) -> dict[str, str]:
+    return {name: _UNSAFE.sub("?", str(entry[name])) for name in _NAMES}
+
+
+def _peer(entry: dict[str, Any]) -> dict[str, Any]:
+    names = _names(entry)
+    if not _PUBLIC_KEY.fullmatch(entry["public_key"]):
+        raise ValueError(f"{names['user_name']}/{names['device']}: the public key isn't 32 bytes of base64")
+    if not all(_ALLOWED_IP.fullmatch(address) for address in entry["allowed_ips"]):
+        raise ValueError(f"{names['user_name']}/{names['device']}: an allowed address isn't in CIDR form")
+    return {**names, "public_key": entry["public_key"], "allowed_ips": entry["allowed_ips"], "held": entry["held"]}
+
+
+def _left_out(entries: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Those of them whose key a device can have at all."""
+    return [
+        {**_names(entry), "public_key": entry["public_key"], "reason": _UNSAFE.sub("?", entry["reason"])}
+        for entry in entries
+        if _PUBLIC_KEY.fullmatch(entry["public_key"])
+    ]

@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What the AWS modules share: the common options, checked clients, and failing in one line."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Iterator
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+
+from .addresses import PoolError
+from .aws import CLIENT_CONFIG, AWSCallError, calling
+from .identity import check_account
+from .model import Registration
+from .registry import Registry, RegistryError
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
+
+REGISTRY_OPTIONS: dict[str, Any] = {
+    "account_id": {"type": "str", "required": True},
+    "registry_table": {"type": "str", "default": "tracklib-vpn"},
+}
+
+
+def client(module: AnsibleAWSModule, service: str, **credentials: Any) -> Any:
+    """A client with bounded retries; `aws_config` of the caller has the last word."""
+    from botocore.config import Config
+
+    return module.client(service, config=Config(**CLIENT_CONFIG), **credentials)
+
+
+def registry(module: AnsibleAWSModule) -> Registry:
+    """The registry that the module's options name."""
+    return Registry(client(module, "dynamodb"), module.params["registry_table"])
+
+
+def check_credentials(module: AnsibleAWSModule) -> None:
+    """Refuse credentials of another account than `account_id` before anything is read or written (R3)."""
+    check_account(client(module, "sts"), module.params["account_id"])
+
+
+def registration_result(registration: Registration) -> dict[str, Any]:
+    """A registration as the modules return it."""
+    return {
+        **registration._asdict(),
+        "addresses": list(registration.addresses),
+        "created_at": int(registration.created_at),
+        "expires_at": None if registration.expires_at is None else int(registration.expires_at),
+    }
+
+
+def iam_client(module: AnsibleAWSModule, account_id: str, role_arn: str | None = None) -> IAMClient:
+    """An IAM client of exactly that account (R3).
+
+    :param role_arn: the role to assume there; None to use the module's own credentials.
+    :raises AWSCallError: when the credentials can't be had or belong to another account.
+    """
+    credentials = {} if role_arn is None else _assume(module, role_arn)
+    check_account(client(module, "sts", **credentials), account_id)
+    iam: IAMClient = client(module, "iam", **credentials)
+    return iam
+
+
+def _assume(module: AnsibleAWSModule, role_arn: str) -> dict[str, str]:
+    with calling("sts:AssumeRole", role_arn):
+        answer = client(module, "sts").assume_role(RoleArn=role_arn, RoleSessionName="tracklib-vpn")
+    given = answer["Credentials"]
+    return {
+        "aws_access_key_id": given["AccessKeyId"],
+        "aws_secret_access_key": given["SecretAccessKey"],
+        "aws_session_token": given["SessionToken"],
+    }
+
+
+@contextmanager
+def one_line_failures(module: AnsibleAWSModule) -> Iterator[None]:
+    """End the module with the sentence of an expected error, without a traceback."""
+    try:
+        yield
+    except (AWSCallError, RegistryError, PoolError, ValueError) as error:
+        module.fail_json(msg=str(error))

@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Sweeps: complete reads of an account's IAM users."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Callable, Mapping
+
+from .aws import AWSCallError, calling
+from .model import Sweep, User
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_sts import STSClient
+
+PAGE_SIZE = 1000  # GetAccountAuthorizationDetails' maximum
+
+
+def check_account(sts: STSClient, account_id: str) -> None:
+    """Refuse credentials of another account than the configured one (R3).
+
+    :raises AWSCallError: naming both accounts, or why STS didn't answer.
+    """
+    with calling("sts:GetCallerIdentity", f"account {account_id}"):
+        found = sts.get_caller_identity()["Account"]
+    if found != account_id:
+        raise AWSCallError(
+            f"these credentials belong to account {found}, expected {account_id}; "
+            "use the account's own credentials or role, or correct vpn_account_id / vpn_identity_accounts",
+            "WrongAccount",
+        )
+
+
+def sweep(iam: IAMClient, account_id: str, clock: Callable[[], float] = time.time) -> Sweep:
+    """Read all users of an account, to the last page.
+
+    :raises AWSCallError: when any page is missing, cut off or contradicts another one; a partial answer is never
+        returned (R3).
+    """
+    begun_at = clock()
+    users: dict[str, User] = {}
+    marker: str | None = None
+    while True:
+        request: dict[str, Any] = {"Filter": ["User"], "MaxItems": PAGE_SIZE}
+        if marker is not None:
+            request["Marker"] = marker
+        with calling("iam:GetAccountAuthorizationDetails", f"account {account_id}"):
+            page = iam.get_account_authorization_details(**request)
+        for detail in page.get("UserDetailList", []):
+            user = _user(detail, account_id)
+            if user.user_id in users:
+                raise AWSCallError(f"the sweep of account {account_id} listed {user.user_name} twice; run it again")
+            users[user.user_id] = user
+        if not page.get("IsTruncated"):
+            return Sweep(account_id, begun_at, users)
+        following = page.get("Marker")
+        if not following or following == marker:
+            raise AWSCallError(f"the sweep of account {account_id} broke off: a page is missing; run it again")
+        marker = following
+
+
+def _user(detail: Mapping[str, Any], account_id: str) -> User:
+    try:
+        return User(
+            account_id=account_id,
+            user_id=detail["UserId"],
+            user_name=detail["UserName"],
+            created_at=detail["CreateDate"].timestamp(),
+            groups=tuple(detail.get("GroupList", ())),
+            path=detail["Path"],
+            arn=detail["Arn"],
+            tags=tuple((tag["Key"], tag["Value"]) for tag in detail.get("Tags", ())),
+        )
+    except KeyError as missing:
+        raise AWSCallError(f"the sweep of account {account_id} lists a user without {missing}; run it again") from None
+
+
+def merged(first: Sweep, second: Sweep) -> Sweep:
+    """Two sweeps of one account as one: a user listed by either exists; the later one's details count (R4)."""
+    return Sweep(first.account_id, first.begun_at, {**first.users, **second.users})
+
+
+def find_user(iam: IAMClient, account_id: str, user_name: str) -> User | None:
+    """One user by name, without groups and tags; None if IAM says that there is none."""
+    try:
+        with calling("iam:GetUser", f"user {user_name} of account {account_id}"):
+            detail = iam.get_user(UserName=user_name)["User"]
+    except AWSCallError as error:
+        if error.code == "NoSuchEntity":
+            return None
+        raise
+    return _user(detail, account_id)

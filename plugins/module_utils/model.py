@@ -1,0 +1,87 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The words of this collection as plain records; pure data, no AWS and no Ansible.
+
+Times are seconds since the epoch (UTC). Addresses are written without a prefix length.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class User(NamedTuple):
+    """An IAM user. Identity is (account_id, user_id); the name is a label that can be reused (R1)."""
+
+    account_id: str
+    user_id: str
+    user_name: str
+    created_at: float
+    groups: tuple[str, ...] = ()
+    path: str = "/"
+    arn: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+class Sweep(NamedTuple):
+    """One complete read of an account's users: those that existed at some moment after `begun_at`."""
+
+    account_id: str
+    begun_at: float
+    users: dict[str, User]  # by user_id
+
+    def named(self, user_name: str) -> User | None:
+        """The user of that name; IAM compares names without regard to case."""
+        wanted = user_name.casefold()
+        return next((user for user in self.users.values() if user.user_name.casefold() == wanted), None)
+
+
+class Registration(NamedTuple):
+    """Binds a user's device to its public key, its addresses and its expiry."""
+
+    account_id: str
+    user_id: str
+    device: str
+    user_name: str
+    public_key: str
+    addresses: tuple[str, ...]
+    created_at: float
+    expires_at: float | None = None
+
+    @property
+    def owner(self) -> tuple[str, str]:
+        """The user's identity: (account_id, user_id)."""
+        return (self.account_id, self.user_id)
+
+    @property
+    def label(self) -> str:
+        """What people call it: `alice/laptop`."""
+        return f"{self.user_name}/{self.device}"
+
+
+class Tombstone(NamedTuple):
+    """A confirmed deletion. `user_id` is None when no stored sweep knew the name."""
+
+    account_id: str
+    event_id: str
+    user_name: str
+    user_id: str | None
+    event_time: float
+
+
+class Block(NamedTuple):
+    """An operator's word that a user (device None) or one device may not connect."""
+
+    account_id: str
+    user_id: str
+    device: str | None
+    reason: str
+    created_at: float
+
+
+class Grant(NamedTuple):
+    """Members of `groups` in `accounts` may be peers."""
+
+    groups: frozenset[str]
+    accounts: frozenset[str]

@@ -1,0 +1,459 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The registry: one DynamoDB table, its items and its transactions. Importable without Ansible.
+
+| pk             | sk                               | holds                                                          |
+|----------------|----------------------------------|----------------------------------------------------------------|
+| `registration` | `ACCOUNT/USER_ID/DEVICE`         | user_name, public_key, addresses, created_at, expires_at       |
+| `claim`        | `key#KEY`, `address#ADDRESS`     | holder; released_at (a key), free_at (an address)              |
+| `block`        | `ACCOUNT/USER_ID[/DEVICE]`       | reason, created_at                                             |
+| `tombstone`    | `ACCOUNT/EVENT_ID`               | user_name, user_id, event_time, ttl                            |
+| `sweep`        | `ACCOUNT`                        | the last complete sweep, compressed; begun_at, generation      |
+| `generation`   | `generation`                     | value                                                          |
+
+Times are seconds since the epoch. A key, once registered, belongs to its user for good: after its device is removed
+only the same user can register it again (R1, R9). A freed address rests before it is given to another device.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+import zlib
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple, Sequence
+
+from .addresses import Network, choose
+from .aws import AWSCallError, calling
+from .model import Block, Registration, Sweep, Tombstone, User
+
+try:
+    from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+    from botocore.exceptions import ClientError
+except ImportError:  # AnsibleAWSModule reports the missing SDK
+    pass
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+DAY = 24 * 3600
+QUARANTINE = 7 * DAY
+TOMBSTONE_LIFE = 120 * DAY  # R4 asks for at least 90 days
+_MAX_ITEM = 390_000  # DynamoDB's limit is 400 KB for an item
+_ATTEMPTS = 12
+
+
+class RegistryError(RuntimeError):
+    """A request that the registry refuses; the message says what was found and what to do."""
+
+
+class Facts(NamedTuple):
+    """What a run needs of the registry, read consistently."""
+
+    registrations: list[Registration]
+    tombstones: list[Tombstone]
+    blocks: list[Block]
+    sweeps: dict[str, Sweep]  # the last complete one, by account_id
+
+
+class Registry:
+    """The table `name`, through a DynamoDB client of the caller's."""
+
+    def __init__(self, client: DynamoDBClient, name: str, clock: Callable[[], float] = time.time) -> None:
+        self._client = client
+        self._name = name
+        self._clock = clock
+        self._serialize = TypeSerializer().serialize
+        self._deserialize = TypeDeserializer().deserialize
+
+    # -- reading
+
+    def facts(self) -> Facts:
+        """Everything that a roster is decided by, each part read consistently."""
+        return Facts(
+            registrations=self.registrations(),
+            tombstones=[_tombstone(item) for item in self._query("tombstone")],
+            blocks=[_block(item) for item in self._query("block")],
+            sweeps={item["sk"]: _unpack_sweep(item) for item in self._query("sweep")},
+        )
+
+    def registrations(self) -> list[Registration]:
+        """All registrations, in no order."""
+        return [_registration(item) for item in self._query("registration")]
+
+    def registration(self, account_id: str, user_id: str, device: str) -> Registration | None:
+        """One device's registration, if there is one."""
+        item = self._get("registration", f"{account_id}/{user_id}/{device}")
+        return None if item is None else _registration(item)
+
+    def sweep(self, account_id: str) -> Sweep | None:
+        """The last complete sweep of an account, if there was one."""
+        item = self._get("sweep", account_id)
+        return None if item is None else _unpack_sweep(item)
+
+    def blocks(self) -> list[Block]:
+        """All blocks, in no order."""
+        return [_block(item) for item in self._query("block")]
+
+    # -- generations
+
+    def generation(self) -> int:
+        """The last generation that was taken; 0 before the first."""
+        item = self._get("generation", "generation")
+        return 0 if item is None else int(item["value"])
+
+    def take_generation(self) -> int:
+        """A fencing token above all before it: max(previous + 1, Unix time in ms), also after a restore (R6)."""
+        now = int(self._clock() * 1000)
+        request: dict[str, Any] = {
+            "TableName": self._name,
+            "Key": self._item({"pk": "generation", "sk": "generation"}),
+            "ExpressionAttributeNames": {"#value": "value"},
+            "ReturnValues": "UPDATED_NEW",
+        }
+        with self._calling("UpdateItem"):
+            try:
+                answer = self._client.update_item(
+                    **request,
+                    UpdateExpression="SET #value = :now",
+                    ConditionExpression="attribute_not_exists(pk) OR #value < :now",
+                    ExpressionAttributeValues=self._item({":now": now}),
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                    raise
+                answer = self._client.update_item(
+                    **request,
+                    UpdateExpression="SET #value = #value + :one",
+                    ExpressionAttributeValues=self._item({":one": 1}),
+                )
+        return int(answer["Attributes"]["value"]["N"])
+
+    # -- registrations
+
+    def register(
+        self,
+        wanted: Registration,
+        pools: Sequence[Network],
+        quarantine: float = QUARANTINE,
+        check_mode: bool = False,
+    ) -> tuple[Registration | None, Registration]:
+        """Bring a device's registration to its wanted key and expiry; its addresses are chosen and kept here.
+
+        :param wanted: with empty addresses; `created_at` counts only for a new one.
+        :param quarantine: how long an address rests once it is given up, in seconds.
+        :returns: the registration before (None if new) and after.
+        :raises RegistryError: the key is another device's.
+        :raises PoolError: no address is left.
+        """
+        for attempt in range(_ATTEMPTS):
+            before = self.registration(wanted.account_id, wanted.user_id, wanted.device)
+            after = self._with_addresses(wanted, before, pools, attempt)
+            if before is not None:
+                after = after._replace(created_at=before.created_at)
+            if check_mode:
+                self._check_key(after)
+            if before == after or check_mode:
+                return before, after
+            if self._transact(self._register_writes(before, after, quarantine), after):
+                return before, after
+            time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 6)))
+        raise RegistryError(
+            f"{wanted.label} could not be registered: {_ATTEMPTS} attempts collided with other registrations; "
+            "nothing was written, run it again"
+        )
+
+    def remove(self, registration: Registration, quarantine: float = QUARANTINE) -> None:
+        """Remove a registration; its key stays its user's, its addresses rest for `quarantine` seconds."""
+        writes = [
+            self._delete("registration", _key(registration), "public_key = :key", {":key": registration.public_key}),
+            self._release_key(registration),
+            *(self._release_address(registration, address, quarantine) for address in registration.addresses),
+        ]
+        if not self._transact(writes, registration):
+            raise RegistryError(f"{registration.label} changed while it was being removed; run it again")
+
+    def _with_addresses(
+        self, wanted: Registration, before: Registration | None, pools: Sequence[Network], attempt: int
+    ) -> Registration:
+        kept = () if before is None else before.addresses
+        nothing_taken: dict[str, bool] = {}
+        if kept:
+            stays = choose(pools, kept, nothing_taken)
+            if set(stays) <= set(kept):
+                return wanted._replace(addresses=stays)
+        now = self._clock()
+        taken = {
+            item["sk"].partition("#")[2]: True
+            for item in self._query("claim", "address#")
+            if "free_at" not in item or item["free_at"] > now
+        }
+        skip = 0 if attempt == 0 else random.randrange(8 * attempt)
+        return wanted._replace(addresses=choose(pools, kept, taken, skip))
+
+    def _register_writes(
+        self, before: Registration | None, after: Registration, quarantine: float
+    ) -> list[dict[str, Any]]:
+        item: dict[str, Any] = {
+            "pk": "registration",
+            "sk": _key(after),
+            "user_name": after.user_name,
+            "public_key": after.public_key,
+            "addresses": list(after.addresses),
+            "created_at": int(after.created_at),
+        }
+        if after.expires_at is not None:
+            item["expires_at"] = int(after.expires_at)
+        if before is None:
+            writes = [self._put(item, "attribute_not_exists(pk)", {})]
+        else:
+            writes = [self._put(item, "public_key = :key", {":key": before.public_key})]
+        if before is None or before.public_key != after.public_key:
+            writes.append(self._claim_key(after))
+            if before is not None:
+                writes.append(self._release_key(before))
+        old = () if before is None else before.addresses
+        writes += [self._claim_address(after, address) for address in after.addresses if address not in old]
+        if before is not None:
+            gone = [address for address in old if address not in after.addresses]
+            writes += [self._release_address(before, address, quarantine) for address in gone]
+        return writes
+
+    def _claim_key(self, holder: Registration) -> dict[str, Any]:
+        return self._put(
+            {"pk": "claim", "sk": f"key#{holder.public_key}", "holder": _key(holder), "owner": _owner(holder)},
+            "attribute_not_exists(pk) OR (#owner = :owner AND attribute_exists(released_at))",
+            {":owner": _owner(holder)},
+            {"#owner": "owner"},
+        )
+
+    def _claim_address(self, holder: Registration, address: str) -> dict[str, Any]:
+        return self._put(
+            {"pk": "claim", "sk": f"address#{address}", "holder": _key(holder)},
+            "attribute_not_exists(pk) OR free_at <= :now",
+            {":now": int(self._clock())},
+        )
+
+    def _release_key(self, holder: Registration) -> dict[str, Any]:
+        return self._put(
+            {
+                "pk": "claim",
+                "sk": f"key#{holder.public_key}",
+                "holder": _key(holder),
+                "owner": _owner(holder),
+                "released_at": int(self._clock()),
+            }
+        )
+
+    def _release_address(self, holder: Registration, address: str, quarantine: float) -> dict[str, Any]:
+        return self._put(
+            {
+                "pk": "claim",
+                "sk": f"address#{address}",
+                "holder": _key(holder),
+                "free_at": int(self._clock() + quarantine),
+            }
+        )
+
+    def _transact(self, writes: list[dict[str, Any]], registration: Registration) -> bool:
+        """All of the writes or none; False when others came first and trying again makes sense."""
+        with self._calling("TransactWriteItems"):
+            try:
+                self._client.transact_write_items(TransactItems=writes)  # type: ignore[arg-type]  # built as plain dicts
+                return True
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "TransactionCanceledException":
+                    raise
+        self._check_key(registration)
+        return False
+
+    def _check_key(self, registration: Registration) -> None:
+        claim = self._get("claim", f"key#{registration.public_key}")
+        if claim is None or claim["holder"] == _key(registration):
+            return
+        if claim["owner"] == _owner(registration) and "released_at" in claim:
+            return
+        account_id, user_id, device = claim["holder"].split("/")
+        holder = self.registration(account_id, user_id, device)
+        name = holder.label if holder is not None else f"a removed device ({device}) of user id {user_id}"
+        raise RegistryError(
+            f"the public key of {registration.label} is already held by {name} (account {account_id}, {user_id}); "
+            "a key is for one device: make a new one on this device with `wg genkey`"
+        )
+
+    # -- what confirms a revocation
+
+    def write_tombstone(self, tombstone: Tombstone) -> None:
+        """Idempotent: the same event writes the same item."""
+        item: dict[str, Any] = {
+            "pk": "tombstone",
+            "sk": f"{tombstone.account_id}/{tombstone.event_id}",
+            "user_name": tombstone.user_name,
+            "event_time": int(tombstone.event_time),
+            "ttl": int(tombstone.event_time + TOMBSTONE_LIFE),
+        }
+        if tombstone.user_id is not None:
+            item["user_id"] = tombstone.user_id
+        self._write(item)
+
+    def block(self, block: Block) -> None:
+        """Write a block; an earlier one of the same user or device is replaced."""
+        sk = f"{block.account_id}/{block.user_id}" + (f"/{block.device}" if block.device else "")
+        self._write({"pk": "block", "sk": sk, "reason": block.reason, "created_at": int(block.created_at)})
+
+    def unblock(self, block: Block) -> None:
+        """Delete a block; nothing happens if there is none."""
+        sk = f"{block.account_id}/{block.user_id}" + (f"/{block.device}" if block.device else "")
+        with self._calling("DeleteItem"):
+            self._client.delete_item(TableName=self._name, Key=self._item({"pk": "block", "sk": sk}))
+
+    def store_sweep(self, sweep: Sweep, generation: int) -> None:
+        """Keep a complete sweep as its account's last one, unless a later run already stored its own."""
+        data = _pack_sweep(sweep)
+        item = {
+            "pk": "sweep",
+            "sk": sweep.account_id,
+            "begun_at": int(sweep.begun_at),
+            "generation": generation,
+            "data": data,
+        }
+        if len(data) > _MAX_ITEM:
+            raise RegistryError(
+                f"the sweep of account {sweep.account_id} has {len(sweep.users)} users and doesn't fit one item "
+                f"({len(data)} bytes of {_MAX_ITEM}); report this"
+            )
+        with self._calling("PutItem"):
+            try:
+                self._client.put_item(
+                    TableName=self._name,
+                    Item=self._item(item),
+                    ConditionExpression="attribute_not_exists(pk) OR generation < :generation",
+                    ExpressionAttributeValues=self._item({":generation": generation}),
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                    raise
+
+    # -- DynamoDB's wire form
+
+    def _calling(self, operation: str) -> Any:
+        return calling(f"dynamodb:{operation}", f"table {self._name}")
+
+    def _query(self, pk: str, prefix: str = "") -> Iterable[dict[str, Any]]:
+        request: dict[str, Any] = {
+            "TableName": self._name,
+            "ConsistentRead": True,
+            "KeyConditionExpression": "pk = :pk" + (" AND begins_with(sk, :prefix)" if prefix else ""),
+            "ExpressionAttributeValues": self._item({":pk": pk, **({":prefix": prefix} if prefix else {})}),
+        }
+        while True:
+            with self._calling("Query"):
+                page = self._client.query(**request)
+            yield from (self._plain(item) for item in page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _get(self, pk: str, sk: str) -> dict[str, Any] | None:
+        with self._calling("GetItem"):
+            answer = self._client.get_item(
+                TableName=self._name, Key=self._item({"pk": pk, "sk": sk}), ConsistentRead=True
+            )
+        return self._plain(answer["Item"]) if "Item" in answer else None
+
+    def _write(self, item: dict[str, Any]) -> None:
+        with self._calling("PutItem"):
+            self._client.put_item(TableName=self._name, Item=self._item(item))
+
+    def _put(
+        self,
+        item: dict[str, Any],
+        condition: str = "",
+        values: dict[str, Any] | None = None,
+        names: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        put: dict[str, Any] = {"TableName": self._name, "Item": self._item(item)}
+        if condition:
+            put["ConditionExpression"] = condition
+        if values:
+            put["ExpressionAttributeValues"] = self._item(values)
+        if names:
+            put["ExpressionAttributeNames"] = names
+        return {"Put": put}
+
+    def _delete(self, pk: str, sk: str, condition: str, values: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "Delete": {
+                "TableName": self._name,
+                "Key": self._item({"pk": pk, "sk": sk}),
+                "ConditionExpression": condition,
+                "ExpressionAttributeValues": self._item(values),
+            }
+        }
+
+    def _item(self, plain: dict[str, Any]) -> dict[str, Any]:
+        return {name: self._serialize(value) for name, value in plain.items()}
+
+    def _plain(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: self._deserialize(value) for name, value in item.items()}
+
+
+def _owner(registration: Registration) -> str:
+    return f"{registration.account_id}/{registration.user_id}"
+
+
+def _key(registration: Registration) -> str:
+    return f"{_owner(registration)}/{registration.device}"
+
+
+def _registration(item: dict[str, Any]) -> Registration:
+    account_id, user_id, device = item["sk"].split("/")
+    return Registration(
+        account_id=account_id,
+        user_id=user_id,
+        device=device,
+        user_name=item.get("user_name", "?"),
+        public_key=item.get("public_key", ""),
+        addresses=tuple(item.get("addresses", ())),
+        created_at=float(item.get("created_at", 0)),
+        expires_at=float(item["expires_at"]) if "expires_at" in item else None,
+    )
+
+
+def _tombstone(item: dict[str, Any]) -> Tombstone:
+    account_id, _slash, event_id = item["sk"].partition("/")
+    return Tombstone(account_id, event_id, item["user_name"], item.get("user_id"), float(item["event_time"]))
+
+
+def _block(item: dict[str, Any]) -> Block:
+    account_id, user_id, *device = item["sk"].split("/")
+    return Block(account_id, user_id, device[0] if device else None, item["reason"], float(item["created_at"]))
+
+
+def _pack_sweep(sweep: Sweep) -> bytes:
+    """What decides (ids, names, groups, times), compressed: 5,000 users must fit one item."""
+    groups = sorted({group for user in sweep.users.values() for group in user.groups})
+    index = {group: number for number, group in enumerate(groups)}
+    users = [
+        [user.user_id, user.user_name, int(user.created_at), [index[group] for group in user.groups]]
+        for user in sweep.users.values()
+    ]
+    return zlib.compress(json.dumps({"groups": groups, "users": users}, separators=(",", ":")).encode(), 6)
+
+
+def _unpack_sweep(item: dict[str, Any]) -> Sweep:
+    try:
+        packed = json.loads(zlib.decompress(bytes(item["data"])))
+        users = {
+            user_id: User(
+                item["sk"], user_id, user_name, float(created_at), tuple(packed["groups"][index] for index in groups)
+            )
+            for user_id, user_name, created_at, groups in packed["users"]
+        }
+    except (KeyError, ValueError, TypeError, IndexError, zlib.error) as error:
+        raise AWSCallError(
+            f"the stored sweep of account {item['sk']} can't be read ({error}); "
+            "delete that item (pk `sweep`) after checking that IAM is well, the next run stores a new one"
+        ) from None
+    return Sweep(item["sk"], float(item["begun_at"]), users)

@@ -1,0 +1,136 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: registrations_info
+version_added: 0.1.0
+short_description: Lists the devices that are registered for the VPN
+description:
+  - Reads the registrations and blocks of the registry, all of them or one user's.
+  - A registration alone doesn't let a device in; M(tracklib.vpn.roster) decides that, with IAM's facts.
+author:
+  - Tracklib (@tracklib)
+options:
+  user_name:
+    description: Return only registrations made under this user name, compared without regard to case.
+    type: str
+  device:
+    description: Return only registrations of this device name.
+    type: str
+extends_documentation_fragment:
+  - tracklib.vpn.registry
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+  - tracklib.vpn.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: N/A
+    details: Changes nothing.
+  idempotent:
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: List the devices of alice
+  tracklib.vpn.registrations_info:
+    account_id: "111122223333"
+    user_name: alice
+  register: devices
+
+- name: Show them
+  ansible.builtin.debug:
+    var: devices.registrations
+"""
+
+RETURN = r"""
+registrations:
+  description: Registrations, ordered by user name and device.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    account_id:
+      description: Account of the user.
+      type: str
+      sample: "111122223333"
+    user_id:
+      description: Identity of the user within the account.
+      type: str
+      sample: AIDAIOSFODNN7EXAMPLE
+    user_name:
+      description: The user's name when the device was registered.
+      type: str
+      sample: alice
+    device:
+      description: Name of the device.
+      type: str
+      sample: laptop
+    public_key:
+      description: The device's public key.
+      type: str
+      sample: hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=
+    addresses:
+      description: The device's addresses in the tunnel.
+      type: list
+      elements: str
+      sample: [10.44.0.2, "fd44::2"]
+    created_at:
+      description: When it was registered, seconds since the epoch.
+      type: int
+      sample: 1790000000
+    expires_at:
+      description: When it expires, seconds since the epoch; null for never.
+      type: int
+      sample: 1792592000
+    blocked:
+      description: Why the user or this device is blocked; null if it isn't.
+      type: str
+      sample: left the company
+"""
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
+    REGISTRY_OPTIONS,
+    check_credentials,
+    one_line_failures,
+    registration_result,
+    registry,
+)
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
+
+
+def _wanted(registration: Registration, user_name: str | None, device: str | None) -> bool:
+    by_name = user_name is None or registration.user_name.casefold() == user_name.casefold()
+    return by_name and (device is None or registration.device == device)
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={**REGISTRY_OPTIONS, "user_name": {"type": "str"}, "device": {"type": "str"}},
+        supports_check_mode=True,
+    )
+    with one_line_failures(module):
+        check_credentials(module)
+        table = registry(module)
+        found = table.registrations()
+        reasons = {(block.account_id, block.user_id, block.device): block.reason for block in table.blocks()}
+    results = [
+        {
+            **registration_result(registration),
+            "blocked": reasons.get((*registration.owner, None))
+            or reasons.get((*registration.owner, registration.device)),
+        }
+        for registration in sorted(found, key=lambda registration: registration.label)
+        if _wanted(registration, module.params["user_name"], module.params["device"])
+    ]
+    module.exit_json(changed=False, registrations=results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,384 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: roster
+version_added: 0.1.0
+short_description: Decides who is a peer of the gateways
+description:
+  - Takes a generation, sweeps IAM, reads the registry, decides who may be a peer, and writes the roster to a file
+    that M(tracklib.vpn.wireguard_interface) brings to the gateways.
+  - A sweep that isn't complete changes nobody's membership. The last complete one decides then, and RV(problems)
+    says so. Blocks, tombstones, expiry and changed keys count all the same.
+  - More removals than the guard allows, that no tombstone, block, expiry or registry change explains, are held until
+    an operator releases them.
+author:
+  - Tracklib (@tracklib)
+options:
+  dest:
+    description:
+      - Path of the roster file, replaced atomically, mode 0600. Its directory is made with mode 0700 if missing.
+      - Never share one path between two registries.
+    type: path
+    required: true
+  identity_accounts:
+    description: Accounts whose users may be peers. By default only O(account_id).
+    type: list
+    elements: dict
+    suboptions:
+      account_id:
+        description: The account, 12 digits.
+        type: str
+        required: true
+      role_arn:
+        description: Role to assume for sweeping it. Without it the module's own credentials are used.
+        type: str
+  access:
+    description: Which IAM groups grant access to which networks.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      groups:
+        description: Names of IAM groups.
+        type: list
+        elements: str
+        required: true
+      networks:
+        description: Networks behind the gateway in CIDR form.
+        type: list
+        elements: str
+        required: true
+      accounts:
+        description: Accounts in which these groups grant access. By default O(account_id).
+        type: list
+        elements: str
+      ports:
+        description: Ports such as V(5432/tcp); the gateway's firewall reads them.
+        type: list
+        elements: str
+  address_pools:
+    description: Networks in CIDR form that devices have their addresses from.
+    type: list
+    elements: str
+    required: true
+  guard_count:
+    description: Unexplained removals beyond this number, and beyond O(guard_share), are held.
+    type: int
+    default: 5
+  guard_share:
+    description: Unexplained removals beyond this share of all peers, in percent, and beyond O(guard_count), are held.
+    type: float
+    default: 25.0
+  release_held:
+    description: The RV(release_token) of an earlier run. Lets exactly the removals go that it named.
+    type: str
+extends_documentation_fragment:
+  - tracklib.vpn.registry
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+  - tracklib.vpn.attributes
+attributes:
+  check_mode:
+    support: full
+    details: The roster file is written, with the last generation; the registry isn't touched.
+  diff_mode:
+    support: none
+    details: What changes is decided on each gateway; M(tracklib.vpn.wireguard_interface) shows it.
+  idempotent:
+    support: partial
+    details: Every run takes a generation and writes the file; it is changed when the file says other things of devices.
+"""
+
+EXAMPLES = r"""
+- name: Decide who may be a peer
+  tracklib.vpn.roster:
+    account_id: "111122223333"
+    dest: ~/.cache/tracklib-vpn/roster.json
+    access:
+      - groups: [vpn-developers]
+        networks: [10.20.0.0/16]
+    address_pools: [10.44.0.0/20, "fd44:7472:6163:6b::/64"]
+  register: decided
+
+- name: Fail on what needs an operator
+  ansible.builtin.assert:
+    that: not decided.problems
+    fail_msg: "{{ decided.problems | join('\n') }}"
+"""
+
+RETURN = r"""
+generation:
+  description: The run's fencing token; a gateway never goes back to a lower one.
+  returned: success
+  type: int
+  sample: 1790000000000
+dest:
+  description: Path of the roster file.
+  returned: success
+  type: str
+counts:
+  description: How many peers, held removals, confirmed revocations and left-out registrations the roster has.
+  returned: success
+  type: dict
+  sample: {peers: 20, held: 0, revoked: 1, excluded: 3}
+accounts:
+  description: Each identity account, whether its sweep was complete, and when the sweep in force began.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{account_id: "111122223333", complete: true, swept_at: 1790000000, error: null}]
+excluded:
+  description: Registrations that are no peers, each with the reason.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{name: alice/laptop, reason: tombstoned, detail: "deleted: tombstone sweep-AIDAEXAMPLE"}]
+held:
+  description: Names of the peers whose removal is held.
+  returned: success
+  type: list
+  elements: str
+problems:
+  description: Sentences for an operator. A run with any must end non-zero, after the gateways were served.
+  returned: success
+  type: list
+  elements: str
+release_token:
+  description: Releases the held removals when given as O(release_held); null when none are held.
+  returned: success
+  type: str
+"""
+
+import json
+import os
+import tempfile
+import time
+from typing import Any
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
+    REGISTRY_OPTIONS,
+    iam_client,
+    one_line_failures,
+    registry,
+)
+from ansible_collections.tracklib.vpn.plugins.module_utils.identity import merged, sweep
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Grant, Registration, Sweep
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Facts, Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.roster import Account, Policy, Roster, Verdict, decide
+
+_DECISION = ("peers", "revoked", "excluded")  # what of the file isn't new in every run
+
+
+def _policy(params: dict[str, Any]) -> Policy:
+    behind = [network for grant in params["access"] for network in grant["networks"]]
+    pools = parse_pools(params["address_pools"], behind)
+    grants = [
+        Grant(
+            groups=frozenset(grant["groups"]),
+            accounts=frozenset(grant["accounts"] or [params["account_id"]]),
+        )
+        for grant in params["access"]
+    ]
+    return Policy(grants, pools, params["guard_count"], params["guard_share"], params["release_held"])
+
+
+def _account(module: AnsibleAWSModule, account_id: str, role_arn: str | None, facts: Facts) -> Account:
+    """Sweep an account; again if registered users are missing, since only a second absence confirms (R4)."""
+    stored = facts.sweeps.get(account_id)
+    try:
+        iam = iam_client(module, account_id, role_arn)
+        first = sweep(iam, account_id)
+        if not _missing(first, stored, facts):
+            return Account(account_id, first, stored)
+        both = merged(first, sweep(iam, account_id))
+        return Account(account_id, both, stored, _missing(both, stored, facts))
+    except AWSCallError as error:
+        return Account(account_id, None, stored, error=str(error))
+
+
+def _missing(found: Sweep, stored: Sweep | None, facts: Facts) -> frozenset[str]:
+    if stored is None:
+        return frozenset()
+    return frozenset(
+        registration.user_id
+        for registration in facts.registrations
+        if registration.account_id == found.account_id
+        and registration.user_id in stored.users
+        and registration.user_id not in found.users
+    )
+
+
+def _write_registry(table: Registry, accounts: list[Account], decided: Roster, generation: int) -> None:
+    for tombstone in decided.leavers:
+        table.write_tombstone(tombstone)
+    if not decided.held:
+        for account in accounts:
+            if account.sweep is not None:
+                table.store_sweep(account.sweep, generation)
+
+
+def _problems(accounts: list[Account], decided: Roster) -> list[str]:
+    problems = []
+    for account in accounts:
+        if account.sweep is None and account.stored is None:
+            problems.append(
+                f"account {account.account_id} was never swept completely, so none of its users is a peer: "
+                f"{account.error}"
+            )
+        elif account.sweep is None:
+            problems.append(
+                f"the sweep of account {account.account_id} is incomplete, the last complete one decided: "
+                f"{account.error}"
+            )
+    if decided.held:
+        names = ", ".join(sorted(registration.label for registration in decided.held))
+        problems.append(
+            f"{len(decided.held)} removals are held, no deletion, block or expiry explains them: {names}. "
+            f"If they are right, run again with vpn_release_held={decided.release_token}"
+        )
+    return problems
+
+
+def _peer(registration: Registration) -> dict[str, Any]:
+    return {
+        "public_key": registration.public_key,
+        "allowed_ips": [f"{address}/{128 if ':' in address else 32}" for address in registration.addresses],
+        "account_id": registration.account_id,
+        "user_id": registration.user_id,
+        "user_name": registration.user_name,
+        "device": registration.device,
+    }
+
+
+def _left_out(verdict: Verdict) -> dict[str, Any]:
+    return {**_peer(verdict.registration), "reason": verdict.reason, "detail": verdict.detail}
+
+
+def _write_file(path: str, content: dict[str, Any]) -> None:
+    directory = os.path.dirname(os.path.abspath(path))
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=directory, prefix=".roster-")
+    try:
+        with os.fdopen(handle, "w") as file:
+            json.dump(content, file, separators=(",", ":"))
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _decision(path: str) -> dict[str, Any]:
+    """What the last file said of peers, without when; empty if there is none that can be read."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+        return {part: found[part] for part in _DECISION}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _accounts_result(accounts: list[Account]) -> list[dict[str, Any]]:
+    return [
+        {
+            "account_id": account.account_id,
+            "complete": account.sweep is not None,
+            "swept_at": int(account.in_force.begun_at) if account.in_force is not None else None,
+            "error": account.error,
+        }
+        for account in accounts
+    ]
+
+
+def run(module: AnsibleAWSModule) -> dict[str, Any]:
+    """One run: generation first, then every fact, the decision, the registry, and last the file (R4, R6)."""
+    params = module.params
+    policy = _policy(params)
+    table = registry(module)
+    generation = table.generation() if module.check_mode else table.take_generation()
+    facts = table.facts()
+    wanted = params["identity_accounts"] or [{"account_id": params["account_id"], "role_arn": None}]
+    accounts = [_account(module, account["account_id"], account["role_arn"], facts) for account in wanted]
+    now = time.time()
+    decided = decide(accounts, facts.registrations, facts.tombstones, facts.blocks, policy, now)
+    if not module.check_mode:
+        _write_registry(table, accounts, decided, generation)
+    for tombstone in decided.reversed:
+        module.warn(
+            f"{tombstone.user_name} ({tombstone.user_id}) is in IAM again: a complete sweep outweighs tombstone "
+            f"{tombstone.event_id}"
+        )
+    content = {
+        "format": 1,
+        "generation": generation,
+        "made_at": int(now),
+        "accounts": _accounts_result(accounts),
+        "peers": [{**_peer(peer), "held": peer in decided.held} for peer in decided.peers],
+        "revoked": [_left_out(verdict) for verdict in decided.revoked],
+        "excluded": [_left_out(verdict) for verdict in decided.excluded],
+    }
+    before = _decision(params["dest"])
+    _write_file(params["dest"], content)
+    return {
+        "changed": before != {part: content[part] for part in _DECISION},
+        "generation": generation,
+        "dest": params["dest"],
+        "counts": {
+            "peers": len(decided.peers),
+            "held": len(decided.held),
+            "revoked": len(decided.revoked),
+            "excluded": len(decided.excluded),
+        },
+        "accounts": content["accounts"],
+        "excluded": [
+            {"name": verdict.registration.label, "reason": verdict.reason, "detail": verdict.detail}
+            for verdict in decided.excluded
+        ],
+        "held": sorted(registration.label for registration in decided.held),
+        "problems": _problems(accounts, decided),
+        "release_token": decided.release_token,
+    }
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={
+            **REGISTRY_OPTIONS,
+            "dest": {"type": "path", "required": True},
+            "identity_accounts": {
+                "type": "list",
+                "elements": "dict",
+                "options": {"account_id": {"type": "str", "required": True}, "role_arn": {"type": "str"}},
+            },
+            "access": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "groups": {"type": "list", "elements": "str", "required": True},
+                    "networks": {"type": "list", "elements": "str", "required": True},
+                    "accounts": {"type": "list", "elements": "str"},
+                    "ports": {"type": "list", "elements": "str"},
+                },
+            },
+            "address_pools": {"type": "list", "elements": "str", "required": True},
+            "guard_count": {"type": "int", "default": 5},
+            "guard_share": {"type": "float", "default": 25.0},
+            "release_held": {"type": "str", "no_log": False},
+        },
+        supports_check_mode=True,
+    )
+    with one_line_failures(module):
+        result = run(module)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,340 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: wireguard_interface
+version_added: 0.1.0
+short_description: Brings a gateway's WireGuard interface, peers and firewall to a roster
+description:
+  - Renders the configuration and the firewall on the controller, brings them to the gateway in one transfer, and
+    applies only what differs from the live device. No other peer's connection notices.
+  - Confirmed revocations happen first, and whatever else is wrong. Then come the firewall, other removals, updates and
+    additions. At the end the device is read back and compared.
+  - What changed on the device by hand is reported in RV(repaired) and put right.
+  - The gateway remembers the highest generation it has seen. A roster of a lower one changes nothing.
+  - Each removal is kept on the gateway, and returned in RV(removals), until it is acknowledged.
+author:
+  - Tracklib (@tracklib)
+options:
+  name:
+    description: The interface.
+    type: str
+    default: wg0
+  roster:
+    description:
+      - Path, on the controller, of the file that M(tracklib.vpn.roster) wrote.
+      - Required unless O(revoke) is given, as are O(template) and O(firewall_template).
+    type: path
+  template:
+    description:
+      - Jinja2 template of the WireGuard configuration, searched as by M(ansible.builtin.template). It must set
+        C(Table = off) and C(ListenPort), no private key, and name each peer in the comment above it.
+      - It is rendered by plain Jinja2, with O(variables) and with C(name), C(generation), C(made_at) and C(peers). Each
+        of these has C(public_key), C(allowed_ips), C(account_id), C(user_id), C(user_name), C(device) and C(held).
+        Ansible's own filters, tests and lookups aren't available.
+    type: str
+  firewall_template:
+    description: Jinja2 template of the nftables rules; see O(template).
+    type: str
+  variables:
+    description: Variables for both templates.
+    type: dict
+    default: {}
+  private_key_file:
+    description: Path of the interface's private key on the gateway; by default C(NAME.key) in O(config_dir).
+    type: path
+  config_dir:
+    description: Where the configuration C(NAME.conf) and the firewall C(NAME.nft) are written, mode 0600.
+    type: path
+    default: /etc/wireguard
+  state_dir:
+    description: Where the gateway remembers generation, removals and locks.
+    type: path
+    default: /var/lib/tracklib-vpn
+  lock_timeout:
+    description: How long to wait for another run on the gateway, in seconds. Confirmed revocations don't wait.
+    type: int
+    default: 30
+  acknowledge:
+    description: Values of RV(removals[].id) whose receipts are stored safely; the gateway forgets these removals.
+    type: list
+    elements: str
+    default: []
+  release_revoked:
+    description: Lets those be peers again whom O(revoke) barred on this gateway while the registry couldn't be reached.
+    type: bool
+    default: false
+  revoke:
+    description:
+      - Takes a user off without any roster, for use when the registry can't be reached. Until a roster agrees, the
+        user's devices are barred on this gateway, and a roster that has them fails.
+    type: dict
+    suboptions:
+      user_name:
+        description: The IAM user, whatever the case of the letters.
+        type: str
+        required: true
+      device:
+        description: Only this device. By default all of the user's.
+        type: str
+      account_id:
+        description: Only the user of this account. By default of any.
+        type: str
+  generation:
+    description:
+      - With O(revoke), the generation taken after the block or tombstone was written, if that could be done.
+      - Otherwise it is the roster's.
+    type: int
+    default: 0
+  config_file:
+    description:
+      - Path of the rendered text on the gateway, which is removed after reading.
+      - Internal; the action plugin sets it.
+    type: path
+extends_documentation_fragment:
+  - tracklib.vpn.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+notes:
+  - Needs C(wg), C(ip), C(nft), Python 3.8 and root on the gateway; also systemd, to start a missing interface by its
+    unit C(wg-quick@NAME).
+  - A run that fails has still done what it returns. Confirmed revocations are among that.
+seealso:
+  - module: tracklib.vpn.roster
+  - module: tracklib.vpn.wireguard_interface_info
+"""
+
+EXAMPLES = r"""
+- name: Bring the gateways to the roster
+  tracklib.vpn.wireguard_interface:
+    name: wg0
+    roster: ~/.cache/tracklib-vpn/roster.json
+    template: wg0.conf.j2
+    firewall_template: nftables.j2
+    variables:
+      address_pools: [10.44.0.0/20]
+      listen_port: 51820
+  register: applied
+
+- name: Forget removals whose receipts are stored
+  tracklib.vpn.wireguard_interface:
+    name: wg0
+    roster: ~/.cache/tracklib-vpn/roster.json
+    template: wg0.conf.j2
+    firewall_template: nftables.j2
+    acknowledge: "{{ applied.removals | map(attribute='id') }}"
+
+- name: Take a user off although the registry can't be reached
+  tracklib.vpn.wireguard_interface:
+    name: wg0
+    revoke:
+      user_name: alice
+"""
+
+RETURN = r"""
+generation:
+  description: The highest generation that this gateway has seen.
+  returned: always
+  type: int
+  sample: 1790000000000
+stale:
+  description: Whether the roster was older than one seen before, so that nothing was changed.
+  returned: always
+  type: bool
+added:
+  description: Names of new peers.
+  returned: always
+  type: list
+  elements: str
+  sample: [bob/phone]
+removed:
+  description: Names of peers that were taken off.
+  returned: always
+  type: list
+  elements: str
+  sample: [alice/laptop]
+updated:
+  description: Names of peers whose allowed addresses or other settings are new.
+  returned: always
+  type: list
+  elements: str
+repaired:
+  description: What had been changed by hand, or was broken, and was put right.
+  returned: always
+  type: list
+  elements: str
+  sample: [interface down, firewall, bob/phone missing on the device]
+settings:
+  description: What else changed, such as C(firewall), C(file) or C(listen port).
+  returned: always
+  type: list
+  elements: str
+removals:
+  description: All removals that weren't acknowledged yet.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Identifies the removal, for O(acknowledge).
+      type: str
+    user_name:
+      description: The IAM user's name.
+      type: str
+    device:
+      description: The user's device.
+      type: str
+    account_id:
+      description: The user's account.
+      type: str
+    user_id:
+      description: The user's unique id.
+      type: str
+    public_key:
+      description: The device's public key.
+      type: str
+    fingerprint:
+      description: The first 16 hexadecimal digits of the SHA-256 of the public key's text.
+      type: str
+    generation:
+      description: The generation in force when the peer was removed.
+      type: int
+    reason:
+      description: The roster's reason, or V(revoked) for an operator's word, or V(not_in_roster) if it gives none.
+      type: str
+    last_handshake:
+      description: The peer's last handshake in seconds since the epoch; null if there was none.
+      type: int
+    removed_at:
+      description: When the peer was off, in seconds since the epoch; null while that isn't certain.
+      type: int
+problems:
+  description: What keeps this run from being a success; the same sentences as in RV(msg).
+  returned: always
+  type: list
+  elements: str
+msg:
+  description: What an operator has to know.
+  returned: when there are problems, or the roster is stale
+  type: str
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.apply import Order, Revocation, apply, revoke
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import run
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import Owner
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.gateway import Gateway
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.report import Outcome
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import Site
+
+FORMAT = 1  # of the file that the action plugin brings
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    finally:
+        path.unlink()
+    if document.pop("format") != FORMAT:
+        raise ValueError(f"{path} has another format than this module")
+    return document
+
+
+def _by_key(entries: list[dict[str, str]]) -> dict[str, Revocation]:
+    return {
+        entry["public_key"]: Revocation(Owner(*(entry[field] for field in Owner._fields)), entry["reason"])
+        for entry in entries
+    }
+
+
+def _order(params: dict[str, Any], document: dict[str, Any]) -> Order:
+    for field in ("revoked", "left_out"):
+        document[field] = _by_key(document[field])
+    private_key_file = params["private_key_file"] or f"{params['config_dir']}/{params['name']}.key"
+    return Order(
+        private_key_file=Path(private_key_file),
+        acknowledge=params["acknowledge"],
+        release_revoked=params["release_revoked"],
+        lock_timeout=params["lock_timeout"],
+        **document,
+    )
+
+
+def _result(outcome: Outcome, name: str) -> dict[str, Any]:
+    result = {
+        "changed": outcome.changed,
+        "generation": outcome.generation,
+        "stale": outcome.stale,
+        "added": outcome.added,
+        "removed": outcome.removed,
+        "updated": list(outcome.updated),
+        "repaired": outcome.repaired,
+        "settings": outcome.settings,
+        "removals": [removal._asdict() for removal in outcome.removals],
+        "problems": outcome.problems,
+        "diff": {**outcome.diff(), "before_header": name, "after_header": name},
+    }
+    if outcome.problems:
+        result["msg"] = "; ".join(outcome.problems)
+    elif outcome.stale:
+        result["msg"] = f"generation {outcome.generation} was here before this roster; nothing was changed"
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "default": "wg0"},
+            "roster": {"type": "path"},
+            "template": {"type": "str"},
+            "firewall_template": {"type": "str"},
+            "variables": {"type": "dict", "default": {}},
+            "private_key_file": {"type": "path", "no_log": False},
+            "config_dir": {"type": "path", "default": "/etc/wireguard"},
+            "state_dir": {"type": "path", "default": "/var/lib/tracklib-vpn"},
+            "lock_timeout": {"type": "int", "default": 30},
+            "acknowledge": {"type": "list", "elements": "str", "default": []},
+            "release_revoked": {"type": "bool", "default": False},
+            "revoke": {
+                "type": "dict",
+                "options": {
+                    "user_name": {"type": "str", "required": True},
+                    "device": {"type": "str"},
+                    "account_id": {"type": "str"},
+                },
+            },
+            "generation": {"type": "int", "default": 0},
+            "config_file": {"type": "path"},
+        },
+        mutually_exclusive=[("config_file", "revoke")],
+        required_one_of=[("config_file", "revoke")],
+        supports_check_mode=True,
+    )
+    params = module.params
+    site = Site(params["name"], Path(params["config_dir"]), Path(params["state_dir"]))
+    gateway = Gateway(site, run, module.check_mode)
+    if params["revoke"]:
+        wanted = Owner(*(params["revoke"].get(field) or "" for field in Owner._fields))
+        outcome = revoke(wanted, gateway, params["generation"], params["lock_timeout"])
+    else:
+        outcome = apply(_order(params, _read(Path(params["config_file"]))), gateway)
+    result = {**_result(outcome, site.name), "config_file_removed": True}
+    if outcome.problems:
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""An emulated AWS over HTTP, and modules run as processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.support.fault_proxy import FaultProxy
+
+from .vpn import Vpn
+
+ROOT = Path(__file__).parents[2]
+REGION = "eu-west-1"
+# it must look real: Ansible masks a secret wherever its text turns up
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY1",
+}
+
+
+@pytest.fixture(scope="session")
+def aws_url() -> Iterator[str]:
+    """Where the emulated AWS answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.emulator", str(port)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait_for(port, server)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail("the emulated AWS did not start")
+
+
+@pytest.fixture
+def fault_proxy(aws_url: str) -> Iterator[FaultProxy]:
+    """A proxy in front of the emulated AWS that modules are sent through with env={"AWS_URL": fault_proxy.url}."""
+    with FaultProxy(aws_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def aws_client(aws_url: str) -> Callable[..., Any]:
+    """`aws_client("ec2", "us-east-1")`: a boto3 client of the emulated AWS, which is empty when the test begins."""
+    urllib.request.urlopen(urllib.request.Request(f"{aws_url}/moto-api/reset", method="POST"), timeout=30).close()
+    session = boto3.session.Session(KEYS["AWS_ACCESS_KEY_ID"], KEYS["AWS_SECRET_ACCESS_KEY"])
+
+    def client(service: str, region: str = REGION) -> Any:
+        return session.client(service, region_name=region, endpoint_url=aws_url)  # type: ignore[call-overload]  # by name
+
+    return client
+
+
+@pytest.fixture
+def aws_env(aws_url: str, tmp_path: Path) -> dict[str, str]:
+    """The whole environment of a process that is to use the emulated AWS and nothing of the developer's."""
+    return {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "PYTHONPATH": str(ROOT / ".ansible" / "collections"),
+        "AWS_URL": aws_url,
+        "AWS_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **KEYS,
+    }
+
+
+@pytest.fixture
+def run_module(aws_env: dict[str, str], tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Runs a module of the collection in a process of its own and returns its result."""
+
+    def run(
+        name: str, options: dict[str, Any], check: bool = False, env: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        arguments = tmp_path / "args.json"
+        arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": {**options, "_ansible_check_mode": check}}))
+        done = subprocess.run(
+            [sys.executable, "-m", f"ansible_collections.tracklib.vpn.plugins.modules.{name}", str(arguments)],
+            env={**aws_env, **(env or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        try:
+            result: dict[str, Any] = json.loads(done.stdout)
+        except json.JSONDecodeError:
+            pytest.fail(f"{name} ended with {done.returncode} and no result:\n{done.stdout}\n{done.stderr}")
+        assert KEYS["AWS_SECRET_ACCESS_KEY"] not in done.stdout + done.stderr
+        return result
+
+    return run
+
+
+@pytest.fixture
+def vpn(aws_client: Callable[..., Any], run_module: Callable[..., dict[str, Any]]) -> Vpn:
+    """An empty account with the registry table, made from the template that `deploy` applies."""
+    template = (ROOT / "roles/control_plane/files/registry.yml").read_text()
+    aws_client("cloudformation").create_stack(StackName="registry", TemplateBody=template)
+    return Vpn(aws_client("iam"), aws_client("dynamodb"), "tracklib-vpn", run_module)

@@ -1,0 +1,208 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""`registration` and `registrations_info` against an emulated AWS over HTTP."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils import keys
+from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Tombstone
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry import DAY, Registry, RegistryError
+
+from .vpn import ACCOUNT, POOLS, Vpn
+
+
+def test_device_gets_a_key_and_addresses_and_a_second_run_changes_nothing(vpn: Vpn) -> None:
+    vpn.user("alice")
+    _private, public = keys.generate()
+    first = vpn.register("alice", "laptop", public, expires_in="30d")
+    assert first["changed"]
+    assert first["registration"]["addresses"] == ["10.44.0.2", "fd44:7472:6163:6b::2"]
+    assert first["registration"]["expires_at"] == pytest.approx(time.time() + 30 * DAY, abs=60)
+    second = vpn.register("alice", "laptop", public, expires_in="30d")
+    assert not second["changed"]
+    assert second["registration"] == first["registration"]
+    assert vpn.module("registrations_info")["registrations"] == [{**first["registration"], "blocked": None}]
+
+
+def test_check_mode_changes_nothing(vpn: Vpn) -> None:
+    vpn.user("alice")
+    result = vpn.register("alice", "laptop", keys.generate()[1], check=True)
+    assert result["changed"]
+    assert vpn.module("registrations_info")["registrations"] == []
+
+
+def test_user_name_with_every_character_that_iam_allows(vpn: Vpn) -> None:
+    name = ("a+b=c,d.e@f-g_" + "x" * 64)[:64]
+    vpn.user(name)
+    assert vpn.register(name, "laptop", keys.generate()[1])["registration"]["user_name"] == name
+
+
+@pytest.mark.parametrize("device", ["Laptop", "my laptop", "a" * 33, "", "../x", "läptop", "a\n"])
+def test_device_names_of_another_form_are_refused(vpn: Vpn, device: str) -> None:
+    vpn.user("alice")
+    failure = vpn.fails("registration", user_name="alice", device=device, public_key=keys.generate()[1])
+    assert "lower-case letters, digits and hyphens" in failure
+    assert "alice" in failure
+
+
+def test_bad_key_names_user_and_device(vpn: Vpn) -> None:
+    vpn.user("alice")
+    failure = vpn.fails("registration", user_name="alice", device="laptop", public_key="A" * 43 + "=")
+    assert failure.startswith("alice/laptop: the public key is zero")
+
+
+def test_r9_key_of_another_device_is_refused_naming_the_holder(vpn: Vpn) -> None:
+    vpn.user("alice")
+    vpn.user("bob")
+    public = keys.generate()[1]
+    vpn.register("alice", "laptop", public)
+    failure = vpn.fails("registration", user_name="bob", device="laptop", public_key=public)
+    assert "already held by alice/laptop" in failure
+
+
+def test_r1_recreated_user_cannot_take_the_old_ones_key_even_after_its_removal(vpn: Vpn) -> None:
+    vpn.user("alice")
+    public = keys.generate()[1]
+    vpn.register("alice", "laptop", public)
+    assert vpn.module("registration", state="absent", user_name="alice", device="laptop")["changed"]
+    vpn.delete_user("alice")
+    vpn.user("alice")
+    failure = vpn.fails("registration", user_name="alice", device="laptop", public_key=public)
+    assert "already held by a removed device" in failure
+
+
+def test_same_user_may_register_a_removed_key_again(vpn: Vpn) -> None:
+    vpn.user("alice")
+    public = keys.generate()[1]
+    vpn.register("alice", "laptop", public)
+    vpn.module("registration", state="absent", user_name="alice", device="laptop")
+    assert vpn.register("alice", "desktop", public)["changed"]
+
+
+def test_new_key_keeps_the_addresses(vpn: Vpn) -> None:
+    vpn.user("alice")
+    before = vpn.register("alice", "laptop", keys.generate()[1])["registration"]
+    after = vpn.register("alice", "laptop", keys.generate()[1])["registration"]
+    assert after["addresses"] == before["addresses"]
+    assert after["public_key"] != before["public_key"]
+
+
+def test_r9_freed_address_rests_before_another_device_gets_it(vpn: Vpn) -> None:
+    vpn.user("alice")
+    vpn.register("alice", "laptop", keys.generate()[1])
+    vpn.module("registration", state="absent", user_name="alice", device="laptop")
+    vpn.user("bob")
+    assert vpn.register("bob", "laptop", keys.generate()[1])["registration"]["addresses"][0] == "10.44.0.3"
+
+
+def test_rested_address_is_given_again(vpn: Vpn) -> None:
+    vpn.user("alice")
+    vpn.register("alice", "laptop", keys.generate()[1])
+    vpn.module("registration", state="absent", user_name="alice", device="laptop", address_quarantine=0)
+    vpn.user("bob")
+    time.sleep(1.1)
+    assert vpn.register("bob", "laptop", keys.generate()[1])["registration"]["addresses"][0] == "10.44.0.2"
+
+
+def test_changed_pool_gives_a_new_address_when_registered_again(vpn: Vpn) -> None:
+    vpn.user("alice")
+    public = keys.generate()[1]
+    vpn.register("alice", "laptop", public)
+    moved = vpn.register("alice", "laptop", public, address_pools=["10.55.0.0/24"])
+    assert moved["registration"]["addresses"] == ["10.55.0.2"]
+
+
+def test_exhausted_pool_is_a_clear_error_and_nothing_is_written(vpn: Vpn) -> None:
+    for number in range(5):
+        vpn.user(f"user{number}")
+        vpn.register(f"user{number}", "laptop", keys.generate()[1], address_pools=["10.44.0.0/29"])
+    vpn.user("late")
+    failure = vpn.fails(
+        "registration", user_name="late", device="x", public_key=keys.generate()[1], address_pools=["10.44.0.0/29"]
+    )
+    assert "10.44.0.0/29 is exhausted" in failure
+    assert len(vpn.module("registrations_info")["registrations"]) == 5
+
+
+def test_unknown_user_is_refused(vpn: Vpn) -> None:
+    failure = vpn.fails("registration", user_name="nobody", device="laptop", public_key=keys.generate()[1])
+    assert failure == "nobody/laptop can't be registered: there is no IAM user nobody"
+
+
+def test_credentials_of_another_account_are_refused_before_anything(vpn: Vpn) -> None:
+    failure = vpn.fails("registrations_info", account_id="999999999999")
+    assert f"belong to account {ACCOUNT}, expected 999999999999" in failure
+
+
+def test_missing_table_says_how_to_make_it(vpn: Vpn) -> None:
+    failure = vpn.fails("registrations_info", registry_table="nowhere")
+    assert "table nowhere doesn't exist in this region and account" in failure
+    assert "tracklib.vpn.deploy" in failure
+
+
+def test_blocking_an_existing_user_writes_a_block_and_lifting_it_removes_it(vpn: Vpn) -> None:
+    vpn.user("alice")
+    vpn.register("alice", "laptop", keys.generate()[1])
+    blocked = vpn.module("registration", state="blocked", user_name="alice", reason="left")
+    assert [revocation["kind"] for revocation in blocked["revocations"]] == ["block"]
+    assert vpn.module("registrations_info")["registrations"][0]["blocked"] == "left"
+    assert not vpn.module("registration", state="blocked", user_name="alice", reason="left")["changed"]
+    assert vpn.module("registration", state="unblocked", user_name="alice")["changed"]
+    assert vpn.module("registrations_info")["registrations"][0]["blocked"] is None
+
+
+def test_blocking_a_deleted_user_writes_a_tombstone_for_the_known_id(vpn: Vpn) -> None:
+    user_id = vpn.user("alice")
+    vpn.register("alice", "laptop", keys.generate()[1])
+    vpn.delete_user("alice")
+    result = vpn.module("registration", state="blocked", user_name="ALICE")
+    assert result["revocations"] == [{"kind": "tombstone", "user_id": user_id}]
+
+
+def register(registry: Registry, number: int, public_key: str | None = None) -> Any:
+    wanted = Registration(ACCOUNT, f"AIDA{number}", "laptop", f"user{number}", public_key or keys.generate()[1], (), 0)
+    return registry.register(wanted, parse_pools(POOLS))[1]
+
+
+def test_r9_concurrent_registrations_get_unique_addresses(vpn: Vpn) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda number: register(vpn.registry(), number), range(24)))
+    assert len({address for registration in made for address in registration.addresses}) == 48
+
+
+def test_r9_one_key_registered_by_many_at_once_is_one_devices(vpn: Vpn) -> None:
+    public = keys.generate()[1]
+
+    def attempt(number: int) -> bool:
+        try:
+            register(vpn.registry(), number, public)
+        except RegistryError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(attempt, range(8))) == 1
+
+
+def test_r6_generations_rise_and_go_on_above_a_restored_backup(vpn: Vpn) -> None:
+    late, early = Registry(vpn.dynamodb, vpn.table, lambda: 2000.0), Registry(vpn.dynamodb, vpn.table, lambda: 1000.0)
+    assert late.take_generation() == 2_000_000
+    assert early.take_generation() == 2_000_001
+    assert late.take_generation() == 2_000_002
+    assert late.generation() == 2_000_002
+
+
+def test_tombstone_is_idempotent_and_lives_at_least_90_days(vpn: Vpn) -> None:
+    tombstone = Tombstone(ACCOUNT, "event-1", "alice", None, 1_800_000_000)
+    vpn.registry().write_tombstone(tombstone)
+    vpn.registry().write_tombstone(tombstone)
+    assert vpn.registry().facts().tombstones == [tombstone]
+    (item,) = vpn.items("tombstone")
+    assert int(item["ttl"]["N"]) >= 1_800_000_000 + 90 * DAY

@@ -1,0 +1,32 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""moto's server, one request at a time: its DynamoDB transactions aren't atomic between threads, AWS's are.
+
+Usage: python -m tests.support.emulator PORT
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+
+
+def main() -> None:
+    """Serve until killed."""
+    app = DomainDispatcherApplication(create_backend_app)
+    lock = threading.Lock()
+
+    def one_at_a_time(environ: dict[str, Any], start_response: Any) -> Any:
+        with lock:
+            return app(environ, start_response)
+
+    run_simple("127.0.0.1", int(sys.argv[1]), one_at_a_time, threaded=True)
+
+
+if __name__ == "__main__":
+    main()

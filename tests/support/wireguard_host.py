@@ -1,0 +1,221 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""A gateway in a network namespace of its own: real wireguard-go, wg, wg-quick, ip and nft. Needs root.
+
+What is left of it after a crash is removed by the next one to be made.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ansible_collections.tracklib.vpn.plugins.action.wireguard_interface import render
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard import commands, device
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.apply import Order, Revocation, apply
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import Owner
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.gateway import Gateway
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.report import Outcome
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import Site, State, load
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGE = ROOT / "plugins/module_utils/wireguard"
+TEMPLATES = ROOT / "roles/gateway/templates"
+NOW = 1_790_000_000  # when the rosters of these tests are made, seconds since the epoch
+_READING = {("wg", "show"), ("wg", "pubkey"), ("ip", "-j"), ("nft", "-c"), ("nft", "-s")}
+
+
+def key(number: int) -> str:
+    """A public key, always the same for a number."""
+    return base64.b64encode(number.to_bytes(4, "big") * 8).decode()
+
+
+class Person(NamedTuple):
+    """A peer of a test's roster."""
+
+    user_name: str
+    number: int
+    address: int | None = None  # by default that of the number
+    device: str = "laptop"
+
+    def entry(self, reason: str = "") -> dict[str, Any]:
+        """As the roster file has it."""
+        address = self.number if self.address is None else self.address
+        return {
+            "public_key": key(self.number),
+            "allowed_ips": [
+                f"10.44.{address // 250}.{address % 250 + 2}/32",
+                f"fd44:7472:6163:6b::{address + 2:x}/128",
+            ],
+            "account_id": "111122223333",
+            "user_id": f"AIDA{self.user_name.upper()}",
+            "user_name": self.user_name,
+            "device": self.device,
+            "held": False,
+            "reason": reason,
+        }
+
+    def owner(self) -> Owner:
+        """As the gateway's code has it."""
+        return Owner(self.user_name, self.device, "111122223333", f"AIDA{self.user_name.upper()}")
+
+
+class Recorder:
+    """Runs commands in the namespace, and remembers them."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.calls: list[list[str]] = []
+        self.inputs: list[str] = []
+
+    def __call__(self, args: Sequence[str], stdin: str = "") -> commands.Result:
+        self.calls.append(list(args))
+        self.inputs.append(stdin)
+        if args[0] == "systemctl":  # there is no systemd here; this is what its unit runs
+            assert list(args) == ["systemctl", "restart", f"wg-quick@{self._host.name}"]
+            done = self._host.program("up")
+            return commands.Result(done.returncode, done.stdout, done.stderr)
+        return commands.run([*self._host.inside, *args], stdin)
+
+    @property
+    def changes(self) -> list[list[str]]:
+        """The commands that aren't just reading."""
+        return [call for call in self.calls if tuple(call[:2]) not in _READING]
+
+
+class Host:
+    """A gateway whose interface, configuration and state are this test's own."""
+
+    def __init__(self, directory: Path) -> None:
+        _remove_leftovers()
+        self.name = f"tl{os.getpid()}"  # wireguard-go's sockets are shared by all namespaces
+        self.namespace = f"tracklib-gateway-{os.getpid()}"
+        self.inside = ["ip", "netns", "exec", self.namespace]
+        self.site = Site(self.name, directory / "etc", directory / "state", directory / "run")
+        self.site.config_dir.mkdir()
+        self.private_key = subprocess.run(["wg", "genkey"], check=True, capture_output=True, text=True).stdout.strip()
+        self.private_key_file = self.site.config_dir / f"{self.name}.key"
+        self.private_key_file.write_text(self.private_key + "\n")
+        self.run = Recorder(self)
+        self.now = float(NOW)
+        subprocess.run(["ip", "netns", "add", self.namespace], check=True)
+
+    def close(self) -> None:
+        """Remove everything."""
+        _remove(self.namespace)
+
+    def sh(self, *args: str, stdin: str = "") -> str:
+        """Run a command as an operator on the gateway would."""
+        return commands.output(commands.run, [*self.inside, *args], stdin)
+
+    def program(self, command: str, *options: str) -> subprocess.CompletedProcess[str]:
+        """Run the unit's program as systemd does."""
+        site = self.site
+        directories = [
+            f"--config-dir={site.config_dir}",
+            f"--state-dir={site.state_dir}",
+            f"--run-dir={site.run_dir}",
+        ]
+        return subprocess.run(
+            [*self.inside, sys.executable, "-I", PACKAGE, command, self.name, *directories, *options],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+
+    def gateway(self, check_mode: bool = False) -> Gateway:
+        """The object under test."""
+        return Gateway(self.site, self.run, check_mode, lambda: self.now)
+
+    def order(
+        self,
+        generation: int,
+        peers: Iterable[Person],
+        revoked: Iterable[Person] = (),
+        networks: Sequence[str] = ("10.20.0.0/16",),
+        **changes: Any,
+    ) -> Order:
+        """An order as the action plugin and the module make it, from the role's own templates."""
+        roster: dict[str, Any] = {
+            "generation": generation,
+            "made_at": NOW + generation,
+            "peers": [peer.entry() for peer in peers],
+        }
+        variables = {
+            "interface": self.name,
+            "addresses": ["10.44.0.1/16", "fd44:7472:6163:6b::1/64"],
+            "pools": ["10.44.0.0/16", "fd44:7472:6163:6b::/64"],
+            "listen_port": 51820,
+            "mtu": None,
+            "networks": networks,
+            "private_dns": False,
+            "masquerade": True,
+        }
+        rendered = {
+            "config": render(TEMPLATES / "wg0.conf.j2", roster, variables),
+            "firewall": render(TEMPLATES / "nftables.j2", roster, variables),
+            "revoked": {key(peer.number): Revocation(peer.owner(), "tombstoned") for peer in revoked},
+            "lock_timeout": 0.1,
+        }
+        return Order(
+            generation=generation,
+            made_at=roster["made_at"],
+            private_key_file=self.private_key_file,
+            **{**rendered, **changes},
+        )
+
+    def apply(self, order: Order, check_mode: bool = False) -> Outcome:
+        """One apply; only its own commands are in `run` afterwards."""
+        self.run.calls.clear()
+        self.run.inputs.clear()
+        return apply(order, self.gateway(check_mode))
+
+    @property
+    def device(self) -> device.Device:
+        """The live device."""
+        return device.parse_dump(self.sh("wg", "show", self.name, "dump"))
+
+    @property
+    def peers(self) -> dict[str, str]:
+        """The live peers' allowed addresses by public key."""
+        return self.device.allowed_ips()
+
+    @property
+    def state(self) -> State:
+        """The state file."""
+        state = load(self.site)
+        assert state is not None
+        return state
+
+    def files(self) -> dict[str, tuple[int, int, bytes]]:
+        """Every file of the gateway with inode, time of change and content."""
+        found = (path for path in self.site.config_dir.parent.rglob("*") if path.is_file())
+        return {str(path): (path.stat().st_ino, path.stat().st_ctime_ns, path.read_bytes()) for path in found}
+
+
+def allowed(*people: Person) -> dict[str, str]:
+    """What `Host.peers` is when a gateway has exactly these peers."""
+    return {key(person.number): ",".join(person.entry()["allowed_ips"]) for person in people}
+
+
+def _remove(namespace: str) -> None:
+    links = subprocess.run(["ip", "-n", namespace, "-o", "link"], check=False, capture_output=True, text=True).stdout
+    for line in links.splitlines():
+        name = line.split()[1].rstrip(":")
+        if name.startswith("tl"):  # wireguard-go ends with its interface
+            subprocess.run(["ip", "-n", namespace, "link", "del", name], check=True)
+    subprocess.run(["ip", "netns", "del", namespace], check=True)
+
+
+def _remove_leftovers() -> None:
+    names = subprocess.run(["ip", "netns", "list"], check=True, capture_output=True, text=True).stdout
+    for name in (line.split()[0] for line in names.splitlines()):
+        maker = name.rpartition("-")[2]
+        if name.startswith("tracklib-gateway-") and (maker == str(os.getpid()) or not Path(f"/proc/{maker}").exists()):
+            _remove(name)
