@@ -16,6 +16,7 @@ import typing as t
 from pathlib import Path
 
 import testinfra
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry
 
 from . import aws, hosts
 from .machine import ROOT, LabError
@@ -230,6 +231,11 @@ def register_device(user_name: str, device: str, public_key: str, **options: t.A
     if result.get("failed"):
         raise LabError(f"registration of {user_name}/{device}: {result['msg']}")
     return dict(result["registration"])
+
+
+def registry() -> Registry:
+    """Return the registry itself, for changes of many devices that would take a module call each."""
+    return Registry(aws.client("dynamodb"), TABLE)
 
 
 class RunningProbe:

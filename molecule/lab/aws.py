@@ -47,7 +47,7 @@ AWS_CONFIG = STATE / "aws_config"
 PID = STATE / "moto.pid"
 PORT = STATE / "moto.port"
 LOG = STATE / "moto.log"
-MOTO = Path(sys.executable).parent / "moto_server"
+SERVER = "tests.support.emulator"
 START_TIMEOUT = 60  # seconds
 
 
@@ -106,12 +106,12 @@ def ensure_server() -> None:
     PORT.write_text(str(_free_port()))
     with LOG.open("wb") as log:
         server = subprocess.Popen(
-            [MOTO, "-H", "127.0.0.1", "-p", PORT.read_text()],
+            [sys.executable, "-m", SERVER, PORT.read_text()],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
-            cwd=STATE,
+            cwd=ROOT,
         )
     PID.write_text(str(server.pid))
     give_up = time.monotonic() + START_TIMEOUT
@@ -137,7 +137,7 @@ def server_pid() -> int | None:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except (OSError, ValueError):
         return None
-    return pid if str(MOTO).encode() in words and PORT.read_bytes() in words else None
+    return pid if SERVER.encode() in words and PORT.read_bytes() in words else None
 
 
 def seed(users: int = USERS, *, empty_first: bool = False) -> None:

@@ -186,6 +186,12 @@ def ensure_hosts(*, fresh: bool = False) -> None:
     SSH_CONFIG.write_text(_ssh_config())
 
 
+def reboot(host: Host) -> None:
+    """Switch a host off and on again, as pulling its plug would."""
+    podman("restart", "--time=0", host.container)
+    _wait_until_booted(host)
+
+
 def remove_hosts() -> None:
     """Remove all hosts, the networks and the rules between them."""
     names = sorted(_containers())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -25,7 +26,6 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.report impo
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import Site, State, load
 
 ROOT = Path(__file__).parent.parent.parent
-PACKAGE = ROOT / "plugins/module_utils/wireguard"
 TEMPLATES = ROOT / "roles/gateway/templates"
 NOW = 1_790_000_000  # when the rosters of these tests are made, seconds since the epoch
 _READING = {("wg", "show"), ("wg", "pubkey"), ("ip", "-j"), ("nft", "-c"), ("nft", "-s")}
@@ -99,6 +99,11 @@ class Host:
         self.inside = ["ip", "netns", "exec", self.namespace]
         self.site = Site(self.name, directory / "etc", directory / "state", directory / "run")
         self.site.config_dir.mkdir()
+        # as the role installs it
+        self._library = directory / "library"
+        self._library.mkdir()
+        shutil.copy(ROOT / "roles/gateway/files/unit.py", self._library)
+        (self._library / "wireguard").symlink_to(ROOT / "plugins/module_utils/wireguard")
         self.private_key = subprocess.run(["wg", "genkey"], check=True, capture_output=True, text=True).stdout.strip()
         self.private_key_file = self.site.config_dir / f"{self.name}.key"
         self.private_key_file.write_text(self.private_key + "\n")
@@ -123,7 +128,7 @@ class Host:
             f"--run-dir={site.run_dir}",
         ]
         return subprocess.run(
-            [*self.inside, sys.executable, "-I", PACKAGE, command, self.name, *directories, *options],
+            [*self.inside, sys.executable, "-I", self._library / "unit.py", command, self.name, *directories, *options],
             check=False,
             capture_output=True,
             text=True,
