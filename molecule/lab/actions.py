@@ -16,6 +16,8 @@ import typing as t
 from pathlib import Path
 
 import testinfra
+from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry
 
 from . import aws, hosts
@@ -97,11 +99,17 @@ def run_module(name: str, host: str = "localhost", *, become: bool = False, **op
     return done.results()[0]
 
 
-def _ansible(program: str, *arguments: str) -> Run:
-    environment = {
+def environment() -> dict[str, str]:
+    """Return the environment of a program that is to use the lab and nothing of the developer's."""
+    return {
         **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ANSIBLE_"))},
         **aws.environment(),
         "PATH": f"{BIN}:{os.environ['PATH']}",
+    }
+
+
+def _ansible(program: str, *arguments: str) -> Run:
+    callback = {
         "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
         "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1",
         "ANSIBLE_DEPRECATION_WARNINGS": "1",
@@ -109,7 +117,7 @@ def _ansible(program: str, *arguments: str) -> Run:
     started = time.monotonic()
     done = subprocess.run(
         [BIN / program, *arguments],
-        env=environment,
+        env={**environment(), **callback},
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -236,6 +244,13 @@ def register_device(user_name: str, device: str, public_key: str, **options: t.A
 def registry() -> Registry:
     """Return the registry itself, for changes of many devices that would take a module call each."""
     return Registry(aws.client("dynamodb"), TABLE)
+
+
+def register_directly(user_name: str, device: str, public_key: str) -> Registration:
+    """Register a device as the module does, without a process for each; return the registration."""
+    user_id = aws.client("iam").get_user(UserName=user_name)["User"]["UserId"]
+    wanted = Registration(aws.ACCOUNT, user_id, device, user_name, public_key, (), time.time())
+    return registry().register(wanted, parse_pools(POOLS))[1]
 
 
 class RunningProbe:

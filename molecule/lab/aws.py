@@ -159,6 +159,14 @@ def seed(users: int = USERS, *, empty_first: bool = False) -> None:
     say(f"emulated AWS has {users} IAM users ({made} made in {time.monotonic() - started:.1f} s) and the EC2 instances")
 
 
+def delete_user(name: str) -> None:
+    """Delete an IAM user as an administrator does."""
+    iam = client("iam")
+    for group in iam.list_groups_for_user(UserName=name)["Groups"]:
+        iam.remove_user_from_group(GroupName=group["GroupName"], UserName=name)
+    iam.delete_user(UserName=name)
+
+
 def _seed_iam(iam: IAMClient, count: int) -> int:
     details = iam.get_account_authorization_details(Filter=["User", "Group"])
     memberships = {user["UserName"]: set(user["GroupList"]) for user in details["UserDetailList"]}

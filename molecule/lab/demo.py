@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Show the whole thing on this machine: IAM, gateways, two people with tunnels, one of whom leaves.
+
+Ends with 0 only if every check held. Leaves the lab running, to look around in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+# started as a program, Python would look for `lab` in this directory and find lab.py
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from ansible_collections.tracklib.vpn.plugins.module_utils import keys  # noqa: E402 - lab makes it importable
+from rich.console import Console  # noqa: E402 - the path comes first
+from rich.table import Table  # noqa: E402 - the path comes first
+
+from lab import actions, aws, hosts, lab  # noqa: E402 - the path comes first
+from lab.machine import LabError  # noqa: E402 - the path comes first
+from tests.support import fault_proxy  # noqa: E402 - lab makes it importable
+
+OTHERS = tuple(name for name in aws.GROUPS["vpn-developers"] if name not in ("alice", "bob"))
+console = Console(highlight=False)
+
+
+@dataclasses.dataclass
+class Story:
+    """The steps told so far, and how their checks went."""
+
+    began: float = dataclasses.field(default_factory=time.monotonic)
+    steps: int = 0
+    failed: list[str] = dataclasses.field(default_factory=list)
+
+    @contextlib.contextmanager
+    def step(self, title: str) -> t.Iterator[None]:
+        """Say what is about to happen, show that time passes, and say how long it took."""
+        self.steps += 1
+        console.print(f"\n[bold]{self.steps}. {title}[/bold]")
+        began = time.monotonic()
+        with console.status("working …"):
+            yield
+        console.print(f"   [dim]{time.monotonic() - began:.1f} s[/dim]")
+
+    def check(self, what: str, holds: bool) -> None:
+        """Show whether something is as it should be."""
+        console.print(f"   [green]✓[/green] {what}" if holds else f"   [red]✗ NOT: {what}[/red]")
+        if not holds:
+            self.failed.append(what)
+
+    def seconds(self) -> float:
+        """How long the story has taken."""
+        return time.monotonic() - self.began
+
+
+def prepare(story: Story) -> None:
+    """A running lab with an empty registry."""
+    with story.step("A lab: an emulated AWS with 1,000 IAM users, and five booted Debian hosts"):
+        lab.up()
+        aws.client("cloudformation").delete_stack(StackName=f"{actions.TABLE}-registry")
+        actions.run_playbook("deploy")
+        users = aws.client("iam").get_account_authorization_details(Filter=["User"])["UserDetailList"]
+        granted = {name for group in ("vpn-developers", "vpn-dba") for name in aws.GROUPS[group]}
+    story.check(f"IAM has {len(users)} users, {len(granted)} of them in VPN groups", len(users) >= aws.USERS)
+
+
+def set_up_gateways(story: Story) -> None:
+    """Registered devices, and gateways found in EC2 and configured."""
+    with story.step(f"{len(OTHERS)} people have registered their devices; `site` finds the gateways and sets them up"):
+        for name in OTHERS:
+            actions.register_directly(name, "laptop", keys.generate()[1])
+        found = _inventory()
+        done = actions.run_playbook("site")
+    for name, facts in found.items():
+        console.print(f"   {name}: {facts['instance_id']}, clients dial {facts['wireguard_endpoint']}")
+    expected = {host.name for host in hosts.GATEWAYS}
+    story.check("the inventory plugin found the gateways in EC2, and nothing else", set(found) == expected)
+    story.check("`site` set them up", done.rc == 0)
+    live = len(actions.shell("gateway", "wg show wg0 peers").splitlines())
+    story.check(f"the gateway has the {live} peers that IAM and the registry say", live == len(OTHERS))
+
+
+def connect(story: Story) -> tuple[actions.Connection, actions.Connection]:
+    """alice's and bob's tunnels."""
+    with story.step("alice and bob make a key on their own laptop, register it, and connect"):
+        alice, bob = actions.connect("alice-laptop"), actions.connect("bob-laptop")
+        actions.run_playbook("reconcile")
+        pages = {person.user_name: person.fetch() for person in (alice, bob)}
+    for name, page in pages.items():
+        story.check(f"{name} fetches a page from the service behind the gateway", "tracklib service" in (page or ""))
+    return alice, bob
+
+
+def leave(story: Story, alice: actions.Connection, bob: actions.Connection) -> float:
+    """alice leaves; returns how many seconds later the tunnel was dead."""
+    with story.step("alice is deleted in IAM, `reconcile` runs; bob's laptop sends a probe each millisecond"):
+        with actions.probing(bob.laptop) as probe:
+            aws.delete_user("alice")
+            deleted = time.monotonic()
+            done = actions.run_playbook("reconcile")
+            dead = time.monotonic() - deleted
+            report = probe.stop()
+        page = alice.fetch()
+    removed = done.result("bring firewall", "gateway")["removed"]
+    story.check(f"the gateway took alice off {dead:.1f} s after the deletion: {removed}", removed == ["alice/laptop"])
+    story.check("alice's tunnel is dead", page is None)
+    story.check(f"bob's {report['sent']:,} probes lost {report['lost']}", report["lost"] == 0)
+    return dead
+
+
+def drift(story: Story) -> None:
+    """A peer added by hand."""
+    with story.step("Someone adds a peer to the gateway by hand; the next `reconcile` finds it"):
+        stranger = keys.generate()[1]
+        actions.shell("gateway", f"wg set wg0 peer {stranger} allowed-ips 10.44.15.250/32")
+        done = actions.run_playbook("reconcile")
+    console.print(f"   reported: {', '.join(done.result('bring firewall', 'gateway')['repaired'])}")
+    story.check("it is gone", stranger not in actions.shell("gateway", "wg show wg0 peers"))
+
+
+def partial_knowledge(story: Story, bob: actions.Connection) -> None:
+    """IAM fails within a sweep."""
+    with story.step("IAM fails in the middle of a sweep"):
+        before = actions.shell("gateway", "wg show wg0 peers")
+        with fault_proxy.FaultProxy(aws.endpoint()) as proxy:
+            proxy.page_size = 100
+            proxy.fail("GetAccountAuthorizationDetails", fault_proxy.error(500, "ServiceFailure"), first=2)
+            options = {"endpoint_url": proxy.url, "aws_config": {"retries": {"total_max_attempts": 2}}}
+            done = actions.run_playbook("reconcile", rc=None, vpn_aws_options=options)
+    console.print(f"   the run says: {done.failures[-1] if done.failures else 'nothing'}", soft_wrap=True)
+    said = any("incomplete" in line and aws.ACCOUNT in line for line in done.failures)
+    story.check("the run ended non-zero and named the account", done.rc != 0 and said)
+    story.check("nobody was removed", actions.shell("gateway", "wg show wg0 peers") == before)
+    story.check("bob is still connected", "tracklib service" in (bob.fetch() or ""))
+
+
+def namesake(story: Story, alice: actions.Connection) -> None:
+    """A new user of the old name."""
+    with story.step("A new alice joins: the same name in IAM, in the same groups"):
+        aws.seed()
+        refusal = ""
+        try:
+            actions.register_device("alice", "laptop", alice.public_key)
+        except LabError as error:
+            refusal = str(error)
+        actions.run_playbook("reconcile")
+        page = alice.fetch()
+    console.print(f"   asked for the old key, the registry says: {refusal or 'nothing'}", soft_wrap=True)
+    story.check("the old alice's key can't be registered again", bool(refusal))
+    story.check("the old tunnel stays dead", page is None)
+
+
+def summary(story: Story, dead: float) -> None:
+    """Who can connect, who was cut off, how long it took."""
+    live = actions.run_module("wireguard_interface_info", "gateway", become=True)
+    names = sorted(peer["user_name"] for peer in live["peers"])
+    table = Table(title="\nAt the end", title_justify="left", show_header=False)
+    table.add_row("can connect", f"{len(names)}: {', '.join(names[:6])} …")
+    table.add_row("cut off", f"alice, {dead:.1f} s after the deletion in IAM")
+    table.add_row("checks", "all held" if not story.failed else f"[red]{len(story.failed)} failed[/red]")
+    table.add_row("time", f"{story.seconds():.0f} s")
+    console.print(table)
+    for what in story.failed:
+        console.print(f"[red]did not hold: {what}[/red]")
+    console.print(
+        "\nThe lab is still up. Look around: `. .lab/env; ansible-inventory --graph`,"
+        " `ssh -F .lab/ssh_config gateway sudo wg show`. `make lab-down` removes it.",
+        soft_wrap=True,
+    )
+
+
+def _inventory() -> dict[str, dict[str, t.Any]]:
+    """The gateways with their host variables, as the inventory plugin finds them."""
+    done = subprocess.run(
+        [actions.BIN / "ansible-inventory", "--list", "--limit=vpn_gateways"],
+        env=actions.environment(),
+        check=True,
+        capture_output=True,
+    )
+    return dict(json.loads(done.stdout)["_meta"]["hostvars"])
+
+
+def main() -> int:
+    """Tell the story; return the exit code."""
+    story = Story()
+    try:
+        prepare(story)
+        set_up_gateways(story)
+        alice, bob = connect(story)
+        dead = leave(story, alice, bob)
+        drift(story)
+        partial_knowledge(story, bob)
+        namesake(story, alice)
+        summary(story, dead)
+    except (AssertionError, LabError, OSError, subprocess.CalledProcessError) as error:
+        console.print(f"[red]the demo stopped: {error}[/red]", soft_wrap=True, markup=False)
+        return 1
+    return 1 if story.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
