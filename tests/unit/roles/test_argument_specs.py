@@ -19,7 +19,9 @@ def _read(path: Path) -> Any:
 
 
 def _options(role: Path) -> dict[str, dict[str, Any]]:
-    options: dict[str, dict[str, Any]] = _read(role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+    options: dict[str, dict[str, Any]] = _read(role / "meta" / "argument_specs.yml")["argument_specs"]["main"][
+        "options"
+    ]
     return options
 
 
