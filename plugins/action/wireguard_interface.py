@@ -29,6 +29,18 @@ _RUN_DIR = "/run/tracklib-vpn"  # in memory, root's alone
 _PUBLIC_KEY = re.compile(r"[A-Za-z0-9+/]{43}=")
 _ALLOWED_IP = re.compile(r"[0-9A-Fa-f:.]+/[0-9]{1,3}")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_+=,.@-]")
+# what a template can raise, whether of Jinja2 or of the Python below it
+_UNRENDERED = (
+    AnsibleError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TemplateError,
+    TypeError,
+    ValueError,
+)
 _NAMES = ("account_id", "user_id", "user_name", "device")
 
 
@@ -70,8 +82,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible brings no types
         for option, result in (("template", "config"), ("firewall_template", "firewall")):
             try:
                 document[result] = self._render(option, roster)
-            except (AnsibleError, TemplateError, TypeError, ValueError) as error:
-                document[f"{result}_error"] = f"{option} {self._task.args[option]}: {error}"
+            except _UNRENDERED as error:
+                document[f"{result}_error"] = f"{option} {self._task.args[option]}: {type(error).__name__}: {error}"
         return document
 
     def _render(self, option: str, roster: dict[str, Any]) -> str:

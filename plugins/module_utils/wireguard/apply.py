@@ -79,10 +79,8 @@ def apply(order: Order, gateway: Gateway) -> Outcome:
                 _restart(order, gateway)
         except LockHeldError as error:
             _begin(order, gateway, outcome)
-            raise RefusedError(
-                f"{error}. Only the confirmed revocations were done. Find out why that process doesn't end, "
-                "stop it if need be, and run again"
-            ) from None
+            if not outcome.stale:
+                raise RefusedError(f"{error}. Only the confirmed revocations were done") from None
     outcome.removals = gateway.remembered.removals
     return outcome
 
@@ -99,6 +97,7 @@ def revoke(wanted: Owner, gateway: Gateway, generation: int = 0, lock_timeout: f
         state = _recall(gateway, seen, outcome)
         owners = {key: wg_config.owner(comment) for key, comment in seen.sections.comments().items()}
         owners.update({removal.public_key: _owner(removal) for removal in state.pending().values()})
+        owners.update(state.revoked)
         keys = {key: owner for key, owner in owners.items() if _is(owner, wanted)}
         nameless = [key for key in seen.live if not owners.get(key, Owner()).user_name]
         if not keys and nameless:
@@ -140,6 +139,8 @@ def _apply(order: Order, gateway: Gateway, outcome: Outcome) -> bool:
         if state != gateway.remembered:  # somebody was revoked meanwhile
             gateway.remembered = replace(state)
             seen = look(gateway)
+            if seen.error:
+                raise seen.error
         plan = _without_barred(plan, state, order, outcome)
         _load_firewall(plan, gateway, state, outcome)
         return _install(order, plan, gateway, state, seen, outcome)
@@ -181,7 +182,7 @@ def _recall(gateway: Gateway, seen: Seen, outcome: Outcome) -> State:
         outcome.repaired.append(f"{error}; moved to {aside}")
         state = State()
     marked = wg_config.generation(seen.text)
-    if state is None and marked is None and (seen.text or seen.link or seen.error):
+    if state is None and marked is None:
         _refuse_foreign(site, seen)
     state = state or State()
     gateway.remembered = replace(state)
@@ -190,6 +191,10 @@ def _recall(gateway: Gateway, seen: Seen, outcome: Outcome) -> State:
 
 
 def _refuse_foreign(site: Site, seen: Seen) -> None:
+    if not seen.text and not seen.link:
+        if seen.error:
+            raise seen.error
+        return
     names = {**dict.fromkeys(seen.live, ""), **seen.sections.comments()}
     peers = [f"{key} {comment.lstrip('# ')}".strip() for key, comment in names.items()]
     raise RefusedError(
@@ -199,32 +204,42 @@ def _refuse_foreign(site: Site, seen: Seen) -> None:
 
 
 def _revoke(gateway: Gateway, state: State, seen: Seen, confirmed: Mapping[str, Revocation], outcome: Outcome) -> None:
-    """Record, take out of the file, take off the device; in this order, and each whether or not the last worked."""
+    """Record, take out of the file, take off the device; in this order, and each whether or not the last worked.
+
+    :raises GatewayError: after all that could be done; whoever isn't out of both file and device stays barred.
+    """
     filed = seen.sections.comments()
     keys = [key for key in confirmed if key in seen.live or key in filed]
-    if not keys:
+    unsaved = Outcome()
+    if keys:
+        _leave_out(state, seen, {key: confirmed[key] for key in keys})
+    with noted(unsaved):
         gateway.remember(state)
-        return
-    found = digest(body(seen.text))
-    kept = seen.sections.without(keys)
-    seen.sections = kept._replace(interface=wg_config.relabelled(kept.interface, state.generation))
-    seen.text = seen.sections.text()
-    with noted(outcome):
-        _record(state, seen, {key: confirmed[key] for key in keys})
-        if found in state.config:  # a file that was edited by hand stays unknown
-            state.config = [found, digest(body(seen.text))]
-        gateway.remember(state)
-    with noted(outcome):
+    with noted(unsaved):
         if any(key in filed for key in keys):
             gateway.write(gateway.site.config, seen.text)
-    for command in wg_device.removals(gateway.site.name, [key for key in keys if key in seen.live or seen.error]):
+    # a device that can't be read may have any of them
+    for command in wg_device.removals(gateway.site.name, [key for key in confirmed if key in seen.live or seen.error]):
         gateway.act(command)
     for key in keys:
         seen.live.pop(key, None)
     outcome.removed += [confirmed[key].owner.label for key in keys]
-    if not seen.error:
+    if unsaved.problems:
+        raise RefusedError(f"only the confirmed revocations were done, on the live device: {unsaved.problems[0]}")
+    if keys and not seen.error:
         state.finish(confirmed, gateway.now())
         gateway.remember(state)
+
+
+def _leave_out(state: State, seen: Seen, revocations: Mapping[str, Revocation]) -> None:
+    """Record revocations, and take their peers out of the text that was found."""
+    found = digest(body(seen.text))
+    kept = seen.sections.without(revocations)
+    seen.sections = kept._replace(interface=wg_config.relabelled(kept.interface, state.generation))
+    seen.text = seen.sections.text()
+    _record(state, seen, revocations)
+    if found in state.config:  # a file that was edited by hand stays unknown
+        state.config = [found, digest(body(seen.text))]
 
 
 def _record(state: State, seen: Seen, revocations: Mapping[str, Revocation]) -> None:
@@ -261,7 +276,7 @@ def _check(order: Order, gateway: Gateway, seen: Seen) -> Plan:
         raise RefusedError(f"there is no private key in {order.private_key_file}; make one with `wg genkey`")
     text = wg_config.installable(order.config, order.generation, private_key)
     config = wg_config.parse(text, seen.device.allowed_ips() if seen.device else None)
-    own = seen.device.public_key if seen.device and seen.device.private_key == private_key else None
+    own = seen.device.public_key if seen.device and seen.device.private_key == config.interface.private_key else None
     peer = config.peers.get(own or output(gateway.run, ["wg", "pubkey"], private_key).strip())
     if peer is not None:
         raise RefusedError(f"{peer.name} has the gateway's own public key")

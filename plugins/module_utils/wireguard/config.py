@@ -26,8 +26,9 @@ MARKER = "# Managed by tracklib.vpn"
 _HEADER = re.compile(re.escape(MARKER) + r" \(generation (\d+)\)[^\n]*\n")
 _HEADING = re.compile(r"^[ \t]*\[[ \t]*(interface|peer)[ \t]*\][^\n]*$", re.IGNORECASE | re.MULTILINE)
 _NAME = re.compile(r"# (?P<user>[^ /]+)/(?P<device>[^ /]+) \(account (?P<account>[^ ,]+), (?P<id>[^ )]+)\)")
-# what nearly all of thousands of peers look like; everything else is read setting by setting
-_PLAIN = re.compile(r"PublicKey = \S{44}\nAllowedIPs = ([^\n#]*)\n+\Z")
+# what nearly all of thousands of peers look like; everything else is read setting by setting, such as addresses
+# like ::10.0.0.1, which `wg` spells in another way than Python
+_PLAIN = re.compile(r"PublicKey = \S{44}\nAllowedIPs = (?![^\n]*:\d+\.)([^\n#]*)\n+\Z")
 _PRIVATE_KEY_LINE = re.compile(r"^PrivateKey = [^\n]*\n", re.MULTILINE)
 NO_PRESHARED_KEY = base64.b64encode(bytes(32)).decode()
 _SHOWN_PROBLEMS = 5
@@ -251,11 +252,14 @@ def _interface(text: str) -> Interface:
     if "listenport" not in settings:
         raise ValueError("ListenPort is missing; WireGuard would choose a random one")
     _check_key("PrivateKey", settings.get("privatekey", ""))
+    listen_port = _number("ListenPort", settings.pop("listenport"), 65535)
+    if listen_port == 0:
+        raise ValueError("ListenPort is 0; WireGuard would choose a random one")
     mtu = settings.pop("mtu", None)
     fwmark = settings.pop("fwmark", "off")
     interface = Interface(
-        private_key=settings.pop("privatekey"),
-        listen_port=_number("ListenPort", settings.pop("listenport"), 65535),
+        private_key=_clamped(settings.pop("privatekey")),
+        listen_port=listen_port,
         addresses=tuple(str(ipaddress.ip_interface(part)) for part in _parts(settings.pop("address", ""))),
         mtu=None if mtu is None else _number("MTU", mtu, 65535),
         fwmark=0 if fwmark == "off" else _number("FwMark", fwmark, 2**32 - 1),
@@ -283,6 +287,14 @@ def _check_key(setting: str, key: str) -> None:
         raw = b""
     if len(raw) != 32 or base64.b64encode(raw).decode() != key:
         raise ValueError(f"{setting} isn't 32 bytes of base64, as `wg` prints keys")
+
+
+def _clamped(private_key: str) -> str:
+    """As a device reports it: Curve25519 fixes 5 bits, which not every program that makes keys does (RFC 7748, 5)."""
+    raw = bytearray(base64.b64decode(private_key))
+    raw[0] &= 0b11111000
+    raw[31] = raw[31] & 0b01111111 | 0b01000000
+    return base64.b64encode(raw).decode()
 
 
 def _number(setting: str, text: str, highest: int) -> int:

@@ -192,8 +192,8 @@ def _wait(handle: int, path: Path, timeout: float) -> None:
         except BlockingIOError:
             if time.monotonic() >= end:
                 raise LockHeldError(
-                    f"{path} was held by {_holder(handle)} for {timeout:g} seconds; confirmed revocations were done "
-                    "all the same. Find out why that process doesn't end, stop it if need be, and run again"
+                    f"{path} was held by {_holder(handle)} for {timeout:g} seconds; find out why that process doesn't "
+                    "end, stop it if need be, and run again"
                 ) from None
             time.sleep(_POLL)
         else:
