@@ -245,7 +245,7 @@ def _answers() -> bool:
     if server_pid() is None:
         return False
     try:
-        with urllib.request.urlopen(f"{endpoint()}/moto-api/data.json", timeout=10) as answer:
+        with urllib.request.urlopen(f"{endpoint()}/moto-api/config", timeout=10) as answer:
             json.load(answer)
     except (urllib.error.URLError, OSError):
         return False

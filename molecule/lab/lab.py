@@ -28,7 +28,7 @@ def up(*, fresh: bool = False) -> None:
     machine.install_missing_packages()
     machine.write_containers_conf()
     hosts.remove_orphans()
-    machine.remember_forwarding()
+    machine.change_settings()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         emulation = pool.submit(_start_aws, fresh=fresh)
         images.ensure_images()
@@ -47,7 +47,7 @@ def down() -> None:
     say("removing the lab's hosts, networks and processes")
     aws.stop_server()
     hosts.remove_hosts()
-    machine.restore_forwarding()
+    machine.restore_settings()
     machine.release_slot(hosts.SLOT)
     for state in machine.ROOT.glob(".ansible/tmp/molecule.*/state.yml"):
         state.unlink()  # or molecule goes on believing in the lab that it made

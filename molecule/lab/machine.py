@@ -19,9 +19,13 @@ CONTAINERS_CONF = STATE / "containers.conf"
 NETWORK_CONFIG = STATE / "networks"  # of our own, because labs beside each other have VPCs of the same addresses
 CLAIMS = Path("/var/tmp")
 SLOTS = 7  # labs of different checkouts that fit beside each other: the networks of /27 in 198.51.100.0/24
-FORWARDING = STATE / "forwarding"
+SETTINGS = STATE / "settings"
 SYSCTL = Path("/proc/sys")
 FORWARDING_SWITCHES = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
+RECEIVE_BUFFER = "net/core/rmem_default"
+# of every socket: a second of probes at 1 ms, so that a busy machine doesn't look like a loss (wireguard-go and
+# anything else on a host has the default, which hosts can't change)
+RECEIVE_BUFFER_SIZE = 2 << 20  # bytes
 NEEDED_COMMANDS = ("podman", "nft", "iptables", "mmdebstrap", "ssh", "ssh-keygen")
 
 _started = time.monotonic()
@@ -133,19 +137,25 @@ def write_containers_conf() -> None:
         CONTAINERS_CONF.write_text(text)
 
 
-def remember_forwarding() -> None:
-    """Note which forwarding switches are off, because netavark turns them on and leaves them on."""
-    if not FORWARDING.exists():
-        off = [name for name in FORWARDING_SWITCHES if (SYSCTL / name).read_text().strip() == "0"]
-        FORWARDING.write_text("\n".join(off))
+def change_settings() -> None:
+    """Give sockets larger buffers; note the old size, and the forwarding switches, which netavark turns on for good."""
+    found = {name: (SYSCTL / name).read_text().strip() for name in (*FORWARDING_SWITCHES, RECEIVE_BUFFER)}
+    if not SETTINGS.exists():
+        SETTINGS.write_text("".join(f"{name} {value}\n" for name, value in found.items()))
+    if int(found[RECEIVE_BUFFER]) < RECEIVE_BUFFER_SIZE:
+        _set(RECEIVE_BUFFER, str(RECEIVE_BUFFER_SIZE))
 
 
-def restore_forwarding() -> None:
-    """Turn the noted forwarding switches off again, unless other containers run."""
-    if FORWARDING.exists() and not podman("ps", "--quiet").strip():
-        for name in FORWARDING.read_text().split():
-            run(*as_root("sysctl", "-q", "-w", f"{name.replace('/', '.')}=0"))
-    FORWARDING.unlink(missing_ok=True)
+def restore_settings() -> None:
+    """Bring the noted settings back, unless other containers run."""
+    if SETTINGS.exists() and not podman("ps", "--quiet").strip():
+        for line in SETTINGS.read_text().splitlines():
+            _set(*line.split())
+    SETTINGS.unlink(missing_ok=True)
+
+
+def _set(name: str, value: str) -> None:
+    run(*as_root("sysctl", "-q", "-w", f"{name.replace('/', '.')}={value}"))
 
 
 def _allowed_limit(kind: int) -> str:
