@@ -36,6 +36,20 @@ def key(number: int) -> str:
     return base64.b64encode(number.to_bytes(4, "big") * 8).decode()
 
 
+def variables(interface: str, networks: Sequence[str] = ("10.20.0.0/16",)) -> dict[str, Any]:
+    """What the role gives its templates."""
+    return {
+        "interface": interface,
+        "addresses": ["10.44.0.1/16", "fd44:7472:6163:6b::1/64"],
+        "pools": ["10.44.0.0/16", "fd44:7472:6163:6b::/64"],
+        "listen_port": 51820,
+        "mtu": None,
+        "networks": networks,
+        "private_dns": False,
+        "masquerade": True,
+    }
+
+
 class Person(NamedTuple):
     """A peer of a test's roster."""
 
@@ -152,19 +166,9 @@ class Host:
             "made_at": NOW + generation,
             "peers": [peer.entry() for peer in peers],
         }
-        variables = {
-            "interface": self.name,
-            "addresses": ["10.44.0.1/16", "fd44:7472:6163:6b::1/64"],
-            "pools": ["10.44.0.0/16", "fd44:7472:6163:6b::/64"],
-            "listen_port": 51820,
-            "mtu": None,
-            "networks": networks,
-            "private_dns": False,
-            "masquerade": True,
-        }
         rendered = {
-            "config": render(TEMPLATES / "wg0.conf.j2", roster, variables),
-            "firewall": render(TEMPLATES / "nftables.j2", roster, variables),
+            "config": render(TEMPLATES / "wg0.conf.j2", roster, variables(self.name, networks)),
+            "firewall": render(TEMPLATES / "nftables.j2", roster, variables(self.name, networks)),
             "revoked": {key(peer.number): Revocation(peer.owner(), "tombstoned") for peer in revoked},
             "lock_timeout": 0.1,
         }
