@@ -1,0 +1,233 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""From a roster to the text of wg0.conf and back."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any
+
+import pytest
+from ansible_collections.tracklib.vpn.plugins.action.wireguard_interface import render
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard import config
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.wireguard_host import TEMPLATES, Person, key, variables
+
+PRIVATE_KEY = base64.b64encode(bytes([8, *range(1, 31), 64])).decode()
+ALICE, BOB = Person("alice", 1), Person("bob", 2)
+HEAD = "[Interface]\nTable = off\nListenPort = 51820\n"
+
+_examples = settings(deadline=None, max_examples=40)
+# every character that IAM allows in a user's name
+_names = st.text("ABCyz059_+=,.@-", min_size=1, max_size=64)
+_numbers = st.integers(0, 20_000)
+_people = st.lists(
+    st.builds(
+        Person,
+        user_name=_names,
+        number=_numbers,
+        address=st.none(),
+        device=st.from_regex(r"[a-z0-9][a-z0-9-]{0,30}", fullmatch=True),
+    ),
+    max_size=8,
+    unique_by=lambda person: person.number,
+)
+
+
+def _roster(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"generation": 7, "made_at": 1_790_000_000, "peers": entries}
+
+
+def _rendered(*entries: dict[str, Any]) -> str:
+    text = render(TEMPLATES / "wg0.conf.j2", _roster(list(entries)), variables("wg0"))
+    return config.installable(text, 7, PRIVATE_KEY)
+
+
+@_examples
+@given(_people)
+def test_any_roster_comes_back_from_the_text_it_renders_to(people: list[Person]) -> None:
+    text = _rendered(*(person.entry() for person in people))
+    parsed = config.parse(text)
+    found = {peer.public_key: (peer.allowed_ips, config.owner(peer.comment)) for peer in parsed.peers.values()}
+    assert found == {key(one.number): (",".join(one.entry()["allowed_ips"]), one.owner()) for one in people}
+    assert parsed.interface == config.Interface(
+        PRIVATE_KEY, 51820, ("10.44.0.1/16", "fd44:7472:6163:6b::1/64"), None, 0
+    )
+    assert config.generation(text) == 7
+    assert config.split(text).text() == text
+
+
+@_examples
+@given(_people, st.integers(0, 2**50))
+def test_what_identifies_a_file_has_neither_its_generation_nor_its_private_key(
+    people: list[Person], other: int
+) -> None:
+    text = _rendered(*(person.entry() for person in people))
+    assert PRIVATE_KEY not in config.body(text)
+    assert config.body(config.relabelled(text, other)) == config.body(text)
+    assert config.generation(config.relabelled(text, other)) == other
+
+
+@_examples
+@given(_people, st.sets(_numbers))
+def test_a_file_without_some_peers_is_that_of_the_smaller_roster(people: list[Person], gone: set[int]) -> None:
+    whole = _rendered(*(person.entry() for person in people))
+    smaller = _rendered(*(person.entry() for person in people if person.number not in gone))
+    cut = config.split(whole).without({key(number) for number in gone}).text()
+    assert config.parse(cut).peers == config.parse(smaller).peers
+
+
+@_examples
+@given(_people)
+def test_what_the_device_already_has_is_read_the_same(people: list[Person]) -> None:
+    text = _rendered(*(person.entry() for person in people))
+    known = {key(person.number): ",".join(person.entry()["allowed_ips"]) for person in people}
+    assert config.parse(text, known) == config.parse(text)
+
+
+@_examples
+@given(
+    st.text(st.characters(exclude_characters="\r"))
+    | st.lists(st.sampled_from(["[Peer]", " [ peer ]", "[Interface]", "\r\n", "\n", "#", "=", "a"])).map("".join)
+)
+def test_cutting_any_text_never_fails_and_is_stable(text: str) -> None:
+    once = config.split(text).text()
+    assert config.split(once) == config.split(text)
+    assert config.split(once).text() == once
+
+
+_code = st.sampled_from(
+    [
+        "\n[Peer]\nPublicKey = x\n",
+        "\r[Interface]",
+        "]",
+        "{{ 7 * 191 }}",
+        "{% raw %}",
+        "{# gone #}",
+        "\x0b\x0c\x85\u2028",
+        " (account 999999999999, AIDAOTHER)",
+        "/",
+        "$(id)",
+    ]
+)
+
+
+@_examples
+@given(
+    name=st.lists(_code | st.text(), min_size=1).map("".join).filter(bool),
+    field=st.sampled_from(["user_name", "device", "account_id", "user_id"]),
+)
+def test_r15_no_name_adds_a_line_or_is_evaluated(name: str, field: str) -> None:
+    plain = _rendered(ALICE.entry(), BOB.entry())
+    odd = _rendered({**ALICE.entry(), field: name}, BOB.entry())
+    comment = config.split(plain).peers[0][1]
+    assert [line for line in odd.splitlines() if not line.startswith("#")] == [
+        line for line in plain.splitlines() if not line.startswith("#")
+    ]
+    assert len(odd.splitlines()) == len(plain.splitlines())
+    assert "1337" not in odd or "1337" in name
+    written = config.owner(config.split(odd).peers[0][1])
+    assert written == config.owner(comment)._replace(**{field: re.sub(r"[^A-Za-z0-9_+=,.@-]", "?", name)})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("public_key", key(1) + "\nAllowedIPs = 0.0.0.0/0"),
+        ("public_key", key(1) + "\n"),
+        ("public_key", "{{ peers }}"),
+        ("allowed_ips", ["10.44.0.3/32\n[Peer]"]),
+        ("allowed_ips", ["10.44.0.3/32\n"]),
+        ("allowed_ips", ["10.44.0.3/32, 0.0.0.0/0"]),
+        ("allowed_ips", ["10.44.0.3"]),
+    ],
+)
+def test_r15_no_key_or_address_says_anything_else(field: str, value: object) -> None:
+    with pytest.raises(ValueError, match=r"alice/laptop: (the public key|an allowed address) isn't"):
+        _rendered({**ALICE.entry(), field: value})
+
+
+def test_r15_jinja_in_a_variable_is_not_evaluated() -> None:
+    with_code = {**variables("wg0"), "listen_port": "{{ 7 * 191 }}"}
+    assert "ListenPort = {{ 7 * 191 }}\n" in render(TEMPLATES / "wg0.conf.j2", _roster([]), with_code)
+
+
+@pytest.mark.parametrize(
+    ("second", "complaint"),
+    [
+        (Person("bob", 1, address=9), "bob/laptop has the public key of alice/laptop"),
+        (Person("bob", 2, address=1), "bob/laptop has the address 10.44.0.3/32 of alice/laptop"),
+    ],
+)
+@pytest.mark.parametrize("on_device", [True, False])
+def test_r9_a_key_or_address_of_two_peers_is_refused_with_both_names(
+    second: Person, complaint: str, on_device: bool
+) -> None:
+    known = {key(one.number): ",".join(one.entry()["allowed_ips"]) for one in (second, ALICE)} if on_device else None
+    with pytest.raises(config.ConfigError, match=re.escape(complaint)):
+        config.parse(_rendered(ALICE.entry(), second.entry()), known)
+
+
+def test_r9_one_address_in_two_spellings_is_refused() -> None:
+    text = _rendered({**ALICE.entry(), "allowed_ips": ["::ffff:10.0.0.1/128"]})
+    text += _rendered({**BOB.entry(), "allowed_ips": ["::ffff:a00:1/128"]}).partition("\n\n")[2]
+    with pytest.raises(config.ConfigError, match=r"bob/laptop has the address .* of alice/laptop"):
+        config.parse(text, {key(1): "::ffff:10.0.0.1/128"})
+
+
+@_examples
+@given(_people.filter(lambda people: len(people) > 1), st.data())
+def test_r9_any_doubled_peer_is_refused(people: list[Person], data: st.DataObject) -> None:
+    again = data.draw(st.sampled_from(people))
+    with pytest.raises(config.ConfigError, match="has the public key of"):
+        config.parse(_rendered(*(one.entry() for one in [*people, again._replace(user_name="mallory")])))
+
+
+@pytest.mark.parametrize(
+    ("interface", "complaint"),
+    [
+        (HEAD + "SaveConfig = true\n", "SaveConfig would overwrite"),
+        ("[Interface]\nTable = off\n", "ListenPort is missing"),
+        (HEAD.replace("51820", "0"), "ListenPort is 0"),
+        (HEAD.replace("51820", "65536"), "ListenPort is '65536', expected a number up to 65535"),
+        ("[Interface]\nListenPort = 51820\n", "expected `Table = off`"),
+        (HEAD.replace("off", "auto"), "expected `Table = off`"),
+        (HEAD + "DNS = 10.44.0.1\n", "dns: no setting that a managed gateway has"),
+        (HEAD + "listenport = 1\n", "listenport is given twice"),
+        (HEAD + "gibberish\n", "a line is neither"),
+        (HEAD + "Address = 10.44.0.1/33\n", "10.44.0.1/33"),
+        (HEAD + "[Interface]\n", "found 2 headings"),
+        ("Table = off\n", "found 0 headings"),
+    ],
+)
+def test_an_interface_that_would_break_the_gateway_is_refused(interface: str, complaint: str) -> None:
+    with pytest.raises(config.ConfigError, match=re.escape(complaint)):
+        config.parse(config.installable(interface, 1, PRIVATE_KEY))
+
+
+def test_r10_a_damaged_key_is_not_repeated() -> None:
+    damaged = PRIVATE_KEY[:-2]
+    with pytest.raises(config.ConfigError) as error:
+        config.parse(config.installable(HEAD, 1, damaged) + f"[Peer]\nPublicKey = {damaged}\n")
+    assert damaged not in str(error.value)
+    assert "PrivateKey isn't" in str(error.value)
+    assert "peer number 1: PublicKey isn't" in str(error.value)
+
+
+def test_every_wrong_peer_is_named_up_to_five() -> None:
+    peers = "".join(f"# u{n}/d (account 1, A)\n[Peer]\nPublicKey = no\n" for n in range(7))
+    with pytest.raises(config.ConfigError, match=r"u0/d: .*u4/d: .*; and 2 more\Z"):
+        config.parse(config.installable(HEAD, 1, PRIVATE_KEY) + peers)
+
+
+def test_settings_are_read_as_wg_reads_them() -> None:
+    text = config.installable(HEAD + "FwMark = 0x10\nMTU=1400\nPostUp = a\nPostUp = b\n", 1, PRIVATE_KEY)
+    text += f"[ peer ] # his\r\npublickey={key(3)} # key\r\nAllowedIPs = 10.44.0.9/24\r\nAllowedIPs = fd44::9\r\n"
+    text += "PersistentKeepalive = 25\r\n"
+    parsed = config.parse(text)
+    assert (parsed.interface.fwmark, parsed.interface.mtu) == (16, 1400)
+    assert parsed.peers == {key(3): config.Peer(key(3), "10.44.0.0/24,fd44::9/128", keepalive=25)}

@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What runs on a gateway needs Python 3.8 and its standard library, nothing else."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+PLUGINS = Path(__file__).parents[5] / "plugins"
+PACKAGE = sorted((PLUGINS / "module_utils/wireguard").glob("*.py"))
+MODULES = sorted((PLUGINS / "modules").glob("wireguard_interface*.py"))
+_OWN = "ansible_collections.tracklib.vpn.plugins.module_utils.wireguard"
+_NEWER = {"graphlib", "tomllib", "zoneinfo"}  # than 3.8
+
+
+def _imported(tree: ast.AST) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(node.module or "")
+    return names
+
+
+def test_there_is_something_to_check() -> None:
+    assert len(PACKAGE) > 8
+    assert [path.stem for path in MODULES] == ["wireguard_interface", "wireguard_interface_info"]
+
+
+@pytest.mark.parametrize("path", [*PACKAGE, *MODULES], ids=lambda path: path.name)
+def test_it_compiles_on_python_3_8_and_imports_nothing_that_a_gateway_lacks(path: Path) -> None:
+    tree = ast.parse(path.read_text(), feature_version=(3, 8))
+    allowed = {"ansible.module_utils.basic"} if path in MODULES else set()
+    strange = {
+        name
+        for name in _imported(tree) - allowed
+        if not (path in MODULES and name.startswith(f"{_OWN}."))
+        and (name.partition(".")[0] not in sys.stdlib_module_names or name in _NEWER)
+    }
+    assert strange == set()
