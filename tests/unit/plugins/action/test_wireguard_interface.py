@@ -1,0 +1,161 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The controller's half of wireguard_interface."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible_collections.tracklib.vpn.plugins.action.wireguard_interface import ActionModule
+
+from tests.support.wireguard_host import TEMPLATES, Person, key, variables
+
+ALICE, BOB = Person("alice", 1), Person("bob", 2)
+
+
+class Action(ActionModule):  # type: ignore[misc]  # ansible brings no types
+    """Keeps what would be brought to the gateway instead of bringing it."""
+
+    def __init__(self, **options: Any) -> None:
+        self._task = SimpleNamespace(args=options, async_val=0, check_mode=False)
+        self._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
+        self.sent: dict[str, Any] = {}
+        self.module_options: dict[str, Any] = {}
+        self.commands: list[str] = []
+        self.result: dict[str, Any] = {"config_file_removed": True}
+
+    def _find_needle(self, _directory: str, needle: str) -> str:
+        return str(TEMPLATES / needle)
+
+    def _transfer(self, data: bytes) -> str:
+        self.sent = json.loads(data)
+        return "/run/tracklib-vpn/apply.x"
+
+    def _execute_module(self, module_args: dict[str, Any], **_others: Any) -> dict[str, Any]:
+        self.module_options = module_args
+        return dict(self.result)
+
+    def _low_level_execute_command(self, command: str) -> None:
+        self.commands.append(command)
+
+
+@pytest.fixture
+def roster(tmp_path: Path) -> Path:
+    path = tmp_path / "roster.json"
+    document = {
+        "format": 1,
+        "generation": 7,
+        "made_at": 1_790_000_000,
+        "peers": [ALICE.entry()],
+        "revoked": [BOB.entry("tombstoned")],
+        "excluded": [],
+    }
+    path.write_text(json.dumps(document))
+    return path
+
+
+def _action(roster: Path, **options: Any) -> Action:
+    needed = {"template": "wg0.conf.j2", "firewall_template": "nftables.j2", "variables": variables("wg0")}
+    return Action(roster=str(roster), **{**needed, **options})
+
+
+def _rewrite(roster: Path, **changes: Any) -> None:
+    roster.write_text(json.dumps({**json.loads(roster.read_text()), **changes}))
+
+
+def test_what_is_brought_is_the_rendered_text_and_the_names_of_who_is_out(roster: Path) -> None:
+    action = _action(roster, name="wg7", lock_timeout=3)
+    assert action.run() == {}
+    assert f"PublicKey = {key(1)}\n" in action.sent["config"]
+    assert "table inet tracklib_vpn" in action.sent["firewall"]
+    assert action.sent["revoked"] == [{**BOB.owner()._asdict(), "public_key": key(2), "reason": "tombstoned"}]
+    assert action.module_options == {"name": "wg7", "lock_timeout": 3, "config_file": "/run/tracklib-vpn/apply.x"}
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ nothing }}",
+        "{% if %}",
+        "{{ 1 / 0 }}",
+        "{{ range(10 ** 9) | list }}",
+        "{{ peers.0.user_name.__class__.__mro__ }}",
+        "{{ {}['x'] + 1 }}",
+        "{% include 'nowhere' %}",
+        None,
+    ],
+)
+@pytest.mark.parametrize("option", ["template", "firewall_template"])
+def test_r4_revocations_are_brought_whatever_a_template_does(
+    roster: Path, tmp_path: Path, template: str | None, option: str
+) -> None:
+    broken = tmp_path / "broken.j2"
+    if template is not None:
+        broken.write_text(template)
+    action = _action(roster, **{option: str(broken)})
+    action.run()
+    bad, good = ("config", "firewall") if option == "template" else ("firewall", "config")
+    assert [entry["public_key"] for entry in action.sent["revoked"]] == [key(2)]
+    assert action.sent[f"{bad}_error"].startswith(f"{option} {broken}: ")
+    assert bad not in action.sent
+    assert action.sent[good]
+
+
+@pytest.mark.parametrize("change", [{"public_key": "short"}, {"allowed_ips": ["all"]}, {"held": ...}])
+def test_r4_revocations_are_brought_whatever_a_peer_holds(roster: Path, change: dict[str, Any]) -> None:
+    entry = {name: value for name, value in {**ALICE.entry(), **change}.items() if value is not ...}
+    _rewrite(roster, peers=[entry])
+    action = _action(roster)
+    action.run()
+    assert [entry["public_key"] for entry in action.sent["revoked"]] == [key(2)]
+    assert "config_error" in action.sent
+
+
+def test_r15_a_revoked_key_that_no_device_can_have_is_left_out(roster: Path) -> None:
+    _rewrite(roster, revoked=[{**BOB.entry("x\ny"), "public_key": "remove\n"}, BOB.entry("x\ny")])
+    action = _action(roster)
+    action.run()
+    assert [(entry["public_key"], entry["reason"]) for entry in action.sent["revoked"]] == [(key(2), "x?y")]
+
+
+def test_roster_of_another_format_is_refused(roster: Path) -> None:
+    _rewrite(roster, format=2)
+    with pytest.raises(AnsibleActionFail, match="is a roster of format 2, expected 1"):
+        _action(roster).run()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "\udcff"])
+def test_what_is_no_roster_is_refused(roster: Path, text: str) -> None:
+    roster.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(AnsibleActionFail, match="is no roster"):
+        _action(roster).run()
+
+
+def test_missing_roster_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(AnsibleActionFail, match=r"there is no roster .*; run the module tracklib\.vpn\.roster first"):
+        _action(tmp_path / "none").run()
+
+
+def test_missing_options_are_named() -> None:
+    with pytest.raises(AnsibleActionFail, match="missing: roster, firewall_template; or give revoke"):
+        Action(template="wg0.conf.j2").run()
+
+
+def test_revoking_needs_neither_roster_nor_template() -> None:
+    action = Action(revoke={"user_name": "alice"})
+    action.run()
+    assert action.module_options == {"revoke": {"user_name": "alice"}}
+    assert action.sent == {}
+
+
+def test_r10_the_file_is_removed_when_the_module_did_not_run(roster: Path) -> None:
+    action = _action(roster)
+    action.result = {"failed": True, "msg": "MODULE FAILURE"}
+    action.run()
+    assert action.commands == ["rm -f /run/tracklib-vpn/apply.x"]
