@@ -41,6 +41,8 @@ def up(gateway: Gateway, max_age: int) -> str | None:
             _reload(gateway)
             return None
         text = read_text(gateway.site.config)
+        if not text.strip():
+            raise UnsafeError(f"{gateway.site.config} is missing or empty; run a reconcile")
         interface = wg_config.split(text).interface
         doubt = _doubt(gateway, text) or _too_old(gateway, max_age)
         wanted = wg_config.parse(interface if doubt else text)
