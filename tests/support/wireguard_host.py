@@ -13,13 +13,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible_collections.tracklib.vpn.plugins.action.wireguard_interface import render
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard import commands, device
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.apply import Order, Revocation, apply
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.apply import Order, Revocation, apply, revoke
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import Owner
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.gateway import Gateway
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.report import Outcome
@@ -87,8 +88,10 @@ class Recorder:
         self._host = host
         self.calls: list[list[str]] = []
         self.inputs: list[str] = []
+        self.before: Callable[[list[str]], None] = lambda _args: None  # may raise in place of the command
 
     def __call__(self, args: Sequence[str], stdin: str = "") -> commands.Result:
+        self.before(list(args))
         self.calls.append(list(args))
         self.inputs.append(stdin)
         if args[0] == "systemctl":  # there is no systemd here; this is what its unit runs
@@ -171,11 +174,11 @@ class Host:
             "firewall": render(TEMPLATES / "nftables.j2", roster, variables(self.name, networks)),
             "revoked": {key(peer.number): Revocation(peer.owner(), "tombstoned") for peer in revoked},
             "lock_timeout": 0.1,
+            "private_key_file": self.private_key_file,
         }
         return Order(
             generation=generation,
             made_at=roster["made_at"],
-            private_key_file=self.private_key_file,
             **{**rendered, **changes},
         )
 
@@ -184,6 +187,17 @@ class Host:
         self.run.calls.clear()
         self.run.inputs.clear()
         return apply(order, self.gateway(check_mode))
+
+    def revoke(self, user_name: str, device: str = "", generation: int = 0, check_mode: bool = False) -> Outcome:
+        """One emergency revocation; only its own commands are in `run` afterwards."""
+        self.run.calls.clear()
+        self.run.inputs.clear()
+        return revoke(Owner(user_name, device), self.gateway(check_mode), generation, 0.1)
+
+    @property
+    def rules(self) -> str:
+        """The rules that the kernel has."""
+        return self.sh("nft", "-s", "list", "ruleset")
 
     @property
     def device(self) -> device.Device:
@@ -206,6 +220,21 @@ class Host:
         """Every file of the gateway with inode, time of change and content."""
         found = (path for path in self.site.config_dir.parent.rglob("*") if path.is_file())
         return {str(path): (path.stat().st_ino, path.stat().st_ctime_ns, path.read_bytes()) for path in found}
+
+
+@contextmanager
+def held(lock: Path) -> Iterator[int]:
+    """Another process, whose id this gives, holds a lock."""
+    code = (
+        "import fcntl, sys; file = open(sys.argv[1], 'a'); fcntl.flock(file, fcntl.LOCK_EX); print(flush=True); input()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        try:
+            yield other.pid
+        finally:
+            other.kill()
 
 
 def allowed(*people: Person) -> dict[str, str]:

@@ -19,7 +19,7 @@ from tests.support.wireguard_host import TEMPLATES, Person, key, variables
 ALICE, BOB = Person("alice", 1), Person("bob", 2)
 
 
-class Action(ActionModule):  # type: ignore[misc]  # ansible brings no types
+class Action(ActionModule):
     """Keeps what would be brought to the gateway instead of bringing it."""
 
     def __init__(self, **options: Any) -> None:
