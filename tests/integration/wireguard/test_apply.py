@@ -1,9 +1,17 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
+"""What an apply does to a gateway whose parts all work."""
+
 from __future__ import annotations
 
-from tests.support.wireguard_host import Host, Person, allowed
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.wireguard_host import Host, Person, allowed, key
 
 ALICE, BOB, CAROL, DAVE = (Person(name, number) for number, name in enumerate(("alice", "bob", "carol", "dave"), 1))
 
@@ -14,5 +22,238 @@ def test_first_apply_starts_the_interface_with_its_peers(host: Host) -> None:
     assert outcome.added == ["alice/laptop", "bob/laptop"]
     assert host.peers == allowed(ALICE, BOB)
     assert host.device.private_key == host.private_key
-    assert "tracklib_vpn" in host.sh("nft", "list", "tables")
+    assert "tracklib_vpn" in host.rules
     assert outcome.repaired == []
+
+
+def test_r7_only_what_differs_is_sent(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB, CAROL]))
+    moved = BOB._replace(address=9)
+    outcome = host.apply(host.order(2, [ALICE, moved, DAVE]))
+    assert (outcome.added, outcome.removed, outcome.updated) == (
+        ["dave/laptop"],
+        ["carol/laptop"],
+        {"bob/laptop": "allowed_ips"},
+    )
+    assert (outcome.problems, outcome.repaired) == ([], [])
+    assert host.peers == allowed(ALICE, moved, DAVE)
+    assert key(ALICE.number) not in str(host.run.changes) + "".join(
+        text for text in host.run.inputs if "[Peer]" in text
+    )
+
+
+def test_addresses_change_hands_in_one_apply(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    swapped = [ALICE._replace(address=BOB.number), BOB._replace(address=ALICE.number)]
+    assert host.apply(host.order(2, swapped)).problems == []
+    assert host.peers == allowed(*swapped)
+
+
+def test_second_apply_of_the_same_changes_nothing(host: Host) -> None:
+    order = host.order(1, [ALICE, BOB])
+    host.apply(order)
+    before = host.files()
+    outcome = host.apply(order)
+    assert (outcome.changed, outcome.problems, host.run.changes) == (False, [], [])
+    assert host.files() == before
+
+
+def test_r11_revocation_then_firewall_then_removals_then_the_rest(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB, CAROL]))
+    outcome = host.apply(host.order(2, [CAROL._replace(address=9), DAVE], revoked=[ALICE], networks=["10.30.0.0/16"]))
+    assert outcome.problems == []
+    assert host.run.changes == [
+        ["wg", "set", host.name, "peer", key(ALICE.number), "remove"],
+        ["nft", "-f", str(host.site.firewall)],
+        ["wg", "set", host.name, "peer", key(BOB.number), "remove"],
+        ["wg", "addconf", host.name, "/dev/stdin"],
+    ]
+    assert host.run.calls.index(["nft", "-c", "-f", "-"]) < host.run.calls.index(host.run.changes[1])
+    assert host.run.calls[-2:] == [
+        ["wg", "show", host.name, "dump"],
+        ["ip", "-j", "address", "show", "dev", host.name],
+    ]
+    (update,) = (text for text in host.run.inputs if "[Peer]" in text and "[Interface]" not in text)
+    assert update.index(key(CAROL.number)) < update.index(key(DAVE.number))
+
+
+def test_r13_firewall_is_loaded_before_the_interface_exists(host: Host) -> None:
+    host.apply(host.order(1, [ALICE]))
+    changes = [call[0] for call in host.run.changes]
+    assert changes.index("nft") < changes.index("systemctl")
+
+
+def _add(host: Host) -> None:
+    host.sh("wg", "set", host.name, "peer", key(99), "allowed-ips", "10.44.9.9/32")
+
+
+def _remove(host: Host) -> None:
+    host.sh("wg", "set", host.name, "peer", key(BOB.number), "remove")
+
+
+def _widen(host: Host) -> None:
+    host.sh("wg", "set", host.name, "peer", key(BOB.number), "allowed-ips", "0.0.0.0/0")
+
+
+def _steal(host: Host) -> None:
+    host.sh("wg", "set", host.name, "peer", key(ALICE.number), "allowed-ips", "10.44.0.3/32,10.44.0.4/32")
+
+
+def _preshare(host: Host) -> None:
+    host.sh("wg", "set", host.name, "peer", key(BOB.number), "preshared-key", "/dev/stdin", stdin=key(5))
+
+
+def _keep_alive(host: Host) -> None:
+    host.sh("wg", "set", host.name, "peer", key(BOB.number), "persistent-keepalive", "25")
+
+
+def _listen_elsewhere(host: Host) -> None:
+    host.sh("wg", "set", host.name, "listen-port", "51999")
+
+
+def _take_down(host: Host) -> None:
+    host.sh("ip", "link", "set", "dev", host.name, "down")
+
+
+def _readdress(host: Host) -> None:
+    host.sh("ip", "address", "add", "10.55.0.1/24", "dev", host.name)
+
+
+def _other_key(host: Host) -> None:
+    host.sh("wg", "set", host.name, "private-key", "/dev/stdin", stdin=host.sh("wg", "genkey"))
+
+
+def _open(host: Host) -> None:
+    host.sh("nft", "flush", "table", "inet", "tracklib_vpn")
+
+
+def _edit(host: Host) -> None:
+    host.site.config.write_text(host.site.config.read_text() + f"[Peer]\nPublicKey = {key(99)}\n")
+
+
+def _empty(host: Host) -> None:
+    host.site.config.write_text("")
+
+
+def _lose(host: Host) -> None:
+    host.site.config.unlink()
+
+
+@pytest.mark.parametrize(
+    ("drift", "report"),
+    [
+        (_add, [f"peer {key(99)} added by hand"]),
+        (_remove, ["bob/laptop missing on the device"]),
+        (_widen, ["bob/laptop with other allowed_ips"]),
+        (_steal, ["alice/laptop with other allowed_ips", "bob/laptop with other allowed_ips"]),
+        (_preshare, ["bob/laptop with other preshared_key"]),
+        (_keep_alive, ["bob/laptop with other keepalive"]),
+        (_listen_elsewhere, ["listen port"]),
+        (_take_down, ["interface down", "address fd44:7472:6163:6b::1/64 missing"]),
+        (_readdress, ["address 10.55.0.1/24 not wanted"]),
+        (_other_key, ["private key"]),
+        (_open, ["firewall"]),
+        (_edit, ["file edited by hand"]),
+        (_empty, ["file missing or empty"]),
+        (_lose, ["file missing or empty"]),
+    ],
+)
+def test_r8_what_was_changed_by_hand_is_reported_and_repaired(
+    host: Host, drift: Callable[[Host], None], report: list[str]
+) -> None:
+    order = host.order(1, [ALICE, BOB])
+    host.apply(order)
+    text, rules = host.site.config.read_text(), host.rules
+    drift(host)
+    planned = host.apply(order, check_mode=True)
+    assert (planned.repaired, host.run.changes) == (report, [])
+    outcome = host.apply(order)
+    assert (outcome.repaired, outcome.problems) == (report, [])
+    assert (host.peers, host.site.config.read_text(), host.rules) == (allowed(ALICE, BOB), text, rules)
+    assert (outcome.added, outcome.removed, outcome.updated, outcome.settings) == ([], [], {}, [])
+    assert not any("remove" in call and key(ALICE.number) in call for call in host.run.calls)
+    again = host.apply(order)
+    assert (again.changed, again.problems) == (False, [])
+
+
+def test_r10_secrets_are_in_no_argument_and_no_result(host: Host) -> None:
+    host.apply(host.order(1, [ALICE]))
+    _other_key(host)
+    calls = list(host.run.calls)
+    outcome = host.apply(host.order(2, [BOB], revoked=[ALICE]))
+    assert outcome.repaired == ["private key"]
+    assert host.private_key not in str([calls, host.run.calls, vars(outcome), outcome.diff()])
+    assert host.private_key not in host.site.state.read_text()
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in map(Path, host.files())}
+    made = {path: mode for path, mode in modes.items() if path != host.private_key_file}
+    assert set(made.values()) == {0o600}
+
+
+def test_check_mode_says_the_same_and_changes_nothing(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB, CAROL]))
+    order = host.order(2, [CAROL._replace(address=9), DAVE], revoked=[ALICE], networks=["10.30.0.0/16"])
+    before, rules = host.files(), host.rules
+    planned = host.apply(order, check_mode=True)
+    assert host.run.changes == []
+    assert (host.files(), host.rules, host.peers) == (before, rules, allowed(ALICE, BOB, CAROL))
+    done = host.apply(order)
+    assert (planned.added, planned.removed, planned.updated, planned.settings, planned.diff()) == (
+        done.added,
+        done.removed,
+        done.updated,
+        done.settings,
+        done.diff(),
+    )
+
+
+def test_check_mode_before_the_first_apply_makes_no_file(host: Host) -> None:
+    before = host.files()
+    planned = host.apply(host.order(1, [ALICE]), check_mode=True)
+    assert (planned.added, planned.problems, host.run.changes, host.files()) == (["alice/laptop"], [], [], before)
+
+
+def test_private_key_that_wasnt_made_by_wg_is_no_drift(host: Host) -> None:
+    host.private_key_file.write_text("/" * 42 + "8=\n")
+    assert host.apply(host.order(1, [ALICE])).problems == []
+    again = host.apply(host.order(1, [ALICE]))
+    assert (again.changed, again.problems) == (False, [])
+
+
+def test_r6_lower_generation_changes_nothing_and_says_so(host: Host) -> None:
+    host.apply(host.order(5, [ALICE]))
+    before = host.files()
+    outcome = host.apply(host.order(4, [ALICE, BOB], revoked=[ALICE]))
+    assert (outcome.stale, outcome.generation, outcome.changed, outcome.problems) == (True, 5, False, [])
+    assert (host.peers, host.files(), host.run.changes) == (allowed(ALICE), before, [])
+
+
+def test_r6_same_generation_with_other_content_is_refused(host: Host) -> None:
+    host.apply(host.order(5, [ALICE]))
+    outcome = host.apply(host.order(5, [ALICE, BOB]))
+    assert outcome.problems == ["generation 5 was already applied with other content; run with a new roster"]
+    assert (outcome.changed, host.peers) == (False, allowed(ALICE))
+
+
+def test_r6_higher_generation_is_accepted_and_remembered_without_other_change(host: Host) -> None:
+    host.apply(host.order(5, [ALICE]))
+    outcome = host.apply(host.order(6, [ALICE]))
+    assert (outcome.changed, outcome.problems, host.state.generation) == (False, [], 6)
+    assert host.apply(host.order(5, [ALICE])).stale
+
+
+def test_r6_generation_outlives_the_state_file(host: Host) -> None:
+    host.apply(host.order(5, [ALICE]))
+    host.site.state.unlink()
+    assert host.apply(host.order(4, [BOB])).stale
+    assert host.peers == allowed(ALICE)
+
+
+def test_removals_are_kept_until_acknowledged(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    (removal,) = host.apply(host.order(2, [BOB])).removals
+    assert (removal.name, removal.public_key, removal.reason) == ("alice/laptop", key(1), "not_in_roster")
+    assert removal.removed_at == int(host.now)
+    assert host.apply(host.order(3, [BOB])).removals == [removal]
+    assert host.apply(host.order(4, [BOB], acknowledge=["another"])).removals == [removal]
+    assert host.apply(host.order(5, [BOB], acknowledge=[removal.id])).removals == []
+    assert host.apply(host.order(6, [BOB])).removals == []
