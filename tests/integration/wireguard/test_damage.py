@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Lost and damaged files, missing commands, and interfaces that aren't ours: survivors stay."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import CommandMissing, run
+
+from tests.support.wireguard_host import Host, Person, allowed, key
+
+ALICE, BOB, CAROL, DAVE = (Person(name, number) for number, name in enumerate(("alice", "bob", "carol", "dave"), 1))
+
+
+def _survivors_were_left_alone(host: Host) -> None:
+    assert not any(key(BOB.number) in call for call in host.run.calls)
+    assert not any(key(BOB.number) in text for text in host.run.inputs)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"format": 1}', '{"format": 99}', "\x00\xff"])
+def test_corrupt_state_is_set_aside_and_made_again(host: Host, text: str) -> None:
+    host.apply(host.order(5, [ALICE, BOB]))
+    host.site.state.write_text(text)
+    outcome = host.apply(host.order(6, [BOB, CAROL]))
+    assert outcome.problems == []
+    aside = host.site.state.with_name(f"{host.site.state.name}.corrupt-{int(host.now)}")
+    assert aside.read_text() == text
+    assert str(aside) in outcome.repaired[0]
+    assert (host.peers, host.state.generation) == (allowed(BOB, CAROL), 6)
+    _survivors_were_left_alone(host)
+
+
+def test_lost_state_is_made_again_from_the_file(host: Host) -> None:
+    host.apply(host.order(5, [ALICE, BOB]))
+    host.site.state.unlink()
+    outcome = host.apply(host.order(6, [BOB]))
+    assert (outcome.problems, outcome.removed, outcome.repaired) == ([], ["alice/laptop"], [])
+    assert host.peers == allowed(BOB)
+    _survivors_were_left_alone(host)
+
+
+@pytest.mark.parametrize("text", [None, "", "nonsense\n", "[Peer]\n[Interface]\n"])
+def test_damaged_file_is_written_again_and_survivors_stay(host: Host, text: str | None) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    if text is None:
+        host.site.config.unlink()
+    else:
+        host.site.config.write_text(text)
+    outcome = host.apply(host.order(2, [BOB, CAROL], revoked=[ALICE]))
+    assert (outcome.problems, outcome.removed) == ([], ["alice/laptop"])
+    assert host.peers == allowed(BOB, CAROL)
+    assert host.program("reload").returncode == 0
+    _survivors_were_left_alone(host)
+
+
+def _missing(host: Host, command: str) -> None:
+    def before(args: list[str]) -> None:
+        if args[0] == command:
+            raise CommandMissing(f"`{command}` isn't installed")
+
+    host.run.before = before
+
+
+@pytest.mark.parametrize("command", ["wg", "ip", "nft"])
+def test_missing_command_is_named_and_survivors_stay(host: Host, command: str) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    before = host.files()
+    _missing(host, command)
+    outcome = host.apply(host.order(2, [BOB, CAROL], networks=["10.30.0.0/16"]))
+    assert outcome.problems == [f"`{command}` isn't installed"]
+    assert host.peers == allowed(ALICE, BOB)
+    assert {path for path, found in host.files().items() if before.get(path) != found} <= {str(host.site.state)}
+
+
+def test_missing_command_is_named_on_a_new_host(host: Host) -> None:
+    _missing(host, "ip")
+    assert host.apply(host.order(1, [ALICE])).problems == ["`ip` isn't installed"]
+
+
+def test_real_runner_names_the_package_of_a_missing_command() -> None:
+    with pytest.raises(CommandMissing, match="`wg-none` isn't installed; install the package wg-none"):
+        run(["wg-none"])
+
+
+def _foreign(host: Host) -> None:
+    host.site.config.write_text(
+        f"[Interface]\nPrivateKey = {host.private_key}\nListenPort = 51820\nTable = off\n\n"
+        f"# his\n[Peer]\nPublicKey = {key(9)}\nAllowedIPs = 10.0.0.9/32\n"
+    )
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_foreign_interface_is_refused_with_its_peers(host: Host, running: bool) -> None:
+    _foreign(host)
+    if running:
+        host.sh("wg-quick", "up", str(host.site.config))
+    before = host.files()
+    outcome = host.apply(host.order(1, [ALICE], revoked=[BOB]))
+    (problem,) = outcome.problems
+    assert "was not made by this collection, and was left as it is" in problem
+    assert f"{key(9)} his" in problem
+    assert host.private_key not in problem
+    assert (outcome.changed, host.run.changes) == (False, [])
+    assert {path: found for path, found in host.files().items() if not path.endswith(".lock")} == before
+
+
+def test_r9_doubled_address_never_reaches_the_device(host: Host) -> None:
+    host.apply(host.order(1, [BOB]))
+    outcome = host.apply(host.order(2, [ALICE, BOB._replace(address=ALICE.number)]))
+    assert "bob/laptop has the address 10.44.0.3/32 of alice/laptop" in outcome.problems[0]
+    assert (host.peers, host.run.changes) == (allowed(BOB), [])
+
+
+def test_gateways_own_key_as_a_peer_is_refused(host: Host) -> None:
+    host.apply(host.order(1, [BOB]))
+    own = host.device.public_key
+    order = host.order(2, [ALICE, BOB])
+    outcome = host.apply(host.order(2, [], config=(order.config or "").replace(key(ALICE.number), own)))
+    assert outcome.problems == ["alice/laptop has the gateway's own public key"]
+    assert host.peers == allowed(BOB)
