@@ -1,0 +1,231 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Confirmed revocations go through, whatever else is broken (R4)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import CommandMissing
+
+from tests.support.wireguard_host import Host, Person, allowed, held, key
+
+ALICE, BOB, CAROL, DAVE = (Person(name, number) for number, name in enumerate(("alice", "bob", "carol", "dave"), 1))
+
+
+class Killed(BaseException):
+    """The run ends here."""
+
+
+@pytest.mark.parametrize(
+    ("broken", "complaint"),
+    [
+        ({"config": "[Interface]\nTable = off\n"}, "ListenPort is missing"),
+        ({"config": None, "config_error": "template x: no"}, "template x: no"),
+        ({"firewall": "table inet tracklib_vpn { chain x { nonsense } }"}, "nft refuses the firewall"),
+        ({"firewall": ""}, "no `table`"),
+        ({"firewall": None, "firewall_error": "template y: no"}, "template y: no"),
+        ({"private_key_file": Path("/nowhere")}, "no private key in /nowhere"),
+    ],
+)
+def test_r4_revocation_is_done_although_the_rest_is_refused(host: Host, broken: dict[str, Any], complaint: str) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    rules, firewall = host.rules, host.site.firewall.read_text()
+    outcome = host.apply(host.order(2, [BOB, CAROL], revoked=[ALICE], **broken))
+    assert outcome.removed == ["alice/laptop"]
+    assert complaint in outcome.problems[0]
+    assert host.peers == allowed(BOB)
+    assert key(1) not in host.site.config.read_text()
+    assert (host.rules, host.site.firewall.read_text()) == (rules, firewall)
+    assert host.run.changes == [["wg", "set", host.name, "peer", key(1), "remove"]]
+    assert [removal.name for removal in outcome.removals if removal.removed_at] == ["alice/laptop"]
+
+
+def test_r4_revocation_is_done_although_another_peer_is_invalid(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    outcome = host.apply(host.order(2, [BOB, CAROL, DAVE._replace(address=CAROL.number)], revoked=[ALICE]))
+    assert outcome.problems[0].startswith("dave/laptop has the address 10.44.0.5/32 of carol/laptop")
+    assert (outcome.removed, outcome.added, host.peers) == (["alice/laptop"], [], allowed(BOB))
+
+
+def test_r4_revocation_is_done_although_another_run_holds_the_lock(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    with held(host.site.apply_lock) as process:
+        outcome = host.apply(host.order(2, [BOB, CAROL], revoked=[ALICE]))
+    assert (outcome.removed, outcome.added, host.peers) == (["alice/laptop"], [], allowed(BOB))
+    (problem,) = outcome.problems
+    assert f"{host.site.apply_lock} was held by process {process} for 0.1 seconds" in problem
+    assert problem.endswith("Only the confirmed revocations were done")
+
+
+def test_r6_stale_run_that_finds_the_lock_held_is_just_stale(host: Host) -> None:
+    host.apply(host.order(2, [ALICE]))
+    with held(host.site.apply_lock):
+        outcome = host.apply(host.order(1, [], revoked=[ALICE]))
+    assert (outcome.stale, outcome.problems, host.peers) == (True, [], allowed(ALICE))
+
+
+def test_r4_revocation_is_done_although_the_file_was_edited(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    host.site.config.write_text(host.site.config.read_text().replace("[Peer]", " [peer] # mine"))
+    outcome = host.apply(host.order(2, [BOB, CAROL], revoked=[ALICE], config=None))
+    assert (outcome.removed, host.peers) == (["alice/laptop"], allowed(BOB))
+    assert key(1) not in host.site.config.read_text()
+    assert "is not what the last apply left" in host.program("reload").stderr
+
+
+def test_r4_who_could_not_be_taken_out_of_the_file_stays_out_after_a_restart(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    in_the_way = host.site.config.with_name(f".{host.site.config.name}.new")
+    in_the_way.mkdir()
+    outcome = host.apply(host.order(2, [BOB, CAROL], revoked=[ALICE]))
+    assert outcome.removed == ["alice/laptop"]
+    assert "only the confirmed revocations were done" in outcome.problems[0]
+    assert host.peers == allowed(BOB)
+    host.sh("ip", "link", "del", host.name)
+    assert host.program("up").returncode == 0
+    assert host.peers == allowed(BOB)
+    in_the_way.rmdir()
+    outcome = host.apply(host.order(2, [BOB, CAROL], revoked=[ALICE]))
+    assert (outcome.problems, host.peers) == ([], allowed(BOB, CAROL))
+    assert [(removal.name, removal.removed_at) for removal in outcome.removals] == [("alice/laptop", int(host.now))]
+
+
+def test_r4_revocation_of_one_who_is_also_a_peer_wins(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    outcome = host.apply(host.order(2, [ALICE, BOB], revoked=[ALICE]))
+    assert outcome.problems == ["alice/laptop is a peer, but its key is revoked in the same roster"]
+    assert host.peers == allowed(BOB)
+
+
+def test_r4_revocation_is_sent_although_the_device_cannot_be_read(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    host.site.config.unlink()
+
+    def unreadable(args: list[str]) -> None:
+        if args[:2] == ["wg", "show"]:
+            raise CommandMissing("unreadable")
+
+    host.run.before = unreadable
+    outcome = host.apply(host.order(2, [BOB], revoked=[ALICE]))
+    assert (outcome.problems, host.peers) == (["unreadable"], allowed(BOB))
+    assert host.run.changes == [["wg", "set", host.name, "peer", key(1), "remove"]]
+
+
+@pytest.mark.parametrize("revoked", [[ALICE], []])
+def test_run_killed_between_record_and_removal_is_completed_by_the_next(host: Host, revoked: list[Person]) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    order = host.order(2, [BOB], revoked)
+
+    def killed(args: list[str]) -> None:
+        if "remove" in args:
+            raise Killed
+
+    host.run.before = killed
+    with pytest.raises(Killed):
+        host.apply(order)
+    host.run.before = lambda _args: None
+    assert [(removal.name, removal.removed_at) for removal in host.state.removals] == [("alice/laptop", None)]
+    assert host.peers == allowed(ALICE, BOB)
+    outcome = host.apply(order)
+    assert (outcome.problems, host.peers) == ([], allowed(BOB))
+    assert [(removal.name, removal.removed_at) for removal in outcome.removals] == [("alice/laptop", int(host.now))]
+
+
+def test_start_after_a_killed_run_leaves_the_revoked_out(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+
+    def killed(args: list[str]) -> None:
+        if "remove" in args:
+            raise Killed
+
+    host.run.before = killed
+    with pytest.raises(Killed):
+        host.apply(host.order(2, [BOB], [ALICE]))
+    assert host.program("reload").returncode == 0
+    assert host.peers == allowed(BOB)
+
+
+def test_emergency_revocation_bars_until_a_roster_agrees(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    outcome = host.revoke("Alice", generation=3)
+    assert (outcome.removed, outcome.problems, outcome.generation) == (["alice/laptop"], [], 3)
+    assert host.peers == allowed(BOB)
+    assert host.apply(host.order(2, [ALICE, BOB])).stale
+    outcome = host.apply(host.order(4, [ALICE, BOB, CAROL]))
+    assert "alice/laptop: revoked on this gateway by an operator, but a peer" in outcome.problems[0]
+    assert host.peers == allowed(BOB, CAROL)
+    assert host.apply(host.order(5, [BOB, CAROL])).problems == []
+    assert host.apply(host.order(6, [ALICE, BOB])).problems == []
+    assert host.peers == allowed(ALICE, BOB)
+
+
+def test_emergency_revocation_can_be_released(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    host.revoke("alice")
+    outcome = host.apply(host.order(2, [ALICE, BOB], release_revoked=True))
+    assert (outcome.problems, host.peers) == ([], allowed(ALICE, BOB))
+
+
+def test_emergency_revocation_takes_only_the_named_device(host: Host) -> None:
+    phone = Person("alice", 5, device="phone")
+    host.apply(host.order(1, [ALICE, phone, BOB]))
+    assert host.revoke("ALICE", "phone").removed == ["alice/phone"]
+    assert host.peers == allowed(ALICE, BOB)
+
+
+def test_emergency_revocation_survives_a_restart_and_holds_the_second_time(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    host.revoke("alice")
+    host.sh("ip", "link", "del", host.name)
+    assert host.program("up").returncode == 0
+    assert host.peers == allowed(BOB)
+    again = host.revoke("alice")
+    assert (again.changed, again.problems) == (False, [])
+
+
+def test_emergency_revocation_in_check_mode_only_says_whom(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    before = host.files()
+    assert host.revoke("alice", check_mode=True).removed == ["alice/laptop"]
+    assert (host.files(), host.run.changes, host.peers) == (before, [], allowed(ALICE, BOB))
+
+
+def test_emergency_revocation_names_what_it_cannot_tell_apart(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    host.site.config.unlink()
+    outcome = host.revoke("alice")
+    assert "2 live peers have no name" in outcome.problems[0]
+    assert host.peers == allowed(ALICE, BOB)
+
+
+def test_emergency_revocation_does_not_wait_for_a_run(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    with held(host.site.apply_lock):
+        assert host.revoke("alice").problems == []
+    assert host.peers == allowed(BOB)
+
+
+def test_emergency_revocation_says_who_keeps_it_waiting(host: Host) -> None:
+    host.apply(host.order(1, [ALICE]))
+    with held(host.site.state_lock) as process:
+        (problem,) = host.revoke("alice").problems
+    assert f"was held by process {process}" in problem
+    assert "were done" not in problem
+
+
+def test_revocation_in_the_middle_of_an_apply_is_not_undone_by_it(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+
+    def revoked_meanwhile(args: list[str]) -> None:
+        if args[:2] == ["nft", "-c"]:
+            host.run.before = lambda _args: None
+            host.revoke("alice")
+
+    host.run.before = revoked_meanwhile
+    outcome = host.apply(host.order(2, [ALICE, BOB, CAROL], networks=["10.30.0.0/16"]))
+    assert "alice/laptop: revoked on this gateway by an operator" in outcome.problems[0]
+    assert host.peers == allowed(BOB, CAROL)
