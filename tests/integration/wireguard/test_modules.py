@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Both modules as processes of their own, as Ansible runs them on a gateway."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tests.support.wireguard_host import ROOT, Host, Person, allowed, key
+
+ALICE, BOB, CAROL = (Person(name, number) for number, name in enumerate(("alice", "bob", "carol"), 1))
+
+
+def _module(host: Host, name: str, check: bool = False, **options: Any) -> dict[str, Any]:
+    site = host.site
+    directories = {"name": host.name, "config_dir": str(site.config_dir), "state_dir": str(site.state_dir)}
+    arguments = {**directories, **options, "_ansible_check_mode": check}
+    done = subprocess.run(
+        [*host.inside, sys.executable, "-m", f"ansible_collections.tracklib.vpn.plugins.modules.{name}"],
+        input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
+        env={**os.environ, "PYTHONPATH": str(ROOT / ".ansible/collections")},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert host.private_key not in done.stdout + done.stderr
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def _brought(
+    host: Host, generation: int, peers: Iterable[Person], revoked: Iterable[Person] = (), **changes: Any
+) -> Path:
+    """The file that the action plugin brings."""
+    order = host.order(generation, peers)
+    document = {
+        "format": 1,
+        "generation": generation,
+        "made_at": order.made_at,
+        "config": order.config,
+        "firewall": order.firewall,
+        "revoked": [{**one.owner()._asdict(), "public_key": key(one.number), "reason": "blocked"} for one in revoked],
+        "left_out": [],
+        **changes,
+    }
+    file = host.site.config_dir.parent / "brought.json"
+    file.write_text(json.dumps(document))
+    return file
+
+
+def test_module_applies_what_was_brought_and_returns_names(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    file = _brought(host, 2, [BOB, CAROL], revoked=[ALICE])
+    result = _module(host, "wireguard_interface", config_file=str(file))
+    assert not file.exists()
+    assert (result["changed"], result["added"], result["removed"]) == (True, ["carol/laptop"], ["alice/laptop"])
+    assert [(removal["device"], removal["reason"]) for removal in result["removals"]] == [("laptop", "blocked")]
+    assert host.peers == allowed(BOB, CAROL)
+
+
+def test_r4_failed_module_returns_what_it_has_done(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    file = _brought(host, 2, [BOB, CAROL], revoked=[ALICE], firewall=None, firewall_error="template x: no")
+    result = _module(host, "wireguard_interface", config_file=str(file))
+    assert (result["failed"], result["msg"], result["removed"]) == (True, "template x: no", ["alice/laptop"])
+    assert host.peers == allowed(BOB)
+
+
+def test_module_in_check_mode_changes_nothing(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    before = host.files()
+    file = _brought(host, 2, [BOB, CAROL], revoked=[ALICE])
+    result = _module(host, "wireguard_interface", check=True, config_file=str(file))
+    assert (result["changed"], result["added"], result["removed"]) == (True, ["carol/laptop"], ["alice/laptop"])
+    assert (host.files(), host.peers) == (before, allowed(ALICE, BOB))
+
+
+def test_module_revokes_by_name(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    result = _module(host, "wireguard_interface", revoke={"user_name": "ALICE"})
+    assert (result["changed"], result["removed"], host.peers) == (True, ["alice/laptop"], allowed(BOB))
+
+
+def test_info_names_the_live_peers_and_shows_no_secret(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    host.apply(host.order(2, [BOB]))
+    host.sh("wg", "set", host.name, "peer", key(9), "preshared-key", "/dev/stdin", stdin=key(5))
+    result = _module(host, "wireguard_interface_info")
+    named = {peer["public_key"]: peer["user_name"] for peer in result["peers"]}
+    assert named == {key(BOB.number): "bob", key(9): ""}
+    assert (result["managed"], result["interface_up"], result["generation"]) == (True, True, 2)
+    assert [removal["user_name"] for removal in result["removals"]] == ["alice"]
+    assert result["public_key"] == host.device.public_key
+    assert key(5) not in str(result)
+
+
+def test_info_of_a_host_without_an_interface(host: Host) -> None:
+    result = _module(host, "wireguard_interface_info")
+    assert (result["managed"], result["interface_exists"], result["peers"]) == (False, False, [])
