@@ -218,7 +218,8 @@ class Host:
 
     def files(self) -> dict[str, tuple[int, int, bytes]]:
         """Every file of the gateway with inode, time of change and content."""
-        found = (path for path in self.site.config_dir.parent.rglob("*") if path.is_file())
+        every = self.site.config_dir.parent.rglob("*")
+        found = (path for path in every if path.is_file() and self._library not in path.parents)
         return {str(path): (path.stat().st_ino, path.stat().st_ctime_ns, path.read_bytes()) for path in found}
 
 

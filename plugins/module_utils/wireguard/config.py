@@ -25,7 +25,7 @@ from .commands import GatewayError
 MARKER = "# Managed by tracklib.vpn"
 _HEADER = re.compile(re.escape(MARKER) + r" \(generation (\d+)\)[^\n]*\n")
 _HEADING = re.compile(r"^[ \t]*\[[ \t]*(interface|peer)[ \t]*\][^\n]*$", re.IGNORECASE | re.MULTILINE)
-_NAME = re.compile(r"# (?P<user>[^ /]+)/(?P<device>[^ /]+) \(account (?P<account>[^ ,]+), (?P<id>[^ )]+)\)")
+_NAME = re.compile(r"# (?P<user>[^ /]+)/(?P<device>[^ /]+) \(account (?P<account>[^ ]+), (?P<id>[^ )]+)\)")
 # what nearly all of thousands of peers look like; everything else is read setting by setting, such as addresses
 # like ::10.0.0.1, which `wg` spells in another way than Python
 _PLAIN = re.compile(r"PublicKey = \S{44}\nAllowedIPs = (?![^\n]*:\d+\.)([^\n#]*)\n+\Z")
