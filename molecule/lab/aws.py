@@ -167,6 +167,13 @@ def delete_user(name: str) -> None:
     iam.delete_user(UserName=name)
 
 
+def forget_registry(table: str) -> None:
+    """Remove the registry table, which its stack retains, and the stack."""
+    if table in client("dynamodb").list_tables()["TableNames"]:
+        client("dynamodb").delete_table(TableName=table)
+    client("cloudformation").delete_stack(StackName=f"{table}-registry")
+
+
 def _seed_iam(iam: IAMClient, count: int) -> int:
     details = iam.get_account_authorization_details(Filter=["User", "Group"])
     memberships = {user["UserName"]: set(user["GroupList"]) for user in details["UserDetailList"]}

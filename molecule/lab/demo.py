@@ -18,15 +18,16 @@ import typing as t
 from pathlib import Path
 
 # started as a program, Python would look for `lab` in this directory and find lab.py
-sys.path[0] = str(Path(__file__).resolve().parents[1])
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:1] = [str(ROOT / "molecule"), str(ROOT), str(ROOT / ".ansible" / "collections")]
 
-from ansible_collections.tracklib.vpn.plugins.module_utils import keys  # noqa: E402 - lab makes it importable
+from ansible_collections.tracklib.vpn.plugins.module_utils import keys  # noqa: E402 - the path comes first
 from rich.console import Console  # noqa: E402 - the path comes first
 from rich.table import Table  # noqa: E402 - the path comes first
 
 from lab import actions, aws, hosts, lab  # noqa: E402 - the path comes first
 from lab.machine import LabError  # noqa: E402 - the path comes first
-from tests.support import fault_proxy  # noqa: E402 - lab makes it importable
+from tests.support import fault_proxy  # noqa: E402 - the path comes first
 
 OTHERS = tuple(name for name in aws.GROUPS["vpn-developers"] if name not in ("alice", "bob"))
 console = Console(highlight=False)
@@ -65,7 +66,7 @@ def prepare(story: Story) -> None:
     """A running lab with an empty registry."""
     with story.step("A lab: an emulated AWS with 1,000 IAM users, and five booted Debian hosts"):
         lab.up()
-        aws.client("cloudformation").delete_stack(StackName=f"{actions.TABLE}-registry")
+        aws.forget_registry(actions.TABLE)
         actions.run_playbook("deploy")
         users = aws.client("iam").get_account_authorization_details(Filter=["User"])["UserDetailList"]
         granted = {name for group in ("vpn-developers", "vpn-dba") for name in aws.GROUPS[group]}
@@ -201,7 +202,7 @@ def main() -> int:
         namesake(story, alice)
         summary(story, dead)
     except (AssertionError, LabError, OSError, subprocess.CalledProcessError) as error:
-        console.print(f"[red]the demo stopped: {error}[/red]", soft_wrap=True, markup=False)
+        console.print(f"the demo stopped: {error}", style="red", soft_wrap=True, markup=False)
         return 1
     return 1 if story.failed else 0
 
