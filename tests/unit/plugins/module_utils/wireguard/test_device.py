@@ -32,7 +32,7 @@ def _peers(draw: st.DrawFn) -> dict[str, Peer]:
     return {
         key(number): Peer(
             key(number),
-            ",".join(f"10.44.0.{address}/32" for address, holder in holders.items() if holder == number),
+            ",".join(f"10.44.0.{address}/32" for address, holder in sorted(holders.items()) if holder == number),
             preshared_key=draw(st.sampled_from(_PRESHARED_KEYS)),
             keepalive=draw(st.sampled_from([0, 25])),
         )
