@@ -95,8 +95,8 @@ def run_playbook(name: str, *arguments: str, rc: int | None = 0, **variables: t.
 def run_module(name: str, host: str = "localhost", *, become: bool = False, **options: t.Any) -> dict[str, t.Any]:
     """Run one module of the collection, as `ansible HOST -m` does; return its result, which may have failed."""
     elevate = ["--become"] if become else []
-    arguments = ["-m", f"tracklib.vpn.{name}", "-a", json.dumps(options)]
-    done = _ansible("ansible", host, *arguments, *elevate)
+    arguments = ["-a", json.dumps(options)] if options else []
+    done = _ansible("ansible", host, "-m", f"tracklib.vpn.{name}", *arguments, *elevate)
     assert done.results(), f"module {name} left no result: {done.stderr}"
     return done.results()[0]
 

@@ -37,7 +37,7 @@ USERS = 1000
 NAMED_USERS = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy")
 GROUPS = {
     "vpn-developers": (*NAMED_USERS, *(f"user-{number:04}" for number in range(11, 21))),
-    "vpn-dba": ("alice", "carol", "user-0021", "user-0022"),
+    "vpn-dba": ("alice", "carol", "user-0011", "user-0012"),
     "billing": ("judy", *(f"user-{number:04}" for number in range(23, 30))),
 }
 IMAGE = "amzn2-ami-hvm-*x86*"  # one that moto knows
@@ -169,8 +169,10 @@ def delete_user(name: str) -> None:
 
 def forget_registry(table: str) -> None:
     """Remove the registry table, which its stack retains, and the stack."""
-    if table in client("dynamodb").list_tables()["TableNames"]:
-        client("dynamodb").delete_table(TableName=table)
+    dynamodb = client("dynamodb")
+    if table in dynamodb.list_tables()["TableNames"]:
+        dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)
+        dynamodb.delete_table(TableName=table)
     client("cloudformation").delete_stack(StackName=f"{table}-registry")
 
 
