@@ -11,14 +11,20 @@ description:
   - Makes every EC2 instance that matches O(filters) a host of group C(vpn_gateways), with what the role
     P(tracklib.vpn.gateway#role) and the clients need to know of it.
   - The file's name ends in C(.gateway.yml) or C(.gateway.yaml).
-  - Asks AWS once for the instances of a region and once for their VPCs (more often only over 1,000 instances).
+  - Asks AWS once for the instances of a region and once for their VPCs (more often only over 1,000 instances), and
+    once for the private zones of each VPC.
   - Host variables are C(wireguard_endpoint), C(vpc_id), C(vpc_cidrs) (IPv4 and IPv6), C(vpc_resolver) (the base
-    address of the VPC + 2), C(source_dest_check), C(metadata_options) (C(http_endpoint), C(http_tokens),
-    C(http_put_response_hop_limit)), C(instance_id), C(instance_type), C(account_id), C(region),
-    C(availability_zone), C(subnet_id), C(private_ip_address), C(private_dns_name), C(public_ip_address),
-    C(public_dns_name), C(ipv6_addresses) and C(instance_tags).
+    address of the VPC + 2), C(private_zones), C(source_dest_check), C(metadata_options)
+    (C(http_endpoint), C(http_tokens), C(http_put_response_hop_limit)), C(instance_id), C(instance_type),
+    C(account_id), C(region), C(availability_zone), C(subnet_id), C(private_ip_address),
+    C(private_dns_name), C(public_ip_address), C(public_dns_name), C(ipv6_addresses) and C(instance_tags).
   - C(wireguard_endpoint) is what clients dial, the public (elastic) address of the instance, or its IPv6 address in
     brackets where that is all it has, or null. Set it with O(compose) where clients dial a name or a load balancer.
+  - C(private_zones) has the names, without final dot, of the private hosted zones that are associated with the VPC,
+    those that Cloud Map made for its DNS namespaces among them. Zones that an AWS service holds in its own account
+    (such as those of EFS and interface endpoints) are left out, because clients would then reach names like
+    C(s3.eu-west-1.amazonaws.com) through the tunnel. It is null where O(strict_permissions=false) and the permission
+    is missing. Zones that reach the VPC through a Route 53 Profile aren't found.
   - In O(compose), O(groups) and O(keyed_groups) the tags are also C(tags), as in P(amazon.aws.aws_ec2#inventory). No
     host variable has that name, because Ansible reserves it and would warn in every run.
   - What comes from AWS, tags above all, is never evaluated as a template.
@@ -33,8 +39,8 @@ extends_documentation_fragment:
   - amazon.aws.region.plugins
   - amazon.aws.assume_role.plugins
 notes:
-  - The credentials need C(ec2:DescribeInstances) and C(ec2:DescribeVpcs), and C(sts:AssumeRole) on
-    O(assume_role_arn).
+  - The credentials need C(ec2:DescribeInstances), C(ec2:DescribeVpcs) and C(route53:ListHostedZonesByVPC), and
+    C(sts:AssumeRole) on O(assume_role_arn).
   - The cache holds the host variables and never the credentials. It isn't used after O(regions), O(filters),
     O(profile), O(endpoint_url) or O(assume_role_arn) changed, nor when no gateway was found.
 options:
@@ -71,8 +77,8 @@ options:
   strict_permissions:
     description:
       - Whether a missing permission is an error.
-      - With V(false) it is a warning, and gateways of that region stay unknown to the run, so that nobody is removed
-        from them.
+      - With V(false) it is a warning. Gateways of that region stay unknown to the run, so that nobody is removed
+        from them; where only the private zones can't be read, C(private_zones) is null.
     type: bool
     default: true
 """
@@ -129,6 +135,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.tagging import boto3_ta
 from ansible_collections.amazon.aws.plugins.module_utils.transformation import ansible_dict_to_boto3_filter_list
 from ansible_collections.amazon.aws.plugins.plugin_utils.inventory import AWSInventoryBase
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws import CLIENT_CONFIG, AWSCallError, calling
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.zones import zones_of_vpc
 
 if TYPE_CHECKING:
     from ansible.inventory.data import InventoryData
@@ -203,14 +210,31 @@ class InventoryModule(AWSInventoryBase):  # type: ignore[misc]  # amazon.aws bri
     def _find_in(self, region: str, filters: list[dict[str, Any]]) -> list[HostVariables]:
         from botocore.config import Config
 
-        ec2 = self.client("ec2", region=region, config=Config(**CLIENT_CONFIG))
+        config = Config(**CLIENT_CONFIG)
+        ec2 = self.client("ec2", region=region, config=config)
         instances: list[dict[str, Any]] = []
         vpcs: dict[str, dict[str, Any]] = {}
         with self._one_line_errors():
             instances = _describe_instances(ec2, region, filters)
         with self._one_line_errors():
             vpcs = _describe_vpcs(ec2, region, _vpc_ids(instances))
-        return [_host_variables(instance, vpcs.get(instance.get("VpcId", ""), {}), region) for instance in instances]
+        zones = self._private_zones(self.client("route53", region=region, config=config), region, list(vpcs))
+        return [
+            {
+                **_host_variables(instance, vpcs.get(instance.get("VpcId", ""), {}), region),
+                "private_zones": zones.get(instance.get("VpcId", "")),
+            }
+            for instance in instances
+        ]
+
+    def _private_zones(self, route53: Any, region: str, vpc_ids: list[str]) -> dict[str, list[str]]:
+        """The names of each VPC's private zones; a VPC whose zones can't be read is missing."""
+        found = {}
+        with self._one_line_errors():
+            for vpc_id in vpc_ids:
+                zones = zones_of_vpc(route53, vpc_id, region)
+                found[vpc_id] = list(dict.fromkeys(zone.name for zone in zones if not zone.of_service))
+        return found
 
     def _set_frozen_credentials(self) -> None:
         """Leave assuming a role to `_find`, because a cached answer needs none."""

@@ -52,6 +52,23 @@ class Account:
     def ec2(self, region: str = "eu-west-1") -> Any:
         return self._client("ec2", region)
 
+    def vpc(self, instance: str, region: str = "eu-west-1") -> str:
+        found = self.ec2(region).describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
+        vpc: str = found["VpcId"]
+        return vpc
+
+    def zone(self, name: str, vpc: str | None, region: str = "eu-west-1") -> str:
+        """A private zone of a VPC, or, without one, a public zone."""
+        private = {"VPC": {"VPCRegion": region, "VPCId": vpc}} if vpc else {}
+        made = self._client("route53").create_hosted_zone(
+            Name=name, CallerReference=name, HostedZoneConfig={"PrivateZone": vpc is not None}, **private
+        )
+        zone: str = made["HostedZone"]["Id"]
+        return zone
+
+    def namespace(self, name: str, vpc: str) -> None:
+        self._client("servicediscovery").create_private_dns_namespace(Name=name, Vpc=vpc)
+
     def elastic_address(self, instance: str) -> str:
         made = self.ec2().allocate_address(Domain="vpc")
         self.ec2().associate_address(InstanceId=instance, AllocationId=made["AllocationId"])
@@ -174,6 +191,7 @@ def test_gateway_has_the_variables_that_role_and_clients_need(account: Account, 
         },
         "private_dns_name": found["PrivateDnsName"],
         "private_ip_address": found["PrivateIpAddress"],
+        "private_zones": [],
         "public_dns_name": found["PublicDnsName"],
         "public_ip_address": address,
         "region": "eu-west-1",
@@ -256,13 +274,67 @@ def test_options_are_templates(account: Account, inventory: Inventory) -> None:
     assert list(found.hosts) == ["far"]
 
 
+def test_private_zones_are_those_of_the_gateway_s_vpc(account: Account, inventory: Inventory) -> None:
+    here = account.vpc(account.run("here"))
+    there = account.vpc(account.run("there", region="us-east-1"), "us-east-1")
+    account.zone("internal.example.", here)
+    account.zone("shared.example.", here)
+    account.zone("there.example.", there, "us-east-1")
+    account.zone("internal.example.", None)
+    account.namespace("services.example", here)
+    inventory.configure(regions=["eu-west-1", "us-east-1"])
+    hosts = inventory.list().hosts
+    assert hosts["here"]["private_zones"] == ["internal.example", "services.example", "shared.example"]
+    assert hosts["there"]["private_zones"] == ["there.example"]
+
+
+def test_name_of_a_zone_is_never_evaluated(account: Account, inventory: Inventory, cached: dict[str, Any]) -> None:
+    """R15."""
+    account.zone("{{7*6}}.example.", account.vpc(account.run("gw")))
+    inventory.configure(**cached)
+    for _ in range(2):
+        assert inventory.list().hosts["gw"]["private_zones"] == ["{{7*6}}.example"]
+    shown = inventory.play({"ansible.builtin.debug": {"msg": "{{ private_zones | map('upper') }}"}})
+    assert "{{7*6}}.EXAMPLE" in shown
+
+
+def test_zones_are_unknown_without_the_permission_when_it_is_not_strict(
+    account: Account, inventory: Inventory, proxied: FaultProxy
+) -> None:
+    account.run("gw")
+    proxied.fail("ListHostedZonesByVPC", faults.error(403, "AccessDenied"))
+    inventory.configure(strict_permissions=False)
+    result = inventory.list()
+    assert result.hosts["gw"]["private_zones"] is None
+    assert result.said.count("these credentials need route53:ListHostedZonesByVPC on VPC vpc-") == 1
+
+
+def test_zones_are_asked_for_once_for_each_vpc_and_region(
+    account: Account, inventory: Inventory, proxied: FaultProxy
+) -> None:
+    for name in ("one", "two"):
+        account.run(name)
+        account.run(f"{name}-far", region="us-east-1")
+    inventory.configure(regions=["eu-west-1", "us-east-1"])
+    assert len(inventory.list().hosts) == 4
+    assert proxied.calls["ListHostedZonesByVPC"] == 2
+
+
+def test_missing_permission_to_list_zones_is_named(account: Account, inventory: Inventory, proxied: FaultProxy) -> None:
+    account.run("gw")
+    proxied.fail("ListHostedZonesByVPC", faults.error(403, "AccessDenied"))
+    result = inventory.list()
+    assert result.hosts == {}
+    assert "these credentials need route53:ListHostedZonesByVPC on VPC vpc-" in result.said
+
+
 def test_region_is_asked_once_for_instances_and_once_for_vpcs(
     account: Account, inventory: Inventory, proxied: FaultProxy
 ) -> None:
     for name in ("one", "two", "three"):
         account.run(name)
     assert len(inventory.list().hosts) == 3
-    assert proxied.calls == {"DescribeInstances": 1, "DescribeVpcs": 1}
+    assert proxied.calls == {"DescribeInstances": 1, "DescribeVpcs": 1, "ListHostedZonesByVPC": 1}
 
 
 def test_instances_are_read_to_the_last_page(account: Account, inventory: Inventory, proxied: FaultProxy) -> None:
@@ -271,7 +343,7 @@ def test_instances_are_read_to_the_last_page(account: Account, inventory: Invent
         account.run(name)
     proxied.max_results = 2
     assert sorted(inventory.list().hosts) == names
-    assert proxied.calls == {"DescribeInstances": 3, "DescribeVpcs": 1}
+    assert proxied.calls == {"DescribeInstances": 3, "DescribeVpcs": 1, "ListHostedZonesByVPC": 1}
 
 
 @pytest.fixture
@@ -292,13 +364,13 @@ def test_cached_answer_makes_no_call(account: Account, inventory: Inventory, pro
     account.run("gw")
     first = inventory.list()
     assert first.groups["vpn_gateways"] == ["gw"]
-    assert proxied.calls == {"AssumeRole": 1, "DescribeInstances": 1, "DescribeVpcs": 1}
+    assert proxied.calls == {"AssumeRole": 1, "DescribeInstances": 1, "DescribeVpcs": 1, "ListHostedZonesByVPC": 1}
     proxied.calls.clear()
 
     assert inventory.list() == first
     assert proxied.calls == {}
     inventory.list("--flush-cache")
-    assert proxied.calls == {"AssumeRole": 1, "DescribeInstances": 1, "DescribeVpcs": 1}
+    assert proxied.calls == {"AssumeRole": 1, "DescribeInstances": 1, "DescribeVpcs": 1, "ListHostedZonesByVPC": 1}
 
 
 def test_cache_is_not_used_for_another_question(account: Account, inventory: Inventory, cached: dict[str, Any]) -> None:

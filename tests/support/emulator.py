@@ -3,6 +3,8 @@
 
 """moto's server, one request at a time: its DynamoDB transactions aren't atomic between threads, AWS's are.
 
+Its Cloud Map is completed, see cloud_map.py.
+
 Usage: python -m tests.support.emulator PORT
 """
 
@@ -15,9 +17,12 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import run_simple
 
+from .cloud_map import complete
+
 
 def main() -> None:
     """Serve until killed."""
+    complete()
     app = DomainDispatcherApplication(create_backend_app)
     lock = threading.Lock()
 

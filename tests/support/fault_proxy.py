@@ -69,6 +69,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
+    def do_GET(self) -> None:
+        """Route 53's reads."""
+        proxy: FaultProxy = self.server.proxy  # type: ignore[attr-defined]  # set by FaultProxy
+        fault = proxy.fault(_route53_action(self.path))
+        (fault or send)(self, self._forward(proxy, b""))
+
     def do_POST(self) -> None:
         proxy: FaultProxy = self.server.proxy  # type: ignore[attr-defined]  # set by FaultProxy
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -85,7 +91,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def _forward(self, proxy: FaultProxy, body: bytes) -> Answer:
         upstream = http.client.HTTPConnection(proxy.upstream.hostname or "", proxy.upstream.port, timeout=30)
         headers = {**dict(self.headers.items()), "Content-Length": str(len(body))}
-        upstream.request("POST", self.path, body, headers)
+        upstream.request(self.command, self.path, body, headers)
         answer = upstream.getresponse()
         kept = {
             name: value for name, value in answer.getheaders() if name.lower().startswith(("x-amz", "content-type"))
@@ -96,6 +102,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
         """Stay quiet."""
+
+
+def _route53_action(path: str) -> str:
+    """What a GET of Route 53's REST protocol asks for."""
+    parts = urllib.parse.urlsplit(path).path.strip("/").split("/")[1:]
+    if parts[-1] == "rrset":
+        return "ListResourceRecordSets"
+    return {"hostedzonesbyvpc": "ListHostedZonesByVPC", "hostedzone": "ListHostedZones"}.get(parts[-1], parts[-1])
 
 
 def _page(xml: bytes, size: int, start: int) -> bytes:

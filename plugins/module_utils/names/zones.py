@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Route 53's hosted zones and their records."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator, Mapping, NamedTuple
+
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws import calling
+
+from .dns import normal
+
+
+class Zone(NamedTuple):
+    """A hosted zone. `owner` is an account, or the AWS service whose own account holds the zone."""
+
+    zone_id: str
+    name: str
+    owner: str | None = None
+    private: bool = True
+    of_service: bool = False
+
+
+class Record(NamedTuple):
+    """A record set; `values` as Route 53 has them, `alias` the name that an alias stands for."""
+
+    zone_id: str
+    name: str
+    kind: str
+    ttl: int | None
+    values: tuple[str, ...]
+    alias: str | None
+    routing: str | None  # the routing policy, where one decides what is answered
+
+
+_ROUTING = (
+    "Weight",
+    "Region",
+    "GeoLocation",
+    "Failover",
+    "MultiValueAnswer",
+    "CidrRoutingConfig",
+    "GeoProximityLocation",
+)
+
+
+def zones_of_vpc(route53: Any, vpc_id: str, region: str) -> list[Zone]:
+    """Every private zone that is associated with a VPC, Cloud Map's among them, ordered by name.
+
+    :raises AWSCallError: any page failed.
+    """
+    return sorted(_zones_of_vpc(route53, vpc_id, region), key=lambda zone: (zone.name, zone.zone_id))
+
+
+def _zones_of_vpc(route53: Any, vpc_id: str, region: str) -> Iterator[Zone]:
+    request = {"VPCId": vpc_id, "VPCRegion": region}
+    while True:
+        with calling("route53:ListHostedZonesByVPC", f"VPC {vpc_id}"):
+            page = route53.list_hosted_zones_by_vpc(**request)
+        for found in page["HostedZoneSummaries"]:
+            owner = found["Owner"]
+            of_service = "OwningService" in owner
+            account_or_service = owner["OwningService"] if of_service else owner.get("OwningAccount")
+            yield Zone(found["HostedZoneId"], normal(found["Name"]), account_or_service, True, of_service)
+        if not page.get("NextToken"):
+            return
+        request["NextToken"] = page["NextToken"]
+
+
+def all_zones(route53: Any) -> list[Zone]:
+    """Every zone of the account, public ones too, ordered by name.
+
+    :raises AWSCallError: any page failed.
+    """
+    with calling("route53:ListHostedZones", "the hosted zones of this account"):
+        pages = route53.get_paginator("list_hosted_zones").paginate()
+        found = [zone for page in pages for zone in page["HostedZones"]]
+    zones = (
+        Zone(zone["Id"].rpartition("/")[2], normal(zone["Name"]), private=zone["Config"]["PrivateZone"])
+        for zone in found
+    )
+    return sorted(zones, key=lambda zone: (zone.name, zone.zone_id))
+
+
+def records(route53: Any, zone: Zone) -> list[Record]:
+    """A zone's records, to the last page.
+
+    :raises AWSCallError: any page failed.
+    """
+    with calling("route53:ListResourceRecordSets", f"zone {zone.name} ({zone.zone_id})"):
+        pages = route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone.zone_id)
+        return [_record(zone, found) for page in pages for found in page["ResourceRecordSets"]]
+
+
+def _record(zone: Zone, found: Mapping[str, Any]) -> Record:
+    alias = found.get("AliasTarget")
+    return Record(
+        zone_id=zone.zone_id,
+        name=normal(found["Name"]),
+        kind=found["Type"],
+        ttl=found.get("TTL"),
+        values=tuple(value["Value"] for value in found.get("ResourceRecords", ())),
+        alias=normal(alias["DNSName"]) if alias else None,
+        routing=next((policy for policy in _ROUTING if policy in found), None),
+    )
