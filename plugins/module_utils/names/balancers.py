@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Internal load balancers and the addresses that they have now."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, NamedTuple
+
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws import calling
+
+from .dns import normal
+
+NETWORK, APPLICATION = "network", "application"
+# how the load balancers' interfaces are described; the rest of the description is the end of the ARN
+_INTERFACES = "ELB "
+
+
+class At(NamedTuple):
+    """An address and its availability zone."""
+
+    address: str
+    availability_zone: str | None
+
+
+class Balancer(NamedTuple):
+    """An internal load balancer; a network one keeps its address in each zone, an application one doesn't."""
+
+    arn: str
+    name: str
+    dns_name: str
+    kind: str
+    addresses: tuple[At, ...]
+
+    @property
+    def fixed(self) -> bool:
+        """Whether its addresses stay."""
+        return self.kind == NETWORK
+
+
+def internal_balancers(elbv2: Any, ec2: Any, vpc_id: str | None) -> list[Balancer]:
+    """The region's internal network and application load balancers, of one VPC if it is given, ordered by name.
+
+    :raises AWSCallError: any page failed.
+    """
+    with calling("elasticloadbalancing:DescribeLoadBalancers", "the load balancers of this region"):
+        pages = elbv2.get_paginator("describe_load_balancers").paginate()
+        found = [one for page in pages for one in page["LoadBalancers"]]
+    wanted = [
+        one
+        for one in found
+        if one.get("Scheme") == "internal" and one["Type"] in (NETWORK, APPLICATION) and vpc_id in (None, one["VpcId"])
+    ]
+    addresses = _addresses(ec2, vpc_id) if wanted else {}
+    return sorted((_balancer(one, addresses) for one in wanted), key=lambda balancer: (balancer.name, balancer.arn))
+
+
+def _balancer(found: Mapping[str, Any], addresses: Mapping[str, list[At]]) -> Balancer:
+    arn = found["LoadBalancerArn"]
+    at = addresses.get(f"{_INTERFACES}{arn.partition(':loadbalancer/')[2]}", [])
+    return Balancer(arn, found["LoadBalancerName"], normal(found["DNSName"]), found["Type"], tuple(sorted(at)))
+
+
+def _addresses(ec2: Any, vpc_id: str | None) -> dict[str, list[At]]:
+    """Private addresses by the description of their interface."""
+    filters = [{"Name": "description", "Values": [f"{_INTERFACES}net/*", f"{_INTERFACES}app/*"]}]
+    if vpc_id is not None:
+        filters.append({"Name": "vpc-id", "Values": [vpc_id]})
+    with calling("ec2:DescribeNetworkInterfaces", "the load balancers' network interfaces"):
+        pages = ec2.get_paginator("describe_network_interfaces").paginate(Filters=filters)
+        found: dict[str, list[At]] = {}
+        for interface in (one for page in pages for one in page["NetworkInterfaces"]):
+            texts = [one["PrivateIpAddress"] for one in interface.get("PrivateIpAddresses", ())]
+            texts += [one["Ipv6Address"] for one in interface.get("Ipv6Addresses", ())]
+            zone = interface.get("AvailabilityZone")
+            found.setdefault(interface["Description"], []).extend(At(text, zone) for text in texts)
+    return found

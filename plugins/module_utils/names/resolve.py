@@ -1,0 +1,350 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What private names stand for; pure, from facts that the other modules here read."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Sequence
+
+from .balancers import Balancer
+from .cloud_map import ALIAS, CNAME, IPV4, IPV6, Instance, Namespace, Service
+from .dns import is_under, most_specific, normal
+from .ecs import EcsService
+from .zones import Record, Zone
+
+RECORD, CLOUD_MAP, LOAD_BALANCER = "record", "cloud_map", "load_balancer"
+_NAMING = ("A", "AAAA", "CNAME", "SRV")  # record types that lead to an address
+
+
+class Registered(NamedTuple):
+    """A Cloud Map service with what is registered in it; `health` by instance id."""
+
+    namespace: Namespace
+    service: Service
+    instances: Sequence[Instance]
+    health: Mapping[str, str]
+
+    @property
+    def dns_name(self) -> str:
+        """The name under which its instances are found."""
+        return f"{self.service.name}.{self.namespace.name}"
+
+
+class Facts(NamedTuple):
+    """All that was read. `zones` are the private ones that count; `preferred` the names of those that one VPC asks."""
+
+    zones: Sequence[Zone]
+    records: Sequence[Record]
+    registered: Sequence[Registered]
+    balancers: Sequence[Balancer]
+    preferred: Sequence[str] | None = None
+
+
+class Address(NamedTuple):
+    """Where a name leads. `fixed` says that nothing in AWS gives the name another address by itself."""
+
+    address: str
+    fixed: bool
+    availability_zone: str | None = None
+    instance_id: str | None = None
+    health: str | None = None
+
+
+class Answer(NamedTuple):
+    """The addresses of a name, and what to know of them."""
+
+    addresses: list[Address]
+    warnings: list[str]
+
+
+class PrivateName(NamedTuple):
+    """A name and what it stands for. `sources` are the ids and ARNs whose tags are its tags."""
+
+    name: str
+    zone: Zone | None
+    source: str
+    kinds: tuple[str, ...]
+    ttl: int | None
+    target: str | None
+    answer: Answer
+    arn: str | None
+    sources: frozenset[str]
+    hidden_by: str | None
+
+
+def private_names(facts: Facts) -> list[PrivateName]:
+    """Every name of the facts, once, ordered by name.
+
+    A Cloud Map service comes in place of the records that Cloud Map made for it.
+    """
+    resolver = _Resolver(facts)
+    zones = {zone.zone_id: zone for zone in facts.zones}
+    taken = {(one.namespace.zone_id, one.dns_name) for one in facts.registered}
+    found = [_of_registered(one, zones, facts, resolver) for one in facts.registered]
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in facts.records:
+        if record.kind in _NAMING and (record.zone_id, record.name) not in taken:
+            groups.setdefault((record.zone_id, record.name), []).append(record)
+    found += [_of_records(group, zones[zone_id], facts, resolver) for (zone_id, _), group in groups.items()]
+    found += [_of_balancer(one, resolver) for one in facts.balancers]
+    return sorted(found, key=lambda one: (one.name, one.zone.zone_id if one.zone else ""))
+
+
+def _of_registered(one: Registered, zones: Mapping[str, Zone], facts: Facts, resolver: _Resolver) -> PrivateName:
+    zone = zones.get(one.namespace.zone_id or "")
+    return PrivateName(
+        name=one.dns_name,
+        zone=zone,
+        source=CLOUD_MAP,
+        kinds=tuple(sorted(one.service.records)),
+        ttl=min(one.service.records.values(), default=None),
+        target=None,
+        answer=resolver.answer(one.dns_name, one.namespace.zone_id),
+        arn=one.service.arn,
+        sources=_ids(one.service.arn, one.namespace.arn, zone.zone_id if zone else None),
+        hidden_by=_hidden_by(one.dns_name, zone, facts),
+    )
+
+
+def _of_records(group: Sequence[Record], zone: Zone, facts: Facts, resolver: _Resolver) -> PrivateName:
+    name = group[0].name
+    target = next((target for record in group for target in _targets(record)), None)
+    balancer = resolver.balancer(target) if target else None
+    return PrivateName(
+        name=name,
+        zone=zone,
+        source=RECORD,
+        kinds=tuple(sorted({record.kind for record in group})),
+        ttl=min((record.ttl for record in group if record.ttl is not None), default=None),
+        target=target,
+        answer=resolver.answer(name, zone.zone_id),
+        arn=None,
+        sources=_ids(zone.zone_id, balancer.arn if balancer else None),
+        hidden_by=_hidden_by(name, zone, facts),
+    )
+
+
+def _of_balancer(balancer: Balancer, resolver: _Resolver) -> PrivateName:
+    answer = resolver.answer(balancer.dns_name, None)
+    kinds = tuple(sorted({"AAAA" if ":" in at.address else "A" for at in balancer.addresses}))
+    return PrivateName(
+        balancer.dns_name, None, LOAD_BALANCER, kinds, None, None, answer, balancer.arn, _ids(balancer.arn), None
+    )
+
+
+def _ids(*ids: str | None) -> frozenset[str]:
+    return frozenset(one for one in ids if one is not None)
+
+
+def _hidden_by(name: str, zone: Zone | None, facts: Facts) -> str | None:
+    """The more specific zone from which the VPC resolver answers instead; known only for one VPC."""
+    if zone is None or facts.preferred is None:
+        return None
+    best = most_specific(name, facts.preferred)
+    return best if best != zone.name else None
+
+
+def _targets(record: Record) -> list[str]:
+    """Names that a record leads on to."""
+    if record.alias is not None:
+        return [record.alias]
+    if record.kind == "CNAME":
+        return [normal(value) for value in record.values]
+    if record.kind == "SRV":
+        return [normal(value.split()[-1]) for value in record.values]
+    return []
+
+
+class _Resolver:
+    """Follows names through everything that was read."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._balancers = {balancer.dns_name: balancer for balancer in facts.balancers}
+        self._registered: dict[str, list[Registered]] = {}
+        for one in facts.registered:
+            self._registered.setdefault(one.dns_name, []).append(one)
+        self._records: dict[str, list[Record]] = {}
+        for record in facts.records:
+            if record.kind in _NAMING:
+                self._records.setdefault(record.name, []).append(record)
+
+    def balancer(self, name: str) -> Balancer | None:
+        """The load balancer of that DNS name."""
+        return self._balancers.get(name.removeprefix("dualstack."))
+
+    def answer(self, name: str, zone_id: str | None) -> Answer:
+        """Where a name leads, looked up in that zone before any other."""
+        addresses: dict[str, Address] = {}
+        warnings: dict[str, None] = {}
+        for found in self._follow(name, zone_id, ()):
+            if isinstance(found, Address):
+                addresses.setdefault(found.address, found)
+            else:
+                warnings[found] = None
+        return Answer(list(addresses.values()), list(warnings))
+
+    def _follow(self, name: str, zone_id: str | None, path: tuple[str, ...]) -> Iterator[Address | str]:
+        """Addresses, and as plain strings the warnings."""
+        if name in path:
+            yield f"{' -> '.join((*path, name))} goes in a circle"
+            return
+        balancer = self.balancer(name)
+        registered = _in_zone(self._registered.get(name, ()), zone_id, lambda one: one.namespace.zone_id)
+        records = _in_zone(self._records.get(name, ()), zone_id, lambda record: record.zone_id)
+        if balancer is not None:
+            yield from _of_load_balancer(balancer)
+        elif registered:
+            for one in registered:
+                yield from self._through_cloud_map(one, (*path, name))
+        elif records:
+            for record in records:
+                yield from self._through_record(record, (*path, name))
+        else:
+            yield f"{name} is no private name or internal load balancer of this account and region; not followed"
+
+    def _through_record(self, record: Record, path: tuple[str, ...]) -> Iterator[Address | str]:
+        targets = _targets(record)
+        for target in targets:
+            for found in self._follow(target, record.zone_id, path):
+                yield found._replace(fixed=False) if isinstance(found, Address) and record.routing else found
+        if not targets:
+            for value in record.values:
+                yield Address(_canonical(value), record.routing is None)
+        if record.routing is not None:
+            yield f"{record.name} is answered by routing policy {record.routing}, so its addresses vary"
+
+    def _through_cloud_map(self, one: Registered, path: tuple[str, ...]) -> Iterator[Address | str]:
+        if not one.instances:
+            yield f"{one.dns_name} has no instances: nothing is registered in its Cloud Map service"
+        for instance in one.instances:
+            state = one.health.get(instance.instance_id)
+            for key in (IPV4, IPV6):
+                if key in instance.attributes:
+                    address = _canonical(instance.attributes[key])
+                    yield Address(
+                        address, False, instance.attributes.get("AVAILABILITY_ZONE"), instance.instance_id, state
+                    )
+            for key in (ALIAS, CNAME):
+                if key in instance.attributes:
+                    for found in self._follow(normal(instance.attributes[key]), one.namespace.zone_id, path):
+                        yield (
+                            found._replace(instance_id=instance.instance_id, health=state, fixed=False)
+                            if isinstance(found, Address)
+                            else found
+                        )
+
+
+def _in_zone(found: Sequence[Any], zone_id: str | None, zone_of: Any) -> Sequence[Any]:
+    """Those of that zone if it has any, else all."""
+    return [one for one in found if zone_of(one) == zone_id] or found
+
+
+def _of_load_balancer(balancer: Balancer) -> Iterator[Address | str]:
+    for at in balancer.addresses:
+        yield Address(at.address, balancer.fixed, at.availability_zone)
+    if not balancer.fixed:
+        yield (
+            f"application load balancer {balancer.name} changes its addresses; use its name, or put a network load "
+            "balancer in front"
+        )
+    elif not balancer.addresses:
+        yield f"network load balancer {balancer.name} has no network interfaces (ELB net/…) that can be seen"
+
+
+def _canonical(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return text
+
+
+def parse_networks(access: Iterable[Mapping[str, Any]]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """Every network that an access policy grants.
+
+    :raises ValueError: one isn't in CIDR form.
+    """
+    networks = []
+    for text in (text for grant in access for text in grant["networks"]):
+        try:
+            networks.append(ipaddress.ip_network(text))
+        except ValueError as error:
+            raise ValueError(f"{text!r} in access is not a network in CIDR form: {error}") from None
+    return networks
+
+
+def reachable(
+    name: PrivateName, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network] | None
+) -> tuple[bool | None, str | None]:
+    """Whether the tunnel leads to all of a name's addresses, and why not; None where that can't be said."""
+    if name.hidden_by is not None and name.zone is not None:
+        return (
+            False,
+            f"zone {name.hidden_by} is more specific than {name.zone.name}, the VPC resolver asks only that one",
+        )
+    if networks is None or not name.answer.addresses:
+        return None, None
+    outside = [at.address for at in name.answer.addresses if not _inside(at.address, networks)]
+    if not outside:
+        return True, None
+    return False, f"{', '.join(outside)} outside the networks that access grants"
+
+
+def _inside(text: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return any(address.version == network.version and address in network for network in networks)
+
+
+def ecs_warnings(service: EcsService, registered: Mapping[str, Registered]) -> list[str]:
+    """What keeps an ECS service's tasks from being reached by name."""
+    warnings = []
+    if not service.registries and not service.balanced:
+        warnings.append("neither a registry nor a load balancer names it, and its tasks' addresses change")
+    warnings += [
+        f"registry {arn} is no service of a private namespace" for arn in service.registries if arn not in registered
+    ]
+    if service.state != "ACTIVE":
+        warnings.append(f"it is {service.state}")
+    elif service.running < service.desired:
+        warnings.append(f"{service.running} of {service.desired} tasks run")
+    return warnings
+
+
+def zone_problems(
+    wanted: Sequence[str], every: Sequence[Zone], of_vpc: Sequence[Zone] | None, vpc_id: str | None
+) -> list[str]:
+    """Sentences about the zones that were asked for and that can't answer."""
+    problems = []
+    visible = every if of_vpc is None else of_vpc
+    for name in wanted:
+        if any(zone.name == name and zone.private for zone in visible):
+            continue
+        elsewhere = next((zone for zone in every if zone.name == name and zone.private), None)
+        public = next((zone for zone in every if zone.name == name), None)
+        if elsewhere is not None:
+            problems.append(
+                f"zone {name} ({elsewhere.zone_id}) isn't associated with VPC {vpc_id}, whose resolver doesn't answer "
+                "for it; associate it (aws route53 associate-vpc-with-hosted-zone)"
+            )
+        elif public is not None:
+            problems.append(f"zone {name} ({public.zone_id}) is public: its names need no tunnel and aren't listed")
+        else:
+            known = ", ".join(sorted({zone.name for zone in visible if zone.private})) or "none"
+            problems.append(f"there is no zone {name}; private zones: {known}")
+    return problems
+
+
+def zone_warnings(zone: Zone, every: Sequence[Zone], visible: Sequence[Zone], readable: bool) -> list[str]:
+    """What to know of a private zone."""
+    warnings = []
+    if not readable:
+        warnings.append(f"{zone.owner} owns it, its records can't be listed with these credentials")
+    if any(other.name == zone.name and not other.private for other in every):
+        warnings.append("a public zone has this name too; in the VPC, and so through the tunnel, only this one answers")
+    above = [other.name for other in visible if other.name != zone.name and is_under(zone.name, other.name)]
+    warnings += [f"it hides the names of zone {name} that end in {zone.name}" for name in sorted(set(above))]
+    return warnings

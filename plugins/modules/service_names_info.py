@@ -1,0 +1,411 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: service_names_info
+version_added: 0.1.0
+short_description: Lists the private names that tunnel users can reach, and what they stand for
+description:
+  - Reads the private hosted zones with their records, Cloud Map's DNS services with their instances and health,
+    internal load balancers, and ECS services, each in one sweep to the last page, and follows aliases, C(CNAME) and
+    C(SRV) records to addresses.
+  - A name of a Cloud Map service comes once, in place of the records that Cloud Map made for it.
+  - An answer is complete or the module fails. Where a zone that was asked for can't answer, RV(problems) says why.
+  - Needs C(route53:ListHostedZones), C(route53:ListHostedZonesByVPC) (with O(vpc_id)),
+    C(route53:ListResourceRecordSets), C(servicediscovery:ListNamespaces), C(servicediscovery:ListServices),
+    C(servicediscovery:ListInstances), C(servicediscovery:GetInstancesHealthStatus),
+    C(elasticloadbalancing:DescribeLoadBalancers), C(ec2:DescribeNetworkInterfaces), C(ecs:ListClusters),
+    C(ecs:ListServices), C(ecs:DescribeServices), and with O(tags) C(tag:GetResources) and
+    C(route53:ListTagsForResources).
+author:
+  - Tracklib (@tracklib)
+options:
+  vpc_id:
+    description:
+      - List what this VPC's resolver answers, that is the zones that are associated with it, and its load balancers.
+      - Without it, every private zone of the account counts, also those that a gateway can't resolve.
+    type: str
+  zones:
+    description:
+      - List only names of these private zones; load balancers' own names, which are in none, are left out.
+      - Upper case and a final dot don't matter.
+    type: list
+    elements: str
+  tags:
+    description:
+      - List only names whose zone, namespace, Cloud Map service or load balancer has all these tags, and ECS services
+        that have them.
+    type: dict
+  access:
+    description:
+      - The access policy, C(vpn_access). With it, RV(names[].reachable) says whether a name's addresses lie within the
+        networks that it grants.
+    type: list
+    elements: dict
+    suboptions:
+      networks:
+        description: Networks behind the gateway in CIDR form.
+        type: list
+        elements: str
+        required: true
+      groups:
+        description: Names of IAM groups; not looked at.
+        type: list
+        elements: str
+      accounts:
+        description: Accounts of the groups; not looked at.
+        type: list
+        elements: str
+      ports:
+        description: Ports; not looked at.
+        type: list
+        elements: str
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+  - tracklib.vpn.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: N/A
+    details: Changes nothing.
+  idempotent:
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Read the names of the gateway's VPC
+  tracklib.vpn.service_names_info:
+    vpc_id: vpc-0123456789abcdef0
+    zones: [internal.example]
+    access:
+      - groups: [vpn-developers]
+        networks: [10.20.0.0/16]
+  register: found
+
+- name: Show those that the tunnel doesn't lead to
+  ansible.builtin.debug:
+    msg: "{{ found.names | selectattr('reachable', 'false') | items2dict(key_name='name', value_name='reason') }}"
+"""
+
+RETURN = r"""
+names:
+  description: The names, ordered.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The DNS name, in lower case, without final dot.
+      type: str
+      sample: api.internal.example
+    source:
+      description: V(record) in a private zone, V(cloud_map) or V(load_balancer).
+      type: str
+      sample: cloud_map
+    zone:
+      description: The zone that has it; null for a load balancer's own name.
+      type: str
+      sample: internal.example
+    zone_id:
+      description: Id of that zone; null for a load balancer's own name.
+      type: str
+      sample: Z0123456789ABCDEFGHIJ
+    types:
+      description: Types of its records.
+      type: list
+      elements: str
+      sample: [A]
+    ttl:
+      description: Seconds that an answer may be kept; null where the target decides.
+      type: int
+      sample: 15
+    target:
+      description: The name that an alias, C(CNAME) or C(SRV) record leads to; null without one.
+      type: str
+      sample: internal-web-0123456789abcdef.elb.eu-west-1.amazonaws.com
+    arn:
+      description: ARN of the Cloud Map service or load balancer; null for a record.
+      type: str
+    addresses:
+      description: Where the name leads now.
+      type: list
+      elements: dict
+      contains:
+        address:
+          description: IPv4 or IPv6 address.
+          type: str
+          sample: 10.20.1.17
+        fixed:
+          description:
+            - Whether it stays until somebody changes it, as of plain records and of network load balancers.
+            - Addresses of Cloud Map instances, of application load balancers, and behind a routing policy move.
+          type: bool
+        availability_zone:
+          description: Where it is; null if that isn't known.
+          type: str
+          sample: eu-west-1a
+        instance_id:
+          description: Id of the Cloud Map instance; null for others.
+          type: str
+        health:
+          description: V(HEALTHY), V(UNHEALTHY) or V(UNKNOWN) by Cloud Map; null without a health check.
+          type: str
+    reachable:
+      description: Whether O(access) grants all its addresses; null without O(access) or without an address.
+      type: bool
+    reason:
+      description: Why it can't be reached; else null.
+      type: str
+      sample: 10.30.1.7 outside the networks that access grants
+    warnings:
+      description: What to know of it, such as that its addresses move.
+      type: list
+      elements: str
+zones:
+  description: The private zones, ordered.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name, without final dot.
+      type: str
+      sample: internal.example
+    zone_id:
+      description: Id.
+      type: str
+      sample: Z0123456789ABCDEFGHIJ
+    owner:
+      description: The account, or the AWS service, that owns it; null without O(vpc_id).
+      type: str
+      sample: "111122223333"
+    namespace_id:
+      description: Id of the Cloud Map namespace that it belongs to; null for others.
+      type: str
+    warnings:
+      description: What to know of it, such as a public zone of the same name or one that it hides names of.
+      type: list
+      elements: str
+ecs_services:
+  description: The ECS services of the region, ordered by cluster and name; with O(zones) those registered there.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the service.
+      type: str
+      sample: api
+    cluster:
+      description: Name of its cluster.
+      type: str
+      sample: production
+    arn:
+      description: ARN.
+      type: str
+    state:
+      description: V(ACTIVE), V(DRAINING) or V(INACTIVE).
+      type: str
+      sample: ACTIVE
+    desired:
+      description: How many tasks shall run.
+      type: int
+    running:
+      description: How many tasks run.
+      type: int
+    pending:
+      description: How many tasks start.
+      type: int
+    registries:
+      description: ARNs of the Cloud Map services that its tasks are registered in.
+      type: list
+      elements: str
+    names:
+      description: The private names of those.
+      type: list
+      elements: str
+      sample: [api.internal.example]
+    warnings:
+      description: What keeps its tasks from being reached by name.
+      type: list
+      elements: str
+problems:
+  description: Sentences about the O(zones) that don't exist, are public, or aren't associated with O(vpc_id).
+  returned: success
+  type: list
+  elements: str
+"""
+
+from typing import Any, Sequence
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import client, one_line_failures
+from ansible_collections.tracklib.vpn.plugins.module_utils.names import cloud_map, dns, resolve
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.balancers import internal_balancers
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.ecs import EcsService, ecs_services
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.resolve import Facts, PrivateName, Registered
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.tags import tagged_arns, tagged_zones
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.zones import Zone, all_zones, records, zones_of_vpc
+
+
+def _registered(servicediscovery: Any, zone_ids: set[str]) -> list[Registered]:
+    """Every Cloud Map service of the namespaces whose zones count."""
+    return [
+        Registered(
+            namespace,
+            service,
+            cloud_map.instances(servicediscovery, service),
+            cloud_map.health(servicediscovery, service),
+        )
+        for namespace in cloud_map.namespaces(servicediscovery)
+        if namespace.kind == "DNS_PRIVATE" and namespace.zone_id in zone_ids
+        for service in cloud_map.services(servicediscovery, namespace)
+    ]
+
+
+def _name_result(name: PrivateName, networks: Any) -> dict[str, Any]:
+    reachable, reason = resolve.reachable(name, networks)
+    return {
+        "name": name.name,
+        "source": name.source,
+        "zone": name.zone.name if name.zone else None,
+        "zone_id": name.zone.zone_id if name.zone else None,
+        "types": list(name.kinds),
+        "ttl": name.ttl,
+        "target": name.target,
+        "arn": name.arn,
+        "addresses": [address._asdict() for address in name.answer.addresses],
+        "reachable": reachable,
+        "reason": reason,
+        "warnings": name.answer.warnings,
+    }
+
+
+def _ecs_result(service: EcsService, registered: dict[str, Registered]) -> dict[str, Any]:
+    return {
+        "name": service.name,
+        "cluster": service.cluster,
+        "arn": service.arn,
+        "state": service.state,
+        "desired": service.desired,
+        "running": service.running,
+        "pending": service.pending,
+        "registries": list(service.registries),
+        "names": [registered[arn].dns_name for arn in service.registries if arn in registered],
+        "warnings": resolve.ecs_warnings(service, registered),
+    }
+
+
+class _Sweep:
+    """Everything that is read, once."""
+
+    def __init__(self, module: AnsibleAWSModule) -> None:
+        self.params = module.params
+        self.route53 = client(module, "route53")
+        self.every = all_zones(self.route53)
+        vpc_id = self.params["vpc_id"]
+        self.of_vpc = None if vpc_id is None else zones_of_vpc(self.route53, vpc_id, module.region)
+        self.readable = {zone.zone_id for zone in self.every}
+        self.visible = self.of_vpc if self.of_vpc is not None else [zone for zone in self.every if zone.private]
+        servicediscovery = client(module, "servicediscovery")
+        self.facts = Facts(
+            zones=self.visible,
+            records=[
+                record
+                for zone in self.visible
+                if zone.zone_id in self.readable
+                for record in records(self.route53, zone)
+            ],
+            registered=_registered(servicediscovery, {zone.zone_id for zone in self.visible}),
+            balancers=internal_balancers(client(module, "elbv2"), client(module, "ec2"), vpc_id),
+            preferred=None if self.of_vpc is None else [zone.name for zone in self.of_vpc],
+        )
+        self.ecs = ecs_services(client(module, "ecs"))
+        self.tagged = self._tagged(module) if self.params["tags"] else None
+
+    def _tagged(self, module: AnsibleAWSModule) -> set[str]:
+        """Ids and ARNs of what has the tags."""
+        own = [zone for zone in self.visible if zone.zone_id in self.readable]
+        tags = {key: str(value) for key, value in self.params["tags"].items()}
+        return tagged_zones(self.route53, own, tags) | tagged_arns(client(module, "resourcegroupstaggingapi"), tags)
+
+    def names(self, zones: Sequence[str] | None) -> list[PrivateName]:
+        return [
+            name
+            for name in resolve.private_names(self.facts)
+            if zones is None or (name.zone is not None and name.zone.name in zones)
+            if self.tagged is None or not self.tagged.isdisjoint(name.sources)
+        ]
+
+    def services(self, zones: Sequence[str] | None, registered: dict[str, Registered]) -> list[EcsService]:
+        return [
+            service
+            for service in self.ecs
+            if zones is None
+            or any(arn in registered and registered[arn].namespace.name in zones for arn in service.registries)
+            if self.tagged is None or service.arn in self.tagged
+        ]
+
+    def zone_result(self, zone: Zone, namespaces: dict[str, str]) -> dict[str, Any]:
+        return {
+            "name": zone.name,
+            "zone_id": zone.zone_id,
+            "owner": zone.owner,
+            "namespace_id": namespaces.get(zone.zone_id),
+            "warnings": resolve.zone_warnings(
+                zone, self.every, self.visible if self.of_vpc is not None else [], zone.zone_id in self.readable
+            ),
+        }
+
+
+def run(module: AnsibleAWSModule) -> dict[str, Any]:
+    params = module.params
+    networks = None if params["access"] is None else resolve.parse_networks(params["access"])
+    zones = None if params["zones"] is None else [dns.parse(zone, "zone") for zone in params["zones"]]
+    sweep = _Sweep(module)
+    registered = {str(one.service.arn): one for one in sweep.facts.registered}
+    namespaces = {str(one.namespace.zone_id): str(one.namespace.namespace_id) for one in sweep.facts.registered}
+    problems = resolve.zone_problems(zones or [], sweep.every, sweep.of_vpc, params["vpc_id"])
+    for problem in problems:
+        module.warn(problem)
+    return {
+        "changed": False,
+        "names": [_name_result(name, networks) for name in sweep.names(zones)],
+        "zones": [sweep.zone_result(zone, namespaces) for zone in sweep.visible if zones is None or zone.name in zones],
+        "ecs_services": [_ecs_result(service, registered) for service in sweep.services(zones, registered)],
+        "problems": problems,
+    }
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={
+            "vpc_id": {"type": "str"},
+            "zones": {"type": "list", "elements": "str"},
+            "tags": {"type": "dict"},
+            "access": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "networks": {"type": "list", "elements": "str", "required": True},
+                    "groups": {"type": "list", "elements": "str"},
+                    "accounts": {"type": "list", "elements": "str"},
+                    "ports": {"type": "list", "elements": "str"},
+                },
+            },
+        },
+        supports_check_mode=True,
+    )
+    with one_line_failures(module):
+        result = run(module)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
