@@ -135,7 +135,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.tagging import boto3_ta
 from ansible_collections.amazon.aws.plugins.module_utils.transformation import ansible_dict_to_boto3_filter_list
 from ansible_collections.amazon.aws.plugins.plugin_utils.inventory import AWSInventoryBase
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws import CLIENT_CONFIG, AWSCallError, calling
-from ansible_collections.tracklib.vpn.plugins.module_utils.names.zones import zones_of_vpc
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.zones import Zone, zones_of_vpc
 
 if TYPE_CHECKING:
     from ansible.inventory.data import InventoryData
@@ -232,8 +232,7 @@ class InventoryModule(AWSInventoryBase):  # type: ignore[misc]  # amazon.aws bri
         found = {}
         with self._one_line_errors():
             for vpc_id in vpc_ids:
-                zones = zones_of_vpc(route53, vpc_id, region)
-                found[vpc_id] = list(dict.fromkeys(zone.name for zone in zones if not zone.of_service))
+                found[vpc_id] = _zone_names(zones_of_vpc(route53, vpc_id, region))
         return found
 
     def _set_frozen_credentials(self) -> None:
@@ -295,6 +294,11 @@ def _describe_vpcs(ec2: Any, region: str, vpc_ids: list[str]) -> dict[str, dict[
     with calling("ec2:DescribeVpcs", f"the VPCs of {region}"):
         pages = ec2.get_paginator("describe_vpcs").paginate(VpcIds=vpc_ids)
         return {vpc["VpcId"]: vpc for page in pages for vpc in page["Vpcs"]}
+
+
+def _zone_names(zones: list[Zone]) -> list[str]:
+    """Without the zones that AWS services hold, whose names clients reach without the tunnel."""
+    return list(dict.fromkeys(zone.name for zone in zones if not zone.of_service))
 
 
 def _host_variables(instance: dict[str, Any], vpc: dict[str, Any], region: str) -> HostVariables:

@@ -14,6 +14,10 @@ description:
     C(SRV) records to addresses.
   - A name of a Cloud Map service comes once, in place of the records that Cloud Map made for it.
   - An answer is complete or the module fails. Where a zone that was asked for can't answer, RV(problems) says why.
+  - Where zones overlap, such as V(internal.example) and V(api.internal.example), the VPC resolver answers a name from
+    the most specific one alone. Names of the wider zone that it hides are not reachable (with O(vpc_id)).
+  - Where a public zone has a private one's name, the private one alone answers in the VPC, and RV(zones[].warnings)
+    says so. Names of public zones are never listed.
   - Needs C(route53:ListHostedZones), C(route53:ListHostedZonesByVPC) (with O(vpc_id)),
     C(route53:ListResourceRecordSets), C(servicediscovery:ListNamespaces), C(servicediscovery:ListServices),
     C(servicediscovery:ListInstances), C(servicediscovery:GetInstancesHealthStatus),
@@ -248,14 +252,15 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import client, one_line_failures
 from ansible_collections.tracklib.vpn.plugins.module_utils.names import cloud_map, dns, resolve
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.balancers import internal_balancers
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.cloud_map import Namespace
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.ecs import EcsService, ecs_services
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.resolve import Facts, PrivateName, Registered
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.tags import tagged_arns, tagged_zones
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.zones import Zone, all_zones, records, zones_of_vpc
 
 
-def _registered(servicediscovery: Any, zone_ids: set[str]) -> list[Registered]:
-    """Every Cloud Map service of the namespaces whose zones count."""
+def _registered(servicediscovery: Any, namespaces: Sequence[Namespace]) -> list[Registered]:
+    """Every Cloud Map service of these namespaces."""
     return [
         Registered(
             namespace,
@@ -263,8 +268,7 @@ def _registered(servicediscovery: Any, zone_ids: set[str]) -> list[Registered]:
             cloud_map.instances(servicediscovery, service),
             cloud_map.health(servicediscovery, service),
         )
-        for namespace in cloud_map.namespaces(servicediscovery)
-        if namespace.kind == "DNS_PRIVATE" and namespace.zone_id in zone_ids
+        for namespace in namespaces
         for service in cloud_map.services(servicediscovery, namespace)
     ]
 
@@ -314,6 +318,8 @@ class _Sweep:
         self.readable = {zone.zone_id for zone in self.every}
         self.visible = self.of_vpc if self.of_vpc is not None else [zone for zone in self.every if zone.private]
         servicediscovery = client(module, "servicediscovery")
+        zone_ids = {zone.zone_id for zone in self.visible}
+        self.namespaces = [one for one in cloud_map.namespaces(servicediscovery) if one.zone_id in zone_ids]
         self.facts = Facts(
             zones=self.visible,
             records=[
@@ -322,7 +328,7 @@ class _Sweep:
                 if zone.zone_id in self.readable
                 for record in records(self.route53, zone)
             ],
-            registered=_registered(servicediscovery, {zone.zone_id for zone in self.visible}),
+            registered=_registered(servicediscovery, self.namespaces),
             balancers=internal_balancers(client(module, "elbv2"), client(module, "ec2"), vpc_id),
             preferred=None if self.of_vpc is None else [zone.name for zone in self.of_vpc],
         )
@@ -352,12 +358,12 @@ class _Sweep:
             if self.tagged is None or service.arn in self.tagged
         ]
 
-    def zone_result(self, zone: Zone, namespaces: dict[str, str]) -> dict[str, Any]:
+    def zone_result(self, zone: Zone) -> dict[str, Any]:
         return {
             "name": zone.name,
             "zone_id": zone.zone_id,
             "owner": zone.owner,
-            "namespace_id": namespaces.get(zone.zone_id),
+            "namespace_id": next((one.namespace_id for one in self.namespaces if one.zone_id == zone.zone_id), None),
             "warnings": resolve.zone_warnings(
                 zone, self.every, self.visible if self.of_vpc is not None else [], zone.zone_id in self.readable
             ),
@@ -370,14 +376,13 @@ def run(module: AnsibleAWSModule) -> dict[str, Any]:
     zones = None if params["zones"] is None else [dns.parse(zone, "zone") for zone in params["zones"]]
     sweep = _Sweep(module)
     registered = {str(one.service.arn): one for one in sweep.facts.registered}
-    namespaces = {str(one.namespace.zone_id): str(one.namespace.namespace_id) for one in sweep.facts.registered}
     problems = resolve.zone_problems(zones or [], sweep.every, sweep.of_vpc, params["vpc_id"])
     for problem in problems:
         module.warn(problem)
     return {
         "changed": False,
         "names": [_name_result(name, networks) for name in sweep.names(zones)],
-        "zones": [sweep.zone_result(zone, namespaces) for zone in sweep.visible if zones is None or zone.name in zones],
+        "zones": [sweep.zone_result(zone) for zone in sweep.visible if zones is None or zone.name in zones],
         "ecs_services": [_ecs_result(service, registered) for service in sweep.services(zones, registered)],
         "problems": problems,
     }

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Mapping, NamedTuple, Sequence
 
 from .dns import is_host_name
@@ -23,8 +24,11 @@ def hosts_lines(names: Sequence[Mapping[str, Any]]) -> HostsLines:
     :param names: as `service_names_info` returns them.
     """
     lines, left_out = [], []
+    counts = Counter(name["name"] for name in names)
     for name in names:
-        reason = _unfit(name)
+        reason = (
+            "several zones have it; choose the VPC whose resolver counts" if counts[name["name"]] > 1 else _unfit(name)
+        )
         if reason is None:
             lines += [f"{at['address']} {name['name']}" for at in name["addresses"]]
         else:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleParserError
 from ansible_collections.tracklib.vpn.plugins.inventory import gateway as plugin
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.zones import Zone
 
 INSTANCE: dict[str, Any] = {
     "InstanceId": "i-0a",
@@ -66,6 +67,11 @@ def test_vpc_s_cidrs_are_those_in_use() -> None:
     variables = plugin._host_variables(INSTANCE, vpc, "eu-west-1")
     assert variables["vpc_cidrs"] == ["10.20.0.0/16", "10.30.0.0/16", "2001:db8::/56"]
     assert variables["vpc_resolver"] == "10.20.0.2"
+
+
+def test_zones_that_an_aws_service_holds_are_not_private_zones() -> None:
+    efs = Zone("Z1", "fs-1.efs.eu-west-1.amazonaws.com", "efs.amazonaws.com", of_service=True)
+    assert plugin._zone_names([efs, Zone("Z2", "internal.example", "123456789012")]) == ["internal.example"]
 
 
 def test_first_hostname_that_gives_a_name_wins() -> None:

@@ -151,6 +151,12 @@ def test_other_names_are_left_out_of_hosts_lines_with_the_reason(entry: dict[str
     assert reason in found.left_out[0]["reason"]
 
 
+def test_name_that_two_zones_have_is_left_out_of_hosts_lines() -> None:
+    found = hosts_lines([hosts_entry(), hosts_entry()])
+    assert found.lines == []
+    assert "several zones have it" in found.left_out[0]["reason"]
+
+
 class Operations:
     """Cloud Map, of which every operation ends as it is told."""
 
