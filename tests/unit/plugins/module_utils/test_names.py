@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError
 from ansible_collections.tracklib.vpn.plugins.module_utils.names import declared, dns, ensure, resolve
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.cloud_map import Instance, Namespace, Service
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.hosts import hosts_lines
@@ -66,7 +67,9 @@ def test_names_that_lead_in_a_circle_end() -> None:
         record("b.internal.example", "CNAME", "a.internal.example."),
     )
     assert found["a.internal.example"].answer.addresses == []
-    assert "goes in a circle" in found["a.internal.example"].answer.warnings[0]
+    assert found["a.internal.example"].answer.warnings == [
+        "a.internal.example -> b.internal.example -> a.internal.example goes in a circle"
+    ]
 
 
 def test_srv_leads_on_to_its_hosts_and_other_types_name_nothing() -> None:
@@ -185,6 +188,16 @@ def test_operations_are_waited_for_with_growing_pauses() -> None:
     changes.submit("RegisterInstance", "register one")
     changes.wait()
     assert pauses == [0.25, 0.5, 1.0, 2.0, 2.0]
+
+
+def test_waiting_ends_at_the_timeout() -> None:
+    client = Operations(*["PENDING"] * 9)
+    seconds = iter(range(0, 100, 10))
+    changes = ensure.Changes(client, False, 30, lambda _: None, lambda: next(seconds))
+    changes.submit("RegisterInstance", "register one")
+    with pytest.raises(AWSCallError, match="failed to register one within 30 s"):
+        changes.wait()
+    assert client.asked == 3
 
 
 def test_update_keeps_the_health_check_that_cloud_map_would_delete() -> None:
