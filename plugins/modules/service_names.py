@@ -199,9 +199,9 @@ def run(module: AnsibleAWSModule) -> dict[str, Any]:
     return {
         "changed": changes.changed,
         "diff": changes.diff,
-        "names": [_result(name, wanted) for name, wanted, _ in plan if not name.absent],
+        "names": [_result(name, wanted) for name, wanted, _unused in plan if not name.absent],
         "unserved": [name.label for name, wanted, problems in plan if not (name.absent or wanted or problems)],
-        "problems": [problem for _, _, problems in plan for problem in problems],
+        "problems": [problem for _unused, _also_unused, problems in plan for problem in problems],
     }
 
 

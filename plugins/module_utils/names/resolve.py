@@ -87,7 +87,7 @@ def private_names(facts: Facts) -> list[PrivateName]:
     for record in facts.records:
         if record.kind in _NAMING and (record.zone_id, record.name) not in taken:
             groups.setdefault((record.zone_id, record.name), []).append(record)
-    found += [_of_records(group, zones[zone_id], facts, resolver) for (zone_id, _), group in groups.items()]
+    found += [_of_records(group, zones[zone_id], facts, resolver) for (zone_id, _unused), group in groups.items()]
     found += [_of_balancer(one, resolver) for one in facts.balancers]
     return sorted(found, key=lambda one: (one.name, one.zone.zone_id if one.zone else ""))
 
