@@ -302,7 +302,7 @@ def test_r13_rules_survive_a_restart_of_nftables_service() -> None:
 
 def test_revoke_cuts_a_user_off_and_only_that_user(alice: actions.Connection, bob: actions.Connection) -> None:
     actions.run_playbook("reconcile")
-    actions.run_playbook("revoke", user_name="Alice", reason="lost laptop")
+    actions.run_playbook("revoke", user_name="alice", reason="lost laptop")
     assert alice.fetch() is None
     assert "tracklib service" in (bob.fetch() or "")
     actions.run_playbook("reconcile")
