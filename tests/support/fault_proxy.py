@@ -114,7 +114,7 @@ def _route53_action(path: str) -> str:
 
 def _page(xml: bytes, size: int, start: int) -> bytes:
     head, users, tail = re.split(rb"(<UserDetailList>.*</UserDetailList>)", xml, maxsplit=1, flags=re.DOTALL)
-    every = _members(users)
+    every = members(users)
     rest = len(every) > start + size
     marker = b"<Marker>%d</Marker>" % (start + size) if rest else b""
     truncated = b"<IsTruncated>%s</IsTruncated>" % (b"true" if rest else b"false") + marker
@@ -127,7 +127,7 @@ def _page(xml: bytes, size: int, start: int) -> bytes:
     )
 
 
-def _members(users: bytes) -> list[bytes]:
+def members(users: bytes) -> list[bytes]:
     """The outermost <member> elements; users hold others for tags and groups."""
     found, depth, start = [], 0, 0
     for match in re.finditer(rb"<(/?)member>", users):

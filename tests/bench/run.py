@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Measures the collection against the usual ways: a table, bench/results.md and bench/results.json.
+
+Run by `make bench`; needs root. `--quick` tries everything at small sizes, `--only NAME` measures one thing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:1] = [str(ROOT), str(ROOT / ".ansible/collections"), str(ROOT / "molecule")]
+
+from tests.bench import gateway, modules, playbooks  # noqa: E402 - the path comes first
+from tests.bench.figures import QUICK, Row, Sizes, say, table  # noqa: E402 - the path comes first
+
+RESULTS = ROOT / "bench"
+PARTS: dict[str, Callable[[Sizes], Iterator[Row]]] = {
+    "sweep": modules.sweep,
+    "one-peer": gateway.one_peer,
+    "no-change": gateway.no_change,
+    "survivors": gateway.survivors,
+    "runs": playbooks.runs,
+}
+
+
+def main() -> int:
+    """Measure what the command line says; 1 if a target was missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small sizes, few repetitions: to try, not to quote")
+    parser.add_argument("--only", choices=PARTS, action="append", help="measure just this; may be repeated")
+    arguments = parser.parse_args()
+    if os.geteuid() != 0:
+        parser.error("network namespaces need root: run it by sudo")
+    sizes = QUICK if arguments.quick else Sizes()
+    rows: list[Row] = []
+    for name in arguments.only or PARTS:
+        say(name)
+        for row in PARTS[name](sizes):
+            rows.append(row)
+            _write(rows)
+    sys.stdout.write("\n" + table(rows))
+    return 1 if any(row.met is False for row in rows) else 0
+
+
+def _write(rows: list[Row]) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "results.md").write_text(table(rows))
+    (RESULTS / "results.json").write_text(json.dumps([row.record() for row in rows], indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
