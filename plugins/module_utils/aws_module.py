@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Iterator
 
+from ansible_collections.amazon.aws.plugins.module_utils.botocore import get_aws_connection_info
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 
 from .addresses import PoolError
-from .aws import CLIENT_CONFIG, AWSCallError, calling
+from .aws import CLIENT_CONFIG, AWSCallError, calling, parse_timestamp
 from .identity import check_account
 from .model import Registration
 from .registry import Registry, RegistryError
@@ -26,10 +28,33 @@ REGISTRY_OPTIONS: dict[str, Any] = {
 
 
 def client(module: AnsibleAWSModule, service: str, **credentials: Any) -> Any:
-    """A client with bounded retries; `aws_config` of the caller has the last word."""
+    """A client with bounded retries; `aws_config` of the caller has the last word.
+
+    All clients of a process share one session: each session of its own would load the SDK's data files again, 0.1 s.
+    """
     from botocore.config import Config
 
-    return module.client(service, config=Config(**CLIENT_CONFIG), **credentials)
+    region, endpoint_url, options = get_aws_connection_info(module)
+    config = Config(user_agent_extra="tracklib.vpn", **CLIENT_CONFIG)
+    its_own = options.pop("aws_config", None)
+    with calling(f"{service}:*", f"region {region}"):
+        return _session(options.pop("profile_name", None)).client(
+            service,
+            region_name=region,
+            endpoint_url=endpoint_url,
+            config=config.merge(its_own) if its_own else config,
+            **{**options, **credentials},
+        )
+
+
+@lru_cache(maxsize=None)
+def _session(profile: str | None) -> Any:
+    from boto3.session import Session
+    from botocore.session import Session as CoreSession
+
+    core = CoreSession()
+    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_timestamp)
+    return Session(profile_name=profile, botocore_session=core)
 
 
 def registry(module: AnsibleAWSModule) -> Registry:

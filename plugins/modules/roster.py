@@ -268,7 +268,7 @@ def _write_file(path: str, content: dict[str, Any]) -> None:
     handle, temporary = tempfile.mkstemp(dir=directory, prefix=".roster-")
     try:
         with os.fdopen(handle, "w") as file:
-            json.dump(content, file, separators=(",", ":"))
+            file.write(json.dumps(content, separators=(",", ":")))  # json.dump is several times slower
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
