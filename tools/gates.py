@@ -145,7 +145,8 @@ def sanity(session: Session) -> None:
     """ansible-test's sanity tests; compile and import with every Python from 3.8 on that this machine has."""
     # what is delivered; ruff, mypy and shellcheck see to the rest
     collection = stage(
-        "sanity", without=(".config/", ".github/", "molecule/", "tests/integration/", "tests/unit/", "tools/")
+        "sanity",
+        without=(".config/", ".github/", "molecule/", "tests/bench/", "tests/integration/", "tests/unit/", "tools/"),
     )
     home = CACHE / "sanity/home"
     scripts = home / ".ansible/test/cache"

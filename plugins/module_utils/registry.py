@@ -413,7 +413,7 @@ class Registry:
         return {name: self._deserialize(value) for name, value in item.items()}
 
 
-def _keep_items(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
+def _keep_items(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_unused: Any) -> None:
     """Take a page's items as its JSON has them: the SDK parses 20,000 by its model of the service in 2 s.
 
     What isn't such a page is left to the SDK, which raises what it always does.
