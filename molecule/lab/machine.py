@@ -19,7 +19,7 @@ CONTAINERS_CONF = STATE / "containers.conf"
 NETWORK_CONFIG = STATE / "networks"  # of our own, because labs beside each other have VPCs of the same addresses
 CLAIMS = Path("/var/tmp")
 SLOTS = 7  # labs of different checkouts that fit beside each other: the networks of /27 in 198.51.100.0/24
-SETTINGS = STATE / "settings"
+SETTINGS = CLAIMS / "tracklib-vpn-lab-settings"  # the machine's, so one note for all of its labs
 SYSCTL = Path("/proc/sys")
 FORWARDING_SWITCHES = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
 RECEIVE_BUFFER = "net/core/rmem_default"
@@ -147,11 +147,12 @@ def change_settings() -> None:
 
 
 def restore_settings() -> None:
-    """Bring the noted settings back, unless other containers run."""
-    if SETTINGS.exists() and not podman("ps", "--quiet").strip():
-        for line in SETTINGS.read_text().splitlines():
-            _set(*line.split())
-    SETTINGS.unlink(missing_ok=True)
+    """Bring the noted settings back, unless other containers run: the last lab to go down does it."""
+    if not SETTINGS.exists() or podman("ps", "--quiet").strip():
+        return
+    for line in SETTINGS.read_text().splitlines():
+        _set(*line.split())
+    SETTINGS.unlink()
 
 
 def _set(name: str, value: str) -> None:
