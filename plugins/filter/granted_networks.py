@@ -50,22 +50,19 @@ import ipaddress
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.tracklib.vpn.plugins.module_utils import addresses
 
 
 def granted_networks(access: Sequence[Mapping[str, Any]]) -> list[str]:
-    networks = [_network(text) for grant in access for text in grant["networks"]]
+    try:
+        networks = addresses.granted_networks(access, "vpn_access")
+    except addresses.PoolError as error:
+        raise AnsibleFilterError(str(error)) from error
     if not networks:
         raise AnsibleFilterError("vpn_access grants no networks; expected at least one, or nothing can use the tunnel")
     ipv4 = ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv4Network))
     ipv6 = ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv6Network))
     return [str(network) for network in (*ipv4, *ipv6)]
-
-
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    try:
-        return ipaddress.ip_network(text)
-    except ValueError as error:
-        raise AnsibleFilterError(f"{text!r} in vpn_access is not a network in CIDR form: {error}") from error
 
 
 class FilterModule:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Container, Iterator, Sequence, Union
+from typing import Any, Container, Iterable, Iterator, Mapping, Sequence, Union
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
@@ -45,6 +45,21 @@ def _network(text: str, what: str) -> Network:
         return ipaddress.ip_network(text)
     except ValueError as error:
         raise PoolError(f"{what} {text!r} is not a network in CIDR form: {error}") from None
+
+
+def granted_networks(access: Iterable[Mapping[str, Any]], option: str) -> list[Network]:
+    """Every network that an access policy grants.
+
+    :param option: where the policy is from, for the error.
+    :raises PoolError: one isn't in CIDR form.
+    """
+    networks: list[Network] = []
+    for text in (text for grant in access for text in grant["networks"]):
+        try:
+            networks.append(ipaddress.ip_network(text))
+        except ValueError as error:
+            raise PoolError(f"{text!r} in {option} is not a network in CIDR form: {error}") from None
+    return networks
 
 
 def gateway_address(pool: Network) -> str:

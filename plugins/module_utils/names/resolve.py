@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Sequence
+from typing import Any, Iterator, Mapping, NamedTuple, Sequence
+
+from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import Network
 
 from .balancers import Balancer
 from .cloud_map import ALIAS, CNAME, IPV4, IPV6, Instance, Namespace, Service
@@ -260,23 +262,7 @@ def _canonical(text: str) -> str:
         return text
 
 
-def parse_networks(access: Iterable[Mapping[str, Any]]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    """Every network that an access policy grants.
-
-    :raises ValueError: one isn't in CIDR form.
-    """
-    networks = []
-    for text in (text for grant in access for text in grant["networks"]):
-        try:
-            networks.append(ipaddress.ip_network(text))
-        except ValueError as error:
-            raise ValueError(f"{text!r} in access is not a network in CIDR form: {error}") from None
-    return networks
-
-
-def reachable(
-    name: PrivateName, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network] | None
-) -> tuple[bool | None, str | None]:
+def reachable(name: PrivateName, networks: Sequence[Network] | None) -> tuple[bool | None, str | None]:
     """Whether the tunnel leads to all of a name's addresses, and why not; None where that can't be said."""
     if name.hidden_by is not None and name.zone is not None:
         return (
@@ -291,7 +277,7 @@ def reachable(
     return False, f"{', '.join(outside)} outside the networks that access grants"
 
 
-def _inside(text: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+def _inside(text: str, networks: Sequence[Network]) -> bool:
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
