@@ -11,12 +11,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import ipaddress
-import os
 import random
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +26,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.iam.models import iam_backends
 
 from tests.support import emulator
+from tests.support.serving import serving
 
 ROOT = Path(__file__).parents[2]
 COLLECTIONS = ROOT / ".ansible/collections"
@@ -53,32 +50,9 @@ ENVIRONMENT = {
 @contextlib.contextmanager
 def account(users: int, devices: int) -> Iterator[str]:
     """The address of an account of so many users, all in GROUP, with so many devices shared out evenly."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.emulated", str(port), str(users), str(devices)],
-        cwd=ROOT,
-        env={**os.environ, **ENVIRONMENT, "PYTHONPATH": str(COLLECTIONS)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _wait_for(port, server)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.kill()
-        server.wait()
-
-
-def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and server.poll() is None:
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        time.sleep(0.1)
-    raise RuntimeError("the emulated AWS did not start; run `python -m tests.bench.emulated 5555 10 10` to see why")
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(COLLECTIONS)}
+    with serving("tests.bench.emulated", str(users), str(devices), env=environment, timeout=120) as url:
+        yield url
 
 
 def client(url: str, service: str) -> Any:
