@@ -18,6 +18,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections import Counter
+from collections.abc import Callable
 
 from tests.support.fault_proxy import members
 
@@ -33,7 +34,8 @@ class Replay:
     """Listens on a free loopback port while used as a context.
 
     `calls` counts requests by action as they come from the socket. `state` names what the emulator's users are at the
-    moment: answers that list users are kept for each state.
+    moment: answers that list users are kept for each state. `latency` is how long AWS takes for each answer, in
+    seconds.
     """
 
     def __init__(self, upstream: str, ec2_upstream: str | None = None) -> None:
@@ -41,6 +43,7 @@ class Replay:
         self.ec2_upstream = ec2_upstream or upstream
         self.calls: Counter[str] = Counter()
         self.state = ""
+        self.latency = 0.0
         self._answers: dict[tuple[str, str, bytes], Answer] = {}
         self._loop = asyncio.new_event_loop()
         self._server = self._loop.run_until_complete(
@@ -54,6 +57,13 @@ class Replay:
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def later(self, write: Callable[[bytes], None], data: bytes) -> None:
+        """Send an answer when AWS would."""
+        if self.latency:
+            self._loop.call_later(self.latency, write, data)
+        else:
+            write(data)
 
     def answer(self, headers: dict[str, str], body: bytes) -> Answer:
         action = headers.get("x-amz-target", "").rpartition(".")[2] or _form(body).get("Action", "?")
@@ -125,11 +135,11 @@ class _Connection(asyncio.Protocol):
             return
         self._received = rest[length:]
         status, kind, body = self._replay.answer(headers, rest[:length])
-        self._transport.write(
+        head_lines = (
             f"HTTP/1.1 {status} {_REASONS.get(status, 'Error')}\r\nContent-Type: {kind}\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n".encode()
-            + body
+            f"Content-Length: {len(body)}\r\n\r\n"
         )
+        self._replay.later(self._transport.write, head_lines.encode() + body)
 
 
 def _form(body: bytes) -> dict[str, str]:
