@@ -178,6 +178,11 @@ def _down(interface: str) -> str:
     return f"if ip link show {interface} >/dev/null 2>&1; then wg-quick down {interface} 2>&1; fi"
 
 
+def live_peers(gateway: str = "gateway") -> set[str]:
+    """Return the public keys of the peers on a gateway's live device."""
+    return set(shell(gateway, "wg show wg0 peers").split())
+
+
 def fetch(host: str, address: str = SERVICE_IPV4, port: int = 80) -> str | None:
     """Return the page behind an address as seen from a host, None when it doesn't come within 3 s."""
     literal = f"[{address}]" if ":" in address else address

@@ -85,7 +85,7 @@ def set_up_gateways(story: Story) -> None:
     expected = {host.name for host in hosts.GATEWAYS}
     story.check("the inventory plugin found the gateways in EC2, and nothing else", set(found) == expected)
     story.check("`site` set them up", done.rc == 0)
-    live = len(_live_peers())
+    live = len(actions.live_peers())
     story.check(f"the gateway has the {live} peers that IAM and the registry say", live == len(OTHERS))
 
 
@@ -124,13 +124,13 @@ def drift(story: Story) -> None:
         actions.shell("gateway", f"wg set wg0 peer {stranger} allowed-ips 10.44.15.250/32")
         done = actions.run_playbook("reconcile")
     console.print(f"   reported: {', '.join(done.result('bring firewall', 'gateway')['repaired'])}")
-    story.check("it is gone", stranger not in _live_peers())
+    story.check("it is gone", stranger not in actions.live_peers())
 
 
 def partial_knowledge(story: Story, bob: actions.Connection) -> None:
     """IAM fails within a sweep."""
     with story.step("IAM fails in the middle of a sweep"):
-        before = _live_peers()
+        before = actions.live_peers()
         with fault_proxy.FaultProxy(aws.endpoint()) as proxy:
             proxy.page_size = 100
             proxy.fail("GetAccountAuthorizationDetails", fault_proxy.error(500, "ServiceFailure"), first=2)
@@ -139,7 +139,7 @@ def partial_knowledge(story: Story, bob: actions.Connection) -> None:
     console.print(f"   the run says: {done.failures[-1] if done.failures else 'nothing'}", soft_wrap=True)
     said = any("incomplete" in line and aws.ACCOUNT in line for line in done.failures)
     story.check("the run ended non-zero and named the account", done.rc != 0 and said)
-    story.check("nobody was removed", _live_peers() == before)
+    story.check("nobody was removed", actions.live_peers() == before)
     story.check("bob is still connected", "tracklib service" in (bob.fetch() or ""))
 
 
@@ -176,10 +176,6 @@ def summary(story: Story, dead: float) -> None:
         " `ssh -F .lab/ssh_config gateway sudo wg show`. `make lab-down` removes it.",
         soft_wrap=True,
     )
-
-
-def _live_peers() -> set[str]:
-    return set(actions.shell("gateway", "wg show wg0 peers").split())
 
 
 def _text(value: t.Any) -> str:

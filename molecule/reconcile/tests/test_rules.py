@@ -56,11 +56,6 @@ def reaches_service(connection: actions.Connection) -> bool:
     return any("tracklib service" in (connection.fetch() or "") for _ in range(13))
 
 
-def peers(gateway: str = "gateway") -> set[str]:
-    """The public keys on the live device."""
-    return set(actions.shell(gateway, "wg show wg0 peers").split())
-
-
 def apply_by_hand(gateway: str = "gateway", **options: t.Any) -> dict[str, t.Any]:
     """One call of the gateway's module with the role's templates, or others."""
     variables = {
@@ -94,7 +89,7 @@ def test_r4_leaver_is_cut_off_and_r7_the_others_probe_loses_nothing(alice: actio
     assert alice.fetch() is None
     assert done.result("bring firewall", "gateway")["removed"] == ["alice/laptop"]
     assert report["lost"] == 0, report
-    assert alice.public_key not in peers("gateway") | peers("gateway-13")
+    assert alice.public_key not in actions.live_peers("gateway") | actions.live_peers("gateway-13")
 
 
 def test_r1_recreated_user_inherits_neither_tunnel_nor_key(alice: actions.Connection, connect: Connect) -> None:
@@ -123,7 +118,7 @@ def test_r1_recreated_user_inherits_neither_tunnel_nor_key(alice: actions.Connec
 @pytest.mark.usefixtures("bob")
 def test_r3_iam_failing_within_a_sweep_changes_nothing_and_says_so(alice: actions.Connection) -> None:
     actions.run_playbook("reconcile")
-    before = peers()
+    before = actions.live_peers()
     aws.delete_user("alice")
     with fault_proxy.FaultProxy(aws.endpoint()) as proxy:
         proxy.page_size = 100
@@ -131,7 +126,7 @@ def test_r3_iam_failing_within_a_sweep_changes_nothing_and_says_so(alice: action
         done = actions.run_playbook("reconcile", rc=2, vpn_aws_options={"endpoint_url": proxy.url})
     assert aws.ACCOUNT in done.failures[0]
     assert "incomplete" in done.failures[0]
-    assert peers() == before
+    assert actions.live_peers() == before
     assert "tracklib service" in (alice.fetch() or "")
 
 
@@ -143,7 +138,7 @@ def test_r6_an_older_roster_brings_nobody_back(alice: actions.Connection, tmp_pa
     done = apply_by_hand(roster=str(tmp_path / "old.json"))
     assert done["stale"]
     assert not done["changed"]
-    assert alice.public_key not in peers()
+    assert alice.public_key not in actions.live_peers()
 
 
 @pytest.mark.usefixtures("bob")
@@ -183,8 +178,8 @@ def test_r8_what_was_changed_by_hand_is_put_right_and_reported(bob: actions.Conn
     done = actions.run_playbook("reconcile")
     assert done.result("bring firewall", "gateway")["repaired"] == [f"peer {stranger} added by hand"]
     assert done.result("bring firewall", "gateway-13")["repaired"] == ["bob/laptop missing on the device"]
-    assert stranger not in peers()
-    assert bob.public_key in peers("gateway-13")
+    assert stranger not in actions.live_peers()
+    assert bob.public_key in actions.live_peers("gateway-13")
 
 
 def test_r11_invalid_registration_leaves_a_revocation_done_and_the_rest_as_it_was(
@@ -261,7 +256,7 @@ def test_r12_reboot_brings_the_peers_back_unless_the_roster_is_too_old(connect: 
     host = next(host for host in hosts.GATEWAYS if host.name == gateway)
 
     hosts.reboot(host)
-    assert bob.public_key in peers(gateway)
+    assert bob.public_key in actions.live_peers(gateway)
     assert reaches_service(bob)
 
     a_day_and_more_ago = (
@@ -269,7 +264,7 @@ def test_r12_reboot_brings_the_peers_back_unless_the_roster_is_too_old(connect: 
     )
     actions.shell(gateway, f'python3 -c "{a_day_and_more_ago}"')
     hosts.reboot(host)
-    assert peers(gateway) == set()
+    assert actions.live_peers(gateway) == set()
     assert "WITHOUT PEERS" in actions.shell(gateway, "journalctl -b -u wg-quick@wg0")
     assert "tracklib_vpn" in actions.shell(gateway, "nft list tables")
 
@@ -306,7 +301,7 @@ def test_revoke_cuts_a_user_off_and_only_that_user(alice: actions.Connection, bo
     assert alice.fetch() is None
     assert "tracklib service" in (bob.fetch() or "")
     actions.run_playbook("reconcile")
-    assert alice.public_key not in peers()
+    assert alice.public_key not in actions.live_peers()
 
 
 def test_r4_revoke_reaches_the_gateways_when_aws_is_down_and_stays(
@@ -325,7 +320,7 @@ def test_r4_revoke_reaches_the_gateways_when_aws_is_down_and_stays(
 
     actions.run_playbook("revoke", user_name="alice", device="laptop")
     actions.run_playbook("reconcile")
-    assert alice.public_key not in peers()
+    assert alice.public_key not in actions.live_peers()
 
 
 def test_check_mode_names_who_would_go_and_changes_nothing(alice: actions.Connection) -> None:
