@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -27,18 +26,20 @@ ALL, ONE_LESS = "all users", "one user less"
 
 def runs(sizes: Sizes) -> Iterator[Row]:
     """`reconcile` with one change, against what Ansible costs anyway, the usual play, and itself."""
-    from lab import aws, hosts  # claims the lab's slot
+    from lab import actions, aws, hosts  # claims the lab's slot
 
     with _lab(), contextlib.ExitStack() as stack:
         small, large = (gateway.name for gateway in hosts.GATEWAYS)
-        few = stack.enter_context(_runner(small, sizes.few, sizes.few, aws.endpoint(), aws.environment()))
+        few = stack.enter_context(_runner(small, sizes.few, sizes.few, aws.endpoint(), actions.environment()))
         name, users = "whole reconcile, one change, SSH", f"{sizes.few:,} users"
         pair = in_pairs(few.reconcile, few.noop, sizes.repetitions, "reconcile, no-op play")
         yield at_most(name, users, pair, "a play of two no-op modules", 1.6)
         few.prepare_naive()
         pair = in_pairs(few.reconcile, few.naive, sizes.long_repetitions, "reconcile, usual play")
         yield faster(name, users, pair, "facts, iam_user_info, set_fact, template, syncconf", 5)
-        many = stack.enter_context(_runner(large, sizes.users_of_many, sizes.many, aws.endpoint(), aws.environment()))
+        many = stack.enter_context(
+            _runner(large, sizes.users_of_many, sizes.many, aws.endpoint(), actions.environment())
+        )
         pair = in_pairs(many.reconcile, few.reconcile, sizes.long_repetitions, "reconcile, many and few")
         yield at_most(name, f"{sizes.many:,} devices", pair, f"itself at {sizes.few:,}", 2.5, many.note)
 
@@ -96,10 +97,8 @@ class _Runner:
         self._seen: dict[str, str] = {}
         self._variables: dict[str, Any] = {"vpn_address_pools": emulated.POOLS, "vpn_work_dir": str(directory)}
         self._directory = directory
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ANSIBLE_"))}
         endpoint = {"AWS_URL": replay.url, "AWS_ENDPOINT_URL": replay.url}
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        self._environment = {**clean, **environment, **endpoint, "PATH": path}
+        self._environment = {**environment, **endpoint}
 
     def reconcile(self) -> float:
         """One run after a user was deleted, or came back."""
