@@ -66,7 +66,8 @@ class Replay:
             write(data)
 
     def answer(self, headers: dict[str, str], body: bytes) -> Answer:
-        action = headers.get("x-amz-target", "").rpartition(".")[2] or _form(body).get("Action", "?")
+        # Route 53 has neither a target nor a form: there the path says what is asked
+        action = headers.get("x-amz-target", "").rpartition(".")[2] or _form(body).get("Action") or headers[":path"]
         self.calls[action] += 1
         if action == "UpdateItem":
             return 200, "application/x-amz-json-1.0", _generation()
@@ -101,9 +102,10 @@ class Replay:
         return pages
 
     def _ask(self, headers: dict[str, str], body: bytes) -> Answer:
-        is_ec2 = "/ec2/aws4_request" in headers.get("authorization", "")
+        is_ec2 = any(f"/{name}/aws4_request" in headers.get("authorization", "") for name in ("ec2", "route53"))
         kept = {name: headers[name] for name in ("authorization", "content-type", "x-amz-target") if name in headers}
-        request = urllib.request.Request(self.ec2_upstream if is_ec2 else self.upstream, body, kept)
+        url = (self.ec2_upstream if is_ec2 else self.upstream) + headers[":path"]
+        request = urllib.request.Request(url, body or None, kept)
         try:
             with urllib.request.urlopen(request, timeout=120) as answer:
                 return answer.status, answer.headers.get("Content-Type", ""), answer.read()
@@ -128,8 +130,9 @@ class _Connection(asyncio.Protocol):
         head, complete, rest = self._received.partition(b"\r\n\r\n")
         if not complete:
             return
-        lines = (line.partition(":") for line in head.decode("latin-1").split("\r\n")[1:])
-        headers = {name.lower(): value.strip() for name, _colon, value in lines}
+        request, *rest_of_head = head.decode("latin-1").split("\r\n")
+        lines = (line.partition(":") for line in rest_of_head)
+        headers = {":path": request.split()[1], **{name.lower(): value.strip() for name, _colon, value in lines}}
         length = int(headers.get("content-length", 0))
         if len(rest) < length:
             return
