@@ -174,8 +174,6 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.model import Grant, R
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Facts, Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.roster import Account, Policy, Roster, Verdict, decide
 
-_DECISION = ("peers", "revoked", "excluded")  # what of the file isn't new in every run
-
 
 def _policy(params: dict[str, Any]) -> Policy:
     behind = [network for grant in params["access"] for network in grant["networks"]]
@@ -275,13 +273,20 @@ def _write_file(path: str, content: dict[str, Any]) -> None:
         raise
 
 
-def _decision(path: str) -> dict[str, Any]:
-    """What the last file said of peers, without when; empty if there is none that can be read."""
+def _decision(content: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """What a roster says of devices; not when, nor in which words, which differ once a leaver's tombstone is there."""
+    return {
+        part: [{name: value for name, value in entry.items() if name != "detail"} for entry in content[part]]
+        for part in ("peers", "revoked", "excluded")
+    }
+
+
+def _last_decision(path: str) -> dict[str, list[dict[str, Any]]]:
+    """That of the file; empty if there is none that can be read."""
     try:
         with open(path, encoding="utf-8") as file:
-            found = json.load(file)
-        return {part: found[part] for part in _DECISION}
-    except (OSError, ValueError, KeyError, TypeError):
+            return _decision(json.load(file))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}
 
 
@@ -324,10 +329,10 @@ def run(module: AnsibleAWSModule) -> dict[str, Any]:
         "revoked": [_left_out(verdict) for verdict in decided.revoked],
         "excluded": [_left_out(verdict) for verdict in decided.excluded],
     }
-    before = _decision(params["dest"])
+    before = _last_decision(params["dest"])
     _write_file(params["dest"], content)
     return {
-        "changed": before != {part: content[part] for part in _DECISION},
+        "changed": before != _decision(content),
         "generation": generation,
         "dest": params["dest"],
         "counts": {

@@ -74,6 +74,12 @@ def test_run_that_decides_the_same_is_not_changed(roster: Runs) -> None:
     assert roster()["changed"]
 
 
+def test_run_after_a_leaver_was_found_is_not_changed(roster: Runs) -> None:
+    roster.vpn.delete_user("alice")
+    assert roster()["changed"]
+    assert not roster()["changed"]
+
+
 def test_r4_deleted_user_is_revoked_with_a_tombstone(roster: Runs) -> None:
     roster.vpn.delete_user("alice")
     assert roster()["counts"] == {"peers": 2, "held": 0, "revoked": 1, "excluded": 1}
