@@ -20,6 +20,20 @@ from lab import aws, checks, hosts, images, machine  # noqa: E402 - the path com
 from lab.machine import STATE, LabError, say  # noqa: E402 - the path comes first
 
 
+@contextlib.contextmanager
+def _alone() -> t.Iterator[None]:
+    """Keep other runs of this program out for as long as this one works."""
+    STATE.mkdir(mode=0o700, exist_ok=True)
+    with (STATE / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another run of the lab program")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@_alone()
 def up(*, fresh: bool = False) -> None:
     """Bring the lab up: make what is missing, keep what is as it should be.
 
@@ -41,6 +55,7 @@ def up(*, fresh: bool = False) -> None:
     say("the lab is up; `. .lab/env` points ansible and boto3 at it, `ssh -F .lab/ssh_config gateway` logs in")
 
 
+@_alone()
 def down() -> None:
     """Remove everything that `up` made, the cached images and the ssh key excepted."""
     machine.write_containers_conf()
@@ -56,6 +71,7 @@ def down() -> None:
     say("the lab is down")
 
 
+@_alone()
 def status() -> bool:
     """Say what runs; return whether everything does."""
     machine.write_containers_conf()
@@ -65,19 +81,6 @@ def status() -> bool:
     pid = aws.server_pid()
     say(f"emulated AWS  {f'{aws.endpoint()} (process {pid})' if pid else 'not running'}")
     return pid is not None and len(running) == len(hosts.HOSTS)
-
-
-@contextlib.contextmanager
-def _alone() -> t.Iterator[None]:
-    """Keep other runs of this program out for as long as this one works."""
-    STATE.mkdir(mode=0o700, exist_ok=True)
-    with (STATE / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("waiting for another run of the lab program")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _start_aws(*, fresh: bool) -> None:
@@ -104,11 +107,10 @@ def main() -> int:
         "up": lambda: up(fresh=arguments.fresh),
         "down": down,
         "status": status,
-        "seed": lambda: aws.seed(arguments.users, empty_first=arguments.reset),
+        "seed": lambda: _alone()(aws.seed)(arguments.users, empty_first=arguments.reset),
     }
     try:
-        with _alone():
-            complete = actions[arguments.command]()
+        complete = actions[arguments.command]()
     except LabError as error:
         sys.stderr.write(f"lab: {error}\n")
         return 1
