@@ -171,10 +171,15 @@ def _seconds(text: str) -> int:
     return int(match[1]) * _SECONDS[match[2]]
 
 
-def _user(module: AnsibleAWSModule) -> User | None:
+def _user(module: AnsibleAWSModule, table: Registry) -> User | None:
+    """The user in IAM, also when the name is spelt in another case than IAM's own: its GetUser may tell them apart."""
+    wanted = module.params["user_name"]
     account_id = module.params["identity_account_id"] or module.params["account_id"]
     iam = iam_client(module, account_id, module.params["identity_role_arn"])
-    return find_user(iam, account_id, module.params["user_name"])
+    user = find_user(iam, account_id, wanted)
+    stored = table.sweep(account_id) if user is None else None
+    listed = stored.named(wanted) if stored is not None else None
+    return user if listed is None or listed.user_name == wanted else find_user(iam, account_id, listed.user_name)
 
 
 def _expiry(existing: Registration | None, expires_in: str | None, now: float) -> float | None:
@@ -191,7 +196,7 @@ def ensure_present(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"{label}: {error}") from None
     pools = parse_pools(params["address_pools"])
-    user = _user(module)
+    user = _user(module, table)
     if user is None:
         raise RegistryError(f"{label} can't be registered: there is no IAM user {params['user_name']}")
     now = time.time()
@@ -252,7 +257,7 @@ def ensure_blocked(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
     params, now = module.params, time.time()
     account_id = params["identity_account_id"] or params["account_id"]
     try:
-        user = _user(module)
+        user = _user(module, table)
         ids = [user.user_id] if user is not None else _known_ids(table, account_id, params["user_name"])
         kind = "block" if user is not None else "tombstone"
     except AWSCallError as error:
@@ -286,7 +291,7 @@ def _write_revocation(
 
 
 def ensure_unblocked(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
-    user = _user(module)
+    user = _user(module, table)
     if user is None:
         raise RegistryError(f"{module.params['user_name']} can't be unblocked: there is no IAM user of that name")
     wanted = (user.account_id, user.user_id, module.params["device"])

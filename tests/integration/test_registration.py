@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Tombstone
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sweep, Tombstone, User
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry import DAY, Registry, RegistryError
+
+from tests.support import fault_proxy as faults
+from tests.support.fault_proxy import FaultProxy
 
 from .vpn import ACCOUNT, POOLS, Vpn
 
@@ -164,6 +167,25 @@ def test_blocking_a_deleted_user_writes_a_tombstone_for_the_known_id(vpn: Vpn) -
     vpn.delete_user("alice")
     result = vpn.module("registration", state="blocked", user_name="ALICE")
     assert result["revocations"] == [{"kind": "tombstone", "user_id": user_id}]
+
+
+def test_user_spelt_in_another_case_is_blocked_by_id_and_gets_no_tombstone(vpn: Vpn) -> None:
+    user_id = vpn.user("alice")
+    vpn.registry().store_sweep(Sweep(ACCOUNT, 1, {user_id: User(ACCOUNT, user_id, "alice", 0)}), 1)
+    blocked = vpn.module("registration", state="blocked", user_name="ALICE")
+    assert blocked["revocations"] == [{"kind": "block", "user_id": user_id}]
+    assert vpn.module("registration", state="unblocked", user_name="Alice")["changed"]
+    assert vpn.registry().facts().tombstones == []
+
+
+@pytest.mark.parametrize("action", ["TransactWriteItems", "GetItem", "Query"])
+def test_missing_permission_on_the_registry_is_named(vpn: Vpn, fault_proxy: FaultProxy, action: str) -> None:
+    vpn.user("alice")
+    fault_proxy.fail(action, faults.json_error(400, "AccessDeniedException"))
+    failure = vpn.fails(
+        "registration", {"AWS_URL": fault_proxy.url}, user_name="alice", device="x", public_key=keys.generate()[1]
+    )
+    assert f"access denied: these credentials need dynamodb:{action} on table tracklib-vpn" in failure
 
 
 def register(registry: Registry, number: int, public_key: str | None = None) -> Any:
