@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -25,8 +25,9 @@ class GateFailed(Exception):
 class Session:
     """What one gate runs: its commands, one after the other, with their output in one log."""
 
-    def __init__(self, log: IO[str], processes: Processes, root: Path) -> None:
+    def __init__(self, log: IO[str], niceness: int, processes: Processes, root: Path) -> None:
         self.log = log
+        self._niceness = niceness
         self._processes = processes
         self._root = root
 
@@ -45,7 +46,8 @@ class Session:
         """Run a command, without terminal or input; GateFailed unless it ends with 0 within `timeout` seconds."""
         words = [str(word) for word in command]
         self.say("$ " + shlex.join(words))
-        status = self._processes.run(words, cwd or self._root, {**os.environ, **(env or {})}, self.log, timeout)
+        niced = ["nice", "-n", str(self._niceness), *words]
+        status = self._processes.run(niced, cwd or self._root, {**os.environ, **(env or {})}, self.log, timeout)
         if status != 0:
             raise GateFailed(f"{Path(words[0]).name} ended with {status}")
 
@@ -78,7 +80,7 @@ class Processes:
         except subprocess.TimeoutExpired:
             self._end(process.pid)
             process.wait()
-            raise GateFailed(f"{Path(words[0]).name} took longer than {timeout:.0f} s") from None
+            raise GateFailed(f"`{shlex.join(words)}` took longer than {timeout:.0f} s") from None
         finally:
             with self._lock:
                 self._groups.discard(process.pid)
@@ -101,11 +103,11 @@ class Processes:
 
 @dataclass(frozen=True)
 class Gate:
-    """A named check. `cores` is how many of the machine's cores it keeps busy: 0 stands for all, it then runs alone."""
+    """A named check that keeps one of the machine's cores busy. With a higher `niceness` it waits for the others."""
 
     name: str
     check: Callable[[Session], None]
-    cores: int = 1
+    niceness: int = 10
 
 
 @dataclass
@@ -118,37 +120,11 @@ class Result:
     log: Path
 
 
-@dataclass
-class Cores:
-    """Hands out cores to gates, in the order in which they ask."""
-
-    free: int
-    _changed: threading.Condition = field(default_factory=threading.Condition)
-    _queue: list[object] = field(default_factory=list)
-
-    def take(self, count: int) -> None:
-        """Wait until it is this caller's turn and `count` cores are free."""
-        ticket = object()
-        with self._changed:
-            self._queue.append(ticket)
-            self._changed.wait_for(lambda: self._queue[0] is ticket and self.free >= count)
-            self._queue.pop(0)
-            self.free -= count
-            self._changed.notify_all()
-
-    def give(self, count: int) -> None:
-        """Hand `count` cores back."""
-        with self._changed:
-            self.free += count
-            self._changed.notify_all()
-
-
 def run(gates: Iterable[Gate], root: Path, logs: Path) -> int:
     """Run the gates; returns the number of those that failed. Their output stays in `logs`, one file a gate."""
     wanted = list(gates)
     logs.mkdir(parents=True, exist_ok=True)
-    total = max(2, os.cpu_count() or 1)
-    cores, processes = Cores(total), Processes()
+    processes = Processes()
     results: list[Result] = []
     print_lock = threading.Lock()
 
@@ -157,20 +133,12 @@ def run(gates: Iterable[Gate], root: Path, logs: Path) -> int:
             print(text, flush=True)
 
     def one(gate: Gate) -> Result:
-        share = total if gate.cores == 0 else min(gate.cores, total)
-        cores.take(share)
-        try:
-            say(f"start  {gate.name}")
-            return _run_gate(gate, processes, root, logs / f"{gate.name}.log")
-        finally:
-            cores.give(share)
+        say(f"start  {gate.name}")
+        return _run_gate(gate, processes, root, logs / f"{gate.name}.log")
 
     began = time.monotonic()
-    with ThreadPoolExecutor(max_workers=len(wanted) or 1) as pool:
-        pending = []
-        for gate in wanted:
-            pending.append(pool.submit(one, gate))
-            time.sleep(0.001)  # lets each ask for its cores in the order given
+    with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
+        pending = [pool.submit(one, gate) for gate in wanted]
         try:
             for future in as_completed(pending):
                 result = future.result()
@@ -187,7 +155,7 @@ def _run_gate(gate: Gate, processes: Processes, root: Path, log: Path) -> Result
     began = time.monotonic()
     why: str | None = None
     with log.open("w", encoding="utf-8") as stream:
-        session = Session(stream, processes, root)
+        session = Session(stream, gate.niceness, processes, root)
         try:
             gate.check(session)
         except (GateFailed, OSError) as error:
