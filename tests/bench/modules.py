@@ -16,10 +16,9 @@ from typing import Any
 
 from . import emulated
 from .figures import Figure, Row, Sizes, faster, in_pairs, say, timed
-from .replay import Replay
+from .replay import LATENCIES, Replay
 
 OURS = "ansible_collections.tracklib.vpn.plugins.modules"
-LATENCY = 0.01  # seconds; less than IAM takes for any call
 THEIRS = "ansible_collections.amazon.aws.plugins.modules"
 
 
@@ -39,16 +38,12 @@ def sweep(sizes: Sizes) -> Iterator[Row]:
             "GetCallerIdentity, one page; ListUsers in AWS's pages of 100",
         )  # fmt: skip
         note = f"while the emulator answered: {emulators[0]:.1f} s, {emulators[1]:.1f} s"
-        pair = in_pairs(lambda: timed(run.roster), lambda: timed(run.iam_user_info), sizes.repetitions, "sweep")
-        what, peer, at = (
-            "sweep, registry and roster, one process",
-            "amazon.aws.iam_user_info alone",
-            f"{at} and devices",
-        )
-        yield faster(what, f"{at}, answers at once", pair, peer, 15, note)
-        replay.latency = LATENCY
-        pair = in_pairs(lambda: timed(run.roster), lambda: timed(run.iam_user_info), sizes.long_repetitions, "sweep")
-        yield faster(what, f"{at}, {LATENCY * 1000:.0f} ms for each answer", pair, peer, 15, "a near AWS")
+        for replay.latency, answers in LATENCIES.items():
+            pair = in_pairs(lambda: timed(run.roster), lambda: timed(run.iam_user_info), sizes.repetitions, "sweep")
+            yield faster(
+                "sweep, registry and roster, one process", f"{at} and devices, {answers}", pair,
+                "amazon.aws.iam_user_info alone", 15, note,
+            )  # fmt: skip
 
 
 class _Modules:

@@ -17,7 +17,7 @@ from typing import Any
 
 from . import emulated
 from .figures import Row, Sizes, at_most, faster, in_pairs, say
-from .replay import Replay
+from .replay import LATENCIES, Replay
 
 HERE = Path(__file__).parent
 ROOT = emulated.ROOT
@@ -35,8 +35,10 @@ def runs(sizes: Sizes) -> Iterator[Row]:
         pair = in_pairs(few.reconcile, few.noop, sizes.repetitions, "reconcile, no-op play")
         yield at_most(name, users, pair, "a play of two no-op modules", 1.6)
         few.prepare_naive()
-        pair = in_pairs(few.reconcile, few.naive, sizes.long_repetitions, "reconcile, usual play")
-        yield faster(name, users, pair, "facts, iam_user_info, set_fact, template, syncconf", 5)
+        for few.replay.latency, at in LATENCIES.items():
+            pair = in_pairs(few.reconcile, few.naive, sizes.long_repetitions, "reconcile, usual play")
+            yield faster(name, f"{users}, {at}", pair, "facts, iam_user_info, set_fact, template, syncconf", 5)
+        few.replay.latency = 0
         many = stack.enter_context(
             _runner(large, sizes.users_of_many, sizes.many, aws.endpoint(), actions.environment())
         )
@@ -93,7 +95,7 @@ class _Runner:
     def __init__(self, gateway: str, replay: Replay, directory: Path, environment: dict[str, str]) -> None:
         self.note = ""
         self._gateway = gateway
-        self._replay = replay
+        self.replay = replay
         self._seen: dict[str, str] = {}
         self._variables: dict[str, Any] = {"vpn_address_pools": emulated.POOLS, "vpn_work_dir": str(directory)}
         self._directory = directory
@@ -108,7 +110,7 @@ class _Runner:
     def _change(self, way: str) -> None:
         """Let IAM say something else than when this way was gone last."""
         self._seen[way] = ALL if self._seen.get(way) == ONE_LESS else ONE_LESS
-        self._replay.state = self._seen[way]
+        self.replay.state = self._seen[way]
 
     def noop(self) -> float:
         """What Ansible costs anyway."""
@@ -128,7 +130,7 @@ class _Runner:
         from lab import actions
 
         actions.shell(self._gateway, "ip link show bench0 >/dev/null 2>&1 || wireguard-go bench0")
-        self._replay.state = ALL
+        self.replay.state = ALL
         self.play(HERE / "naive.yml")
         self.naive()
 

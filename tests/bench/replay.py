@@ -27,6 +27,9 @@ _LIST_PAGE = 100  # what ListUsers gives unless it is asked for another number, 
 _LISTS = {"GetAccountAuthorizationDetails": b"UserDetailList", "ListUsers": b"Users"}
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found"}
 
+# seconds that AWS takes for each answer: none, so that only the programs' own time counts, or less than IAM ever takes
+LATENCIES = {0.0: "answers at once", 0.01: "10 ms for each answer, a near AWS"}
+
 Answer = tuple[int, str, bytes]  # status, content type, body
 
 
