@@ -167,6 +167,12 @@ def delete_user(name: str) -> None:
     iam.delete_user(UserName=name)
 
 
+def vpc_id() -> str:
+    """Return the id of the lab's VPC."""
+    found = client("ec2").describe_vpcs(Filters=[{"Name": "tag:Name", "Values": ["lab"]}])["Vpcs"]
+    return str(found[0]["VpcId"])
+
+
 def forget_registry(table: str) -> None:
     """Remove the registry table, which its stack retains, and the stack."""
     dynamodb = client("dynamodb")

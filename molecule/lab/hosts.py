@@ -54,8 +54,9 @@ class Host:
     suite: str
     addresses: dict[str, tuple[str, str]]  # network name: IPv4 and IPv6 address
     network_commands: tuple[str, ...] = ()  # at every boot
-    packages: tuple[str, ...] = ()  # installed by the lab; what a role installs isn't here
+    packages: tuple[str, ...] = ()  # installed by the lab, with what they depend on; what a role installs isn't here
     files: tuple[str, ...] = ()  # of this directory, for the host's /etc/lab
+    machine_dns: bool = True  # resolves names as this machine does
 
     @property
     def container(self) -> str:
@@ -82,6 +83,13 @@ def _vpc(number: int) -> tuple[str, str]:
 
 
 SERVICE_ADDRESSES = _vpc(80)
+RESOLVER_ADDRESSES = _vpc(2)  # where every VPC has its resolver: base address + 2
+PUBLIC_RESOLVER_ADDRESSES = _internet(30)
+
+
+def task_addresses(number: int) -> tuple[str, str]:
+    """Return the IPv4 and the IPv6 address of a task, numbered from 1; see services.py."""
+    return _vpc(80 + number)
 
 
 def _gateway(name: str, suite: str, number: int) -> Host:
@@ -90,15 +98,32 @@ def _gateway(name: str, suite: str, number: int) -> Host:
         f"ip route replace {metadata} via {service}"
         for metadata, service in zip(METADATA, SERVICE_ADDRESSES, strict=True)
     ]
-    return Host(name, suite, {"internet": _internet(number), "vpc": _vpc(number)}, network_commands=tuple(routes))
+    addresses = {"internet": _internet(number), "vpc": _vpc(number)}
+    return Host(name, suite, addresses, network_commands=tuple(routes), files=("dns.py",))
 
 
-def _laptop(name: str, number: int) -> Host:
-    return Host(name, "bookworm", {"internet": _internet(number)}, packages=("wireguard-tools",), files=("probe.py",))
+def _laptop(name: str, number: int, *packages: str) -> Host:
+    servers = "".join(f"nameserver {address}\\n" for address in PUBLIC_RESOLVER_ADDRESSES)
+    plain_dns = f"[ -L /etc/resolv.conf ] || printf '{servers}' > /etc/resolv.conf"  # a link is systemd-resolved's
+    resolved = "/etc/systemd/resolved.conf.d/lab.conf"
+    resolved_dns = (
+        f"[ -e {resolved} ] || {{ mkdir -p {Path(resolved).parent}; printf"
+        f" '[Resolve]\\nDNS={' '.join(PUBLIC_RESOLVER_ADDRESSES)}\\nFallbackDNS=\\n' > {resolved};"
+        " systemctl --no-block try-restart systemd-resolved || true; }"
+    )
+    return Host(
+        name,
+        "bookworm",
+        {"internet": _internet(number)},
+        network_commands=(plain_dns, resolved_dns),
+        packages=("wireguard-tools", *packages),
+        files=("probe.py", "dns.py"),
+        machine_dns=False,
+    )
 
 
 GATEWAYS = (_gateway("gateway", "bookworm", 12), _gateway("gateway-13", "trixie", 13))
-LAPTOPS = (_laptop("alice-laptop", 21), _laptop("bob-laptop", 22))
+LAPTOPS = (_laptop("alice-laptop", 21, "systemd-resolved"), _laptop("bob-laptop", 22))
 SERVICE = Host(
     "service",
     "bookworm",
@@ -106,7 +131,16 @@ SERVICE = Host(
     network_commands=tuple(f"ip address replace {address} dev eth0 nodad" for address in (METADATA[0], METADATA[1])),
     files=("service.py", "files/lab-web.service", "files/lab-echo.service"),
 )
-HOSTS = (*GATEWAYS, *LAPTOPS, SERVICE)
+RESOLVER = Host(
+    "resolver",
+    "bookworm",
+    {"internet": PUBLIC_RESOLVER_ADDRESSES, "vpc": RESOLVER_ADDRESSES},
+    # it is in both networks, and no way from one to the other
+    network_commands=("sysctl -q -w net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0",),
+    packages=("libevent-2.1-7", "libfstrm0", "libprotobuf-c1", "nsd"),
+    files=("dns.py", "files/nsd.sh", "files/lab-vpc-resolver.service", "files/lab-public-resolver.service"),
+)
+HOSTS = (*GATEWAYS, *LAPTOPS, SERVICE, RESOLVER)
 
 
 def ensure_key() -> None:
@@ -243,7 +277,7 @@ def _run_options(host: Host) -> list[str]:
     # privileged: systemd, nftables, wg-quick, sysctl and /dev/net/tun work as on a real host
     return [
         "--detach", "--privileged", "--systemd=always", f"--name={host.container}", f"--hostname={host.name}",
-        f"--label={LABEL}={ROOT}", *networks,
+        f"--label={LABEL}={ROOT}", *networks, *([] if host.machine_dns else ["--dns=none"]),
     ]  # fmt: skip
 
 

@@ -24,7 +24,9 @@ PACKAGES = (
     "netcat-openbsd", "tcpdump",  # for tests and for people
 )  # fmt: skip
 # what roles install themselves: not installed, but in apt's cache, so that no test depends on a mirror
-CACHED_PACKAGES = ("wireguard-tools", "nftables")
+CACHED_PACKAGES = ("wireguard-tools", "nftables", "unbound", "systemd-resolved", "openresolv")
+# what the lab installs on its own hosts, with what these depend on; nsd's unit is left to the lab's units
+LAB_PACKAGES = ("nsd",)
 UNUSED_PATHS = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*")
 # settings of this machine's apt that its images need as well, to reach the same mirror under the same conditions
 INHERITED_APT_OPTIONS = (
@@ -41,7 +43,8 @@ mkdir -p "$1/etc/systemd/system/ssh.service.d"
 printf '[Service]\nExecStartPre=\nExecStartPre=/usr/bin/ssh-keygen -A\nExecStartPre=/usr/sbin/sshd -t\n' \
     > "$1/etc/systemd/system/ssh.service.d/host-keys.conf"
 chroot "$1" apt-get clean
-chroot "$1" apt-get -q -y install --download-only CACHED
+for package in CACHED; do chroot "$1" apt-get -q -y install --download-only "$package"; done
+ln -s /dev/null "$1/etc/systemd/system/nsd.service"
 rm -f "$1"/var/cache/apt/*.bin
 """
 
@@ -86,7 +89,7 @@ def _make(suite: str) -> None:
 
 def _mmdebstrap(suite: str, archive: str | Path) -> list[str | Path]:
     apt = {"APT::Install-Recommends": "false", "Acquire::Languages": "none", "Acquire::GzipIndexes": "true"}
-    prepare = PREPARE.replace("CACHED", " ".join(CACHED_PACKAGES))
+    prepare = PREPARE.replace("CACHED", " ".join((*CACHED_PACKAGES, *LAB_PACKAGES)))
     return [
         "mmdebstrap", "--mode=root", "--variant=apt", "--format=tar", "--skip=cleanup/apt",
         *(f'--aptopt={option} "{value}"' for option, value in {**apt, **_machine_apt_options()}.items()),

@@ -16,7 +16,7 @@ from pathlib import Path
 # started as a program, Python would look for `lab` in this directory and find this file
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from lab import aws, checks, hosts, images, machine  # noqa: E402 - the path comes first
+from lab import aws, checks, feed, hosts, images, machine  # noqa: E402 - the path comes first
 from lab.machine import STATE, LabError, say  # noqa: E402 - the path comes first
 
 
@@ -51,6 +51,7 @@ def up(*, fresh: bool = False) -> None:
         say(f"starting {', '.join(host.name for host in hosts.HOSTS)}")
         hosts.ensure_hosts(fresh=fresh)
         emulation.result()
+    feed.feed()
     checks.check_network()
     say("the lab is up; `. .lab/env` points ansible and boto3 at it, `ssh -F .lab/ssh_config gateway` logs in")
 
@@ -102,12 +103,14 @@ def main() -> int:
     seed = commands.add_parser("seed", help="make the IAM users and groups and the EC2 instances that are missing")
     seed.add_argument("--users", type=int, default=aws.USERS, help="how many IAM users (default %(default)s)")
     seed.add_argument("--reset", action="store_true", help="empty the emulated AWS first")
+    commands.add_parser("feed", help="bring the lab's name servers to Route 53 and Cloud Map as they are now")
     arguments = parser.parse_args()
     actions: dict[str, t.Callable[[], bool | None]] = {
         "up": lambda: up(fresh=arguments.fresh),
         "down": down,
         "status": status,
         "seed": lambda: _alone()(aws.seed)(arguments.users, empty_first=arguments.reset),
+        "feed": feed.feed,
     }
     try:
         complete = actions[arguments.command]()

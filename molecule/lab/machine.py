@@ -22,10 +22,14 @@ SLOTS = 7  # labs of different checkouts that fit beside each other: the network
 SETTINGS = CLAIMS / "tracklib-vpn-lab-settings"  # the machine's, so one note for all of its labs
 SYSCTL = Path("/proc/sys")
 FORWARDING_SWITCHES = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
-RECEIVE_BUFFER = "net/core/rmem_default"
-# of every socket: a second of probes at 1 ms, so that a busy machine doesn't look like a loss (wireguard-go and
-# anything else on a host has the default, which hosts can't change)
-RECEIVE_BUFFER_SIZE = 2 << 20  # bytes
+# what hosts can't change for themselves, and how much it must be at least
+RAISED_SETTINGS = {
+    # bytes, of every socket: a second of probes at 1 ms, so that a busy machine doesn't look like a loss
+    # (wireguard-go and anything else on a host has the default)
+    "net/core/rmem_default": 2 << 20,
+    # of all hosts of all labs together, each of which has several processes that watch files
+    "fs/inotify/max_user_instances": 1024,
+}
 NEEDED_COMMANDS = ("podman", "nft", "iptables", "mmdebstrap", "ssh", "ssh-keygen")
 
 _started = time.monotonic()
@@ -138,12 +142,14 @@ def write_containers_conf() -> None:
 
 
 def change_settings() -> None:
-    """Give sockets larger buffers; note the old size, and the forwarding switches, which netavark turns on for good."""
-    found = {name: (SYSCTL / name).read_text().strip() for name in (*FORWARDING_SWITCHES, RECEIVE_BUFFER)}
-    if not SETTINGS.exists():
-        SETTINGS.write_text("".join(f"{name} {value}\n" for name, value in found.items()))
-    if int(found[RECEIVE_BUFFER]) < RECEIVE_BUFFER_SIZE:
-        _set(RECEIVE_BUFFER, str(RECEIVE_BUFFER_SIZE))
+    """Raise what is too low for the lab; note what was, as with forwarding, which netavark turns on for good."""
+    found = {name: (SYSCTL / name).read_text().strip() for name in (*FORWARDING_SWITCHES, *RAISED_SETTINGS)}
+    noted = SETTINGS.read_text() if SETTINGS.exists() else ""
+    missing = [f"{name} {value}\n" for name, value in found.items() if f"{name} " not in noted]
+    SETTINGS.write_text(noted + "".join(missing))
+    for name, least in RAISED_SETTINGS.items():
+        if int(found[name]) < least:
+            _set(name, str(least))
 
 
 def restore_settings() -> None:

@@ -19,7 +19,7 @@ class _Page(http.server.BaseHTTPRequestHandler):
             address[0].removeprefix("::ffff:") for address in (self.connection.getsockname(), self.client_address)
         )
         title = "instance metadata" if asked in METADATA_ADDRESSES else "tracklib service"
-        body = f"{title} on {socket.gethostname()}\nclient {client}\n".encode()
+        body = f"{title} on {socket.gethostname()}, {asked}\nclient {client}\n".encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Content-Length", str(len(body)))
