@@ -102,7 +102,7 @@ def _gateway(name: str, suite: str, number: int) -> Host:
     return Host(name, suite, addresses, network_commands=tuple(routes), files=("dns.py",))
 
 
-def _laptop(name: str, number: int, *packages: str) -> Host:
+def _laptop(name: str, suite: str, number: int, *packages: str) -> Host:
     servers = "".join(f"nameserver {address}\\n" for address in PUBLIC_RESOLVER_ADDRESSES)
     plain_dns = f"[ -L /etc/resolv.conf ] || printf '{servers}' > /etc/resolv.conf"  # a link is systemd-resolved's
     resolved = "/etc/systemd/resolved.conf.d/lab.conf"
@@ -113,7 +113,7 @@ def _laptop(name: str, number: int, *packages: str) -> Host:
     )
     return Host(
         name,
-        "bookworm",
+        suite,
         {"internet": _internet(number)},
         network_commands=(plain_dns, resolved_dns),
         packages=("wireguard-tools", *packages),
@@ -123,7 +123,7 @@ def _laptop(name: str, number: int, *packages: str) -> Host:
 
 
 GATEWAYS = (_gateway("gateway", "bookworm", 12), _gateway("gateway-13", "trixie", 13))
-LAPTOPS = (_laptop("alice-laptop", 21, "systemd-resolved"), _laptop("bob-laptop", 22))
+LAPTOPS = (_laptop("alice-laptop", "bookworm", 21, "systemd-resolved"), _laptop("bob-laptop", "trixie", 22))
 SERVICE = Host(
     "service",
     "bookworm",

@@ -46,7 +46,6 @@ _value:
   elements: str
 """
 
-import ipaddress
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
@@ -60,9 +59,7 @@ def granted_networks(access: Sequence[Mapping[str, Any]]) -> list[str]:
         raise AnsibleFilterError(str(error)) from error
     if not networks:
         raise AnsibleFilterError("vpn_access grants no networks; expected at least one, or nothing can use the tunnel")
-    ipv4 = ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv4Network))
-    ipv6 = ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv6Network))
-    return [str(network) for network in (*ipv4, *ipv6)]
+    return [str(network) for network in addresses.collapsed(networks)]
 
 
 class FilterModule:

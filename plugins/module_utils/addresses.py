@@ -19,20 +19,21 @@ def parse_pools(pools: Sequence[str], reserved_networks: Sequence[str] = ()) -> 
     """Check address pools before anything uses them.
 
     :param pools: CIDR, IPv4 or IPv6, such as `10.44.0.0/20`; the first host address of each is the gateway's.
-    :param reserved_networks: CIDR that no pool may overlap (the VPC's and those that `vpn_access` grants).
+    :param reserved_networks: CIDR that no pool may overlap (the VPC's and those that `vpn_access` grants), except for
+        0.0.0.0/0 and ::/0: a default route yields to the pool's own.
     :raises PoolError: none given, not CIDR, host bits set, too small, or overlapping.
     """
     if not pools:
         raise PoolError("no address pools are given; expected at least one CIDR in vpn_address_pools")
-    parsed = [_network(pool, "address pool") for pool in pools]
+    parsed = [_network(pool, f"address pool {pool!r}") for pool in pools]
     for index, pool in enumerate(parsed):
         if pool.num_addresses < 8:
             raise PoolError(f"address pool {pool} has only {pool.num_addresses} addresses; expected at least 8")
         for other in parsed[:index]:
             if pool.overlaps(other):
                 raise PoolError(f"address pools {other} and {pool} overlap; give each address to one pool only")
-        for reserved in reserved_networks:
-            if pool.overlaps(_network(reserved, "network")):
+        for reserved in (_network(text, f"network {text!r}") for text in reserved_networks):
+            if reserved.prefixlen and pool.overlaps(reserved):
                 raise PoolError(
                     f"address pool {pool} overlaps {reserved}, a network behind the gateway; "
                     "choose a pool that no VPC or granted network uses"
@@ -40,11 +41,13 @@ def parse_pools(pools: Sequence[str], reserved_networks: Sequence[str] = ()) -> 
     return parsed
 
 
-def _network(text: str, what: str) -> Network:
+def _network(text: str, subject: str) -> Network:
     try:
+        if "%" in text:  # Python takes anything, also a line break, for the name of an IPv6 scope
+            raise ValueError("it has a scope")
         return ipaddress.ip_network(text)
     except ValueError as error:
-        raise PoolError(f"{what} {text!r} is not a network in CIDR form: {error}") from None
+        raise PoolError(f"{subject} is not a network in CIDR form: {error}") from None
 
 
 def granted_networks(access: Iterable[Mapping[str, Any]], option: str) -> list[Network]:
@@ -53,13 +56,14 @@ def granted_networks(access: Iterable[Mapping[str, Any]], option: str) -> list[N
     :param option: where the policy is from, for the error.
     :raises PoolError: one isn't in CIDR form.
     """
-    networks: list[Network] = []
-    for text in (text for grant in access for text in grant["networks"]):
-        try:
-            networks.append(ipaddress.ip_network(text))
-        except ValueError as error:
-            raise PoolError(f"{text!r} in {option} is not a network in CIDR form: {error}") from None
-    return networks
+    return [_network(text, f"{text!r} in {option}") for grant in access for text in grant["networks"]]
+
+
+def collapsed(networks: Sequence[Network]) -> list[Network]:
+    """The same networks merged so that none overlaps another, IPv4 first."""
+    ipv4 = ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv4Network))
+    ipv6 = ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv6Network))
+    return [*ipv4, *ipv6]
 
 
 def gateway_address(pool: Network) -> str:

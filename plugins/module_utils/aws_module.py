@@ -25,6 +25,17 @@ REGISTRY_OPTIONS: dict[str, Any] = {
     "account_id": {"type": "str", "required": True},
     "registry_table": {"type": "str", "default": "tracklib-vpn"},
 }
+ACCESS_OPTION: dict[str, Any] = {
+    "type": "list",
+    "elements": "dict",
+    "required": True,
+    "options": {
+        "groups": {"type": "list", "elements": "str", "required": True},
+        "networks": {"type": "list", "elements": "str", "required": True},
+        "accounts": {"type": "list", "elements": "str"},
+        "ports": {"type": "list", "elements": "str"},
+    },
+}
 
 
 def client(module: AnsibleAWSModule, service: str, **credentials: Any) -> Any:

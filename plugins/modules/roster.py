@@ -36,30 +36,6 @@ options:
       role_arn:
         description: Role to assume for sweeping it. Without it the module's own credentials are used.
         type: str
-  access:
-    description: Which IAM groups grant access to which networks.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      groups:
-        description: Names of IAM groups.
-        type: list
-        elements: str
-        required: true
-      networks:
-        description: Networks behind the gateway in CIDR form.
-        type: list
-        elements: str
-        required: true
-      accounts:
-        description: Accounts in which these groups grant access. By default O(account_id).
-        type: list
-        elements: str
-      ports:
-        description: Ports such as V(5432/tcp); the gateway's firewall reads them.
-        type: list
-        elements: str
   address_pools:
     description: Networks in CIDR form that devices have their addresses from.
     type: list
@@ -77,6 +53,7 @@ options:
     description: The RV(release_token) of an earlier run. Lets exactly the removals go that it named.
     type: str
 extends_documentation_fragment:
+  - tracklib.vpn.access
   - tracklib.vpn.registry
   - amazon.aws.common.modules
   - amazon.aws.region.modules
@@ -155,8 +132,6 @@ release_token:
 """
 
 import json
-import os
-import tempfile
 import time
 from typing import Any
 
@@ -164,11 +139,13 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
+    ACCESS_OPTION,
     REGISTRY_OPTIONS,
     iam_client,
     one_line_failures,
     registry,
 )
+from ansible_collections.tracklib.vpn.plugins.module_utils.files import write_private
 from ansible_collections.tracklib.vpn.plugins.module_utils.identity import merged, sweep
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Grant, Registration, Sweep
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Facts, Registry
@@ -260,19 +237,6 @@ def _left_out(verdict: Verdict) -> dict[str, Any]:
     return {**_peer(verdict.registration), "reason": verdict.reason, "detail": verdict.detail}
 
 
-def _write_file(path: str, content: dict[str, Any]) -> None:
-    directory = os.path.dirname(os.path.abspath(path))
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=directory, prefix=".roster-")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(json.dumps(content, separators=(",", ":")))  # json.dump is several times slower
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
 def _decision(content: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """What a roster says of devices; not when, nor in which words, which differ once a leaver's tombstone is there."""
     return {
@@ -330,7 +294,7 @@ def run(module: AnsibleAWSModule) -> dict[str, Any]:
         "excluded": [_left_out(verdict) for verdict in decided.excluded],
     }
     before = _last_decision(params["dest"])
-    _write_file(params["dest"], content)
+    write_private(params["dest"], json.dumps(content, separators=(",", ":")).encode())
     return {
         "changed": before != _decision(content),
         "generation": generation,
@@ -362,17 +326,7 @@ def main() -> None:
                 "elements": "dict",
                 "options": {"account_id": {"type": "str", "required": True}, "role_arn": {"type": "str"}},
             },
-            "access": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "groups": {"type": "list", "elements": "str", "required": True},
-                    "networks": {"type": "list", "elements": "str", "required": True},
-                    "accounts": {"type": "list", "elements": "str"},
-                    "ports": {"type": "list", "elements": "str"},
-                },
-            },
+            "access": ACCESS_OPTION,
             "address_pools": {"type": "list", "elements": "str", "required": True},
             "guard_count": {"type": "int", "default": 5},
             "guard_share": {"type": "float", "default": 25.0},

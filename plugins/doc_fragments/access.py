@@ -1,0 +1,36 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The access policy, of the modules that decide by it."""
+
+    DOCUMENTATION = r"""
+options:
+  access:
+    description: Which IAM groups grant access to which networks.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      groups:
+        description: Names of IAM groups.
+        type: list
+        elements: str
+        required: true
+      networks:
+        description: Networks behind the gateway in CIDR form.
+        type: list
+        elements: str
+        required: true
+      accounts:
+        description: Accounts in which these groups grant access. By default O(account_id).
+        type: list
+        elements: str
+      ports:
+        description: Ports such as V(5432/tcp); the gateway's firewall reads them.
+        type: list
+        elements: str
+"""

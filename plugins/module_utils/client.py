@@ -1,0 +1,199 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The configuration text of a device. Pure; the standard library alone.
+
+Everything that writes one for a client calls `render`. wg-quick(8) runs the `PostUp` lines in a shell as root, so
+nothing enters the text that wasn't checked here (R15).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import re
+from typing import Any, Iterable, Mapping, NamedTuple, Sequence, Union
+
+from .addresses import collapsed, granted_networks
+from .keys import check_public_key
+from .model import User
+from .names import dns as names
+
+DNS_FLAVOURS = ("line", "resolved", "none")
+MARKER = "# Managed by tracklib.vpn"
+_EVERYTHING = ("0.0.0.0/0", "::/0")
+_PATH = re.compile(r"(/[A-Za-z0-9_+.-]+)+")  # in a PostUp line: no shell word, no comment, no `%i` of wg-quick's
+# what may be shown of a configuration that others could have written
+_SHOWN = re.compile(
+    r"^(?:(?:Address|MTU|DNS|Endpoint|AllowedIPs|PersistentKeepalive) =|PostUp = resolvectl )[^\n]*$", re.MULTILINE
+)
+
+Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+
+
+class Tunnel(NamedTuple):
+    """What a device's configuration says, but for its private key."""
+
+    addresses: Sequence[str]  # the device's, without prefix length
+    gateway_public_key: str
+    endpoint: str  # what the device dials: HOST:PORT, an IPv6 address in brackets
+    networks: Sequence[str]  # CIDR behind the gateway
+    dns_servers: Sequence[str] = ()  # the gateway's tunnel addresses; always routed into the tunnel
+    domains: Sequence[str] = ()  # the private zones
+    dns: str = "none"  # one of DNS_FLAVOURS
+    full_tunnel: bool = False  # send everything into the tunnel, and ask its resolver everything
+    keepalive: int = 25  # seconds; 0 for none
+    mtu: int | None = None  # left to the system when None
+
+
+def render(tunnel: Tunnel, private_key: str = "", private_key_file: str = "") -> str:
+    """The configuration of a device, as wg-quick(8) and the WireGuard apps read it.
+
+    :param private_key: goes into the text, for apps.
+    :param private_key_file: path on the device, loaded when the interface comes up: the text holds no key then.
+        With neither, the text lacks the key.
+    :raises ValueError: saying which value is wrong; keys aren't repeated.
+    """
+    servers = [_address(server, "DNS server") for server in tunnel.dns_servers]
+    own = [_address(address, "address") for address in tunnel.addresses]
+    if not own:
+        raise ValueError("there is no address for the device; register it again")
+    lines = [
+        f"{MARKER}; do not edit: changes are overwritten.",
+        "[Interface]",
+        f"Address = {', '.join(f'{address}/{address.max_prefixlen}' for address in own)}",
+    ]
+    if private_key:
+        lines.append(f"PrivateKey = {_private_key(private_key)}")
+    if tunnel.mtu is not None:
+        lines.append(f"MTU = {_number(tunnel.mtu, 'mtu', 576, 65535)}")
+    if private_key_file:
+        lines.append(f"PostUp = wg set %i private-key {_path(private_key_file)}")
+    lines += _dns_lines(tunnel, servers)
+    lines += [
+        "",
+        "[Peer]",
+        f"PublicKey = {_public_key(tunnel.gateway_public_key)}",
+        f"Endpoint = {_endpoint(tunnel.endpoint)}",
+        f"AllowedIPs = {', '.join(_allowed_ips(tunnel, servers))}",
+    ]
+    if _number(tunnel.keepalive, "keepalive", 0, 65535):
+        lines.append(f"PersistentKeepalive = {tunnel.keepalive}")
+    return "\n".join(lines) + "\n"
+
+
+def granted_to(user: User, access: Iterable[Mapping[str, Any]], account_id: str) -> list[str]:
+    """The networks that an access policy lets a user reach, as CIDR, merged.
+
+    :param account_id: the gateway's account, for which a grant without `accounts` is.
+    :raises ValueError: the user is in no group that grants access, or a network isn't one.
+    """
+    here = [grant for grant in access if user.account_id in (grant.get("accounts") or [account_id])]
+    mine = [grant for grant in here if not set(user.groups).isdisjoint(grant["groups"])]
+    if not mine:
+        granting = ", ".join(sorted({group for grant in here for group in grant["groups"]})) or "none"
+        raise ValueError(
+            f"{user.user_name} ({user.user_id}, account {user.account_id}) is in no group that grants access; "
+            f"found {', '.join(sorted(user.groups)) or 'no group'}, expected one of: {granting}. If that was changed "
+            "in IAM just now, run the playbook tracklib.vpn.reconcile first"
+        )
+    return [str(network) for network in collapsed(granted_networks(mine, "access"))]
+
+
+def shown(text: str) -> str:
+    """What a diff may show of a configuration: addresses, networks and DNS; never keys (R10)."""
+    return "".join(f"{line}\n" for line in _SHOWN.findall(text))
+
+
+def _dns_lines(tunnel: Tunnel, servers: Sequence[Address]) -> list[str]:
+    if tunnel.dns not in DNS_FLAVOURS:
+        raise ValueError(f"dns is {tunnel.dns!r}, expected one of {', '.join(DNS_FLAVOURS)}")
+    domains = [_domain(domain) for domain in tunnel.domains]
+    if tunnel.dns == "none":
+        return []
+    if not servers:
+        raise ValueError(f"dns is {tunnel.dns} and there is no DNS server; expected the gateway's tunnel addresses")
+    if tunnel.dns == "line":
+        return [f"DNS = {', '.join([*map(str, servers), *domains])}"]
+    if not domains and not tunnel.full_tunnel:
+        raise ValueError("dns is resolved and there are no domains to ask the tunnel for; give some, or dns: none")
+    # in quotes: a shell takes ~NAME for a home directory
+    routed = [f"'~{domain}'" for domain in (["."] if tunnel.full_tunnel else domains)]
+    return [
+        f"PostUp = resolvectl dns %i {' '.join(map(str, servers))}",
+        f"PostUp = resolvectl domain %i {' '.join(routed)}",
+        f"PostUp = resolvectl default-route %i {'true' if tunnel.full_tunnel else 'false'}",
+    ]
+
+
+def _allowed_ips(tunnel: Tunnel, servers: Sequence[Address]) -> list[str]:
+    networks = granted_networks([{"networks": tunnel.networks}], "networks")
+    if not networks and not tunnel.full_tunnel:
+        raise ValueError("there are no networks for the tunnel; expected those that vpn_access grants")
+    if tunnel.full_tunnel:
+        return list(_EVERYTHING)
+    return [str(network) for network in collapsed([*networks, *map(ipaddress.ip_network, servers)])]
+
+
+def _address(text: str, what: str) -> Address:
+    try:
+        if "%" in text:  # Python takes anything for the name of an IPv6 scope
+            raise ValueError("it has a scope")
+        return ipaddress.ip_address(text)
+    except ValueError as error:
+        raise ValueError(f"{what} {text!r} is not an IP address: {error}") from None
+
+
+def _endpoint(text: str) -> str:
+    host, _colon, port = text.rpartition(":")
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", port) or int(port) > 65535:
+        raise ValueError(f"endpoint {text!r} has no port; expected HOST:PORT, such as vpn.example.com:51820")
+    if host.startswith("[") and host.endswith("]"):
+        return f"[{_address(host[1:-1], 'endpoint')}]:{port}"
+    if re.fullmatch(r"[0-9.]+", host):
+        return f"{_address(host, 'endpoint')}:{port}"
+    if not names.is_host_name(host.lower()):
+        raise ValueError(
+            f"endpoint {text!r} doesn't name a host; expected HOST:PORT, HOST a DNS name, an IPv4 address, "
+            "or an IPv6 address in brackets"
+        )
+    return f"{host.lower()}:{port}"
+
+
+def _domain(text: str) -> str:
+    domain = names.parse(text, "domain")
+    if re.fullmatch(r"[0-9.]+", domain):  # wg-quick would take it for a server
+        raise ValueError(f"domain {text!r} is an address; expected a DNS name")
+    return domain
+
+
+def _public_key(text: str) -> str:
+    try:
+        return check_public_key(text)
+    except ValueError as error:
+        raise ValueError(f"the gateway: {error}") from None
+
+
+def _private_key(text: str) -> str:
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if len(raw) != 32 or base64.b64encode(raw).decode() != text:
+        raise ValueError("the private key isn't 32 bytes of base64, as `wg genkey` prints them")
+    return text
+
+
+def _path(text: str) -> str:
+    if not _PATH.fullmatch(text):
+        raise ValueError(
+            f"the private key's path {text!r} is refused; expected an absolute path of letters, digits and _ + . -"
+        )
+    return text
+
+
+def _number(number: int, what: str, lowest: int, highest: int) -> int:
+    if not lowest <= number <= highest:
+        raise ValueError(f"{what} is {number}, expected {lowest} to {highest}")
+    return number

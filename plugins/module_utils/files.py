@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Files that only their owner reads, replaced whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from typing import Iterator
+
+
+@contextlib.contextmanager
+def replacing(path: str, content: bytes) -> Iterator[None]:
+    """Write `content` beside `path`, and rename it to `path` once the body of the `with` has succeeded.
+
+    The file has mode 0600. Its directory is made, mode 0700, if missing. When the body fails, nothing is left.
+
+    :raises ValueError: the file can't be written there; saying why.
+    """
+    directory = os.path.dirname(os.path.abspath(path))
+    with _explained(path):
+        if os.path.isdir(path):
+            raise IsADirectoryError(21, "it is a directory")
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=directory, prefix=f".{os.path.basename(path)}-")
+    try:
+        with _explained(path), os.fdopen(handle, "wb") as file:
+            file.write(content)
+        yield
+        with _explained(path):
+            os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def write_private(path: str, content: bytes) -> None:
+    """Replace a file atomically; see `replacing`."""
+    with replacing(path, content):
+        pass
+
+
+@contextlib.contextmanager
+def _explained(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(f"{path} can't be written: {error.strerror}") from None

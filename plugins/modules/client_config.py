@@ -1,0 +1,259 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: client_config
+version_added: 0.1.0
+short_description: Writes the WireGuard configuration of a registered device
+description:
+  - Looks a registered device up and writes its configuration to a file on the controller.
+  - The tunnel's networks are those that O(access) grants to the groups that the user is in, by the last complete sweep
+    in the registry. They are a convenience; the gateway's firewall is the control.
+  - The user is the one whom the last complete sweep has under O(user_name). Who is newer needs a run of the playbook
+    C(tracklib.vpn.reconcile) first.
+author:
+  - Tracklib (@tracklib)
+options:
+  dest:
+    description:
+      - Path of the configuration on the controller, replaced atomically, mode 0600. Its directory is made with mode
+        0700 if missing.
+      - The WireGuard apps and C(wg-quick) name the interface after the file, which then has at most 15 letters, digits
+        and C(_=+.-) before C(.conf).
+    type: path
+    required: true
+  user_name:
+    description: Name of the IAM user.
+    type: str
+    required: true
+  device:
+    description: Name of the device.
+    type: str
+    required: true
+  identity_account_id:
+    description: Account of the user, when it isn't O(account_id).
+    type: str
+  gateway_public_key:
+    description: Public key of the gateway, as C(wg show wg0 public-key) prints it there.
+    type: str
+    required: true
+  endpoint:
+    description: What the device dials, C(HOST:PORT), with an IPv6 address in brackets.
+    type: str
+    required: true
+  address_pools:
+    description: Networks of the tunnel in CIDR form. The DNS servers are the first host address of each.
+    type: list
+    elements: str
+    required: true
+  domains:
+    description: Private zones, which the tunnel's DNS servers answer.
+    type: list
+    elements: str
+    default: []
+  dns:
+    description:
+      - How the device is told of the DNS servers and the domains. The guide C(docs/clients.md) says what each system
+        makes of it.
+      - V(line) writes a C(DNS) line, which the WireGuard apps and, by C(resolvconf), C(wg-quick) read. Nearly all of
+        them ask the tunnel's servers for every name then.
+      - V(resolved) writes C(PostUp) lines for systemd-resolved, which asks the tunnel's servers for O(domains) only.
+      - V(none) writes nothing. The tunnel leads to the DNS servers all the same.
+    type: str
+    choices: [line, resolved, none]
+    default: line
+  full_tunnel:
+    description:
+      - Whether everything goes into the tunnel, and every name is asked of its DNS servers.
+      - The gateway still lets through only what O(access) grants; grant C(0.0.0.0/0) and C(::/0) for the internet.
+    type: bool
+    default: false
+  keepalive:
+    description: Seconds between packets that keep the way through NAT open; V(0) for none.
+    type: int
+    default: 25
+  mtu:
+    description: MTU of the interface. Left to the device when not set.
+    type: int
+  private_key_file:
+    description:
+      - Absolute path on the device of the file that has its private key. C(wg-quick) loads it when the interface comes
+        up, so that the configuration holds no secret.
+      - Without it, the configuration has no key. The device's owner adds it as C(PrivateKey), in the app.
+    type: str
+extends_documentation_fragment:
+  - tracklib.vpn.access
+  - tracklib.vpn.registry
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+  - tracklib.vpn.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Shows addresses, endpoint, networks and DNS.
+  idempotent:
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Write the configuration of alice's laptop, which has systemd-resolved
+  tracklib.vpn.client_config:
+    dest: ~/handed-over/vpn0.conf
+    account_id: "111122223333"
+    user_name: alice
+    device: laptop
+    gateway_public_key: hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=
+    endpoint: "{{ hostvars[groups.vpn_gateways | first].wireguard_endpoint }}:51820"
+    access: "{{ vpn_access }}"
+    address_pools: "{{ vpn_address_pools }}"
+    domains: "{{ hostvars[groups.vpn_gateways | first].private_zones }}"
+    dns: resolved
+    private_key_file: /etc/wireguard/vpn0.key
+"""
+
+RETURN = r"""
+dest:
+  description: Path of the configuration.
+  returned: success
+  type: str
+addresses:
+  description: The device's addresses in the tunnel.
+  returned: success
+  type: list
+  elements: str
+  sample: [10.44.0.2, "fd44:7472:6163:6b::2"]
+networks:
+  description: Networks that the policy grants to the user, in CIDR form.
+  returned: success
+  type: list
+  elements: str
+  sample: [10.20.0.0/16]
+"""
+
+import os
+import stat
+import time
+from typing import Any
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import gateway_address, parse_pools
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
+    ACCESS_OPTION,
+    REGISTRY_OPTIONS,
+    check_credentials,
+    one_line_failures,
+    registry,
+)
+from ansible_collections.tracklib.vpn.plugins.module_utils.client import (
+    DNS_FLAVOURS,
+    Tunnel,
+    granted_to,
+    render,
+    shown,
+)
+from ansible_collections.tracklib.vpn.plugins.module_utils.files import write_private
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, User
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry, RegistryError
+
+
+def _registered(table: Registry, params: dict[str, Any]) -> tuple[User, Registration]:
+    account_id = params["identity_account_id"] or params["account_id"]
+    label = f"{params['user_name']}/{params['device']}"
+    sweep = table.sweep(account_id)
+    user = None if sweep is None else sweep.named(params["user_name"])
+    if user is None:
+        raise RegistryError(
+            f"{label}: the last complete sweep of account {account_id} has no user {params['user_name']}; check the "
+            "name and the account, and if the user is new run the playbook tracklib.vpn.reconcile first"
+        )
+    registration = table.registration(account_id, user.user_id, params["device"])
+    if registration is None:
+        raise RegistryError(
+            f"{label} isn't registered (user id {user.user_id}, account {account_id}); register the device first, "
+            "with the module tracklib.vpn.registration"
+        )
+    return user, registration
+
+
+def _tunnel(params: dict[str, Any], registration: Registration, networks: list[str]) -> Tunnel:
+    return Tunnel(
+        addresses=registration.addresses,
+        gateway_public_key=params["gateway_public_key"],
+        endpoint=params["endpoint"],
+        networks=networks,
+        dns_servers=[gateway_address(pool) for pool in parse_pools(params["address_pools"])],
+        domains=params["domains"],
+        dns=params["dns"],
+        full_tunnel=params["full_tunnel"],
+        keepalive=params["keepalive"],
+        mtu=params["mtu"],
+    )
+
+
+def _present(path: str) -> tuple[str, int | None]:
+    """The file's text and mode; an empty text and None without a file that can be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(), stat.S_IMODE(os.stat(path).st_mode)
+    except OSError:
+        return "", None
+
+
+def run(module: AnsibleAWSModule) -> dict[str, Any]:
+    params = module.params
+    user, registration = _registered(registry(module), params)
+    if registration.expires_at is not None and registration.expires_at <= time.time():
+        module.warn(f"the registration of {registration.label} has expired: the tunnel won't work before it is renewed")
+    networks = granted_to(user, params["access"], params["account_id"])
+    try:
+        text = render(_tunnel(params, registration, networks), private_key_file=params["private_key_file"] or "")
+    except ValueError as error:
+        raise ValueError(f"{registration.label}: {error}") from None
+    before, mode = _present(params["dest"])
+    changed = (before, mode) != (text, 0o600)
+    if changed and not module.check_mode:
+        write_private(params["dest"], text.encode())
+    return {
+        "changed": changed,
+        "dest": params["dest"],
+        "addresses": list(registration.addresses),
+        "networks": networks,
+        "diff": {"before": shown(before), "after": shown(text)},
+    }
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={
+            **REGISTRY_OPTIONS,
+            "dest": {"type": "path", "required": True},
+            "user_name": {"type": "str", "required": True},
+            "device": {"type": "str", "required": True},
+            "identity_account_id": {"type": "str"},
+            "gateway_public_key": {"type": "str", "required": True, "no_log": False},
+            "endpoint": {"type": "str", "required": True},
+            "access": ACCESS_OPTION,
+            "address_pools": {"type": "list", "elements": "str", "required": True},
+            "domains": {"type": "list", "elements": "str", "default": []},
+            "dns": {"type": "str", "choices": list(DNS_FLAVOURS), "default": "line"},
+            "full_tunnel": {"type": "bool", "default": False},
+            "keepalive": {"type": "int", "default": 25},
+            "mtu": {"type": "int"},
+            "private_key_file": {"type": "str", "no_log": False},
+        },
+        supports_check_mode=True,
+    )
+    with one_line_failures(module):
+        check_credentials(module)
+        result = run(module)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
