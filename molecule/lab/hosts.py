@@ -109,7 +109,7 @@ def _laptop(name: str, suite: str, number: int, *packages: str) -> Host:
     resolved_dns = (
         f"[ -e {resolved} ] || {{ mkdir -p {Path(resolved).parent}; printf"
         f" '[Resolve]\\nDNS={' '.join(PUBLIC_RESOLVER_ADDRESSES)}\\nFallbackDNS=\\n' > {resolved};"
-        " systemctl --no-block try-restart systemd-resolved || true; }"
+        " systemctl --no-block try-restart systemd-resolved || true; }"  # may not be installed
     )
     return Host(
         name,
