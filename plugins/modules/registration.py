@@ -18,11 +18,13 @@ author:
 options:
   state:
     description:
-      - V(present) registers the device, or brings its key and expiry up to date. Its addresses stay.
+      - V(present) registers the device, or brings its key up to date, and renews it once it has expired, or when asked
+        to by O(renew). Its addresses stay.
       - V(absent) removes the registration. Its key stays reserved for the same user, its addresses rest.
       - V(blocked) revokes the user, or only O(device). A user who exists in IAM is blocked, one who doesn't gets
         a tombstone. When IAM doesn't answer, the ids known from the last complete sweep are blocked.
-      - V(unblocked) lifts the block of the user, or of O(device).
+      - V(unblocked) lifts the block of the user, or of O(device). The user's block and a device's are lifted one by
+        one. A tombstone isn't lifted; a later complete sweep that lists the user outweighs it.
     type: str
     choices: [present, absent, blocked, unblocked]
     default: present
@@ -39,15 +41,27 @@ options:
       - Required for V(present) and V(absent).
     type: str
   public_key:
-    description: The device's public key, as C(wg pubkey) prints it. Required for V(present).
+    description:
+      - The device's public key, as C(wg pubkey) prints it.
+      - Required for V(present); with O(renew) the registered key stays without it.
     type: str
   expires_in:
     description:
-      - How long a new registration lives, such as V(30d), V(12h) or V(90m). Without it, it doesn't expire.
+      - How long a new or renewed registration lives, such as V(30d), V(12h) or V(90m). Without it, it doesn't expire.
       - An unexpired registration keeps its expiry, so that running again changes nothing; an expired one is renewed.
+      - The gateways take an expired device off by themselves. A renewed one works again after the next run of
+        C(tracklib.vpn.reconcile).
     type: str
+  renew:
+    description:
+      - Lets the registration live for O(expires_in) from now on, also if it has not expired yet. Key and addresses
+        stay. This changes the expiry each time.
+    type: bool
+    default: false
   reason:
-    description: Why the user or device is blocked.
+    description:
+      - Why the user or device is blocked, as M(tracklib.vpn.registrations_info) and M(tracklib.vpn.roster) show it.
+      - Who is blocked already keeps the first reason.
     type: str
     default: revoked by an operator
   address_pools:
@@ -88,6 +102,15 @@ EXAMPLES = r"""
     user_name: alice
     device: laptop
     public_key: hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=
+    expires_in: 30d
+    address_pools: [10.44.0.0/20, "fd44:7472:6163:6b::/64"]
+
+- name: Renew it for another 30 days; key and addresses stay
+  tracklib.vpn.registration:
+    account_id: "111122223333"
+    user_name: alice
+    device: laptop
+    renew: true
     expires_in: 30d
     address_pools: [10.44.0.0/20, "fd44:7472:6163:6b::/64"]
 
@@ -148,8 +171,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.identity import find_
 from ansible_collections.tracklib.vpn.plugins.module_utils.keys import check_public_key
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block, Registration, Tombstone, User
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry import DAY, Registry, RegistryError
-
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": DAY}
+from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import seconds
 
 
 def _check_names(params: dict[str, Any]) -> None:
@@ -164,13 +186,6 @@ def _check_names(params: dict[str, Any]) -> None:
         )
 
 
-def _seconds(text: str) -> int:
-    match = re.fullmatch(r"([1-9][0-9]*)([smhd])", text)
-    if match is None:
-        raise ValueError(f"expires_in {text!r} is not a time span; expected a number with s, m, h or d, such as 30d")
-    return int(match[1]) * _SECONDS[match[2]]
-
-
 def _user(module: AnsibleAWSModule, table: Registry) -> User | None:
     """The user in IAM, also when the name is spelt in another case than IAM's own: its GetUser may tell them apart."""
     wanted = module.params["user_name"]
@@ -182,19 +197,29 @@ def _user(module: AnsibleAWSModule, table: Registry) -> User | None:
     return user if listed is None or listed.user_name == wanted else find_user(iam, account_id, listed.user_name)
 
 
-def _expiry(existing: Registration | None, expires_in: str | None, now: float) -> float | None:
-    if existing is not None and (existing.expires_at is None or existing.expires_at > now):
+def _expiry(existing: Registration | None, params: dict[str, Any], now: float) -> float | None:
+    if existing is not None and not params["renew"] and (existing.expires_at is None or existing.expires_at > now):
         return existing.expires_at
-    return None if expires_in is None else int(now) + _seconds(expires_in)
+    return None if params["expires_in"] is None else int(now) + seconds("expires_in", params["expires_in"])
+
+
+def _public_key(existing: Registration | None, params: dict[str, Any], label: str) -> str:
+    """The key to have: the given one, or, when renewing, the registered one."""
+    if params["public_key"] is not None:
+        try:
+            return check_public_key(params["public_key"])
+        except ValueError as error:
+            raise ValueError(f"{label}: {error}") from None
+    if not params["renew"]:
+        raise ValueError(f"{label}: public_key is missing; only with renew does the registered key stay")
+    if existing is None:
+        raise RegistryError(f"{label} can't be renewed: it isn't registered; register it with its public_key")
+    return existing.public_key
 
 
 def ensure_present(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
     params = module.params
     label = f"{params['user_name']}/{params['device']}"
-    try:
-        public_key = check_public_key(params["public_key"])
-    except ValueError as error:
-        raise ValueError(f"{label}: {error}") from None
     pools = parse_pools(params["address_pools"])
     user = _user(module, table)
     if user is None:
@@ -206,10 +231,10 @@ def ensure_present(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
         user_id=user.user_id,
         device=params["device"],
         user_name=user.user_name,
-        public_key=public_key,
+        public_key=_public_key(existing, params, label),
         addresses=(),
         created_at=int(now),
-        expires_at=_expiry(existing, params["expires_in"], now),
+        expires_at=_expiry(existing, params, now),
     )
     before, after = table.register(wanted, pools, params["address_quarantine"] * DAY, module.check_mode)
     return {
@@ -327,6 +352,7 @@ def main() -> None:
             "device": {"type": "str"},
             "public_key": {"type": "str", "no_log": False},
             "expires_in": {"type": "str"},
+            "renew": {"type": "bool", "default": False},
             "reason": {"type": "str", "default": "revoked by an operator"},
             "address_pools": {"type": "list", "elements": "str"},
             "address_quarantine": {"type": "int", "default": 7},
@@ -334,7 +360,8 @@ def main() -> None:
             "identity_role_arn": {"type": "str"},
         },
         required_if=[
-            ("state", "present", ["device", "public_key", "address_pools"]),
+            ("state", "present", ["device", "address_pools"]),
+            ("renew", True, ["expires_in"]),
             ("state", "absent", ["device"]),
         ],
         supports_check_mode=True,

@@ -20,6 +20,11 @@ options:
   device:
     description: Return only registrations of this device name.
     type: str
+  expiring_within:
+    description:
+      - Return only registrations that expire within this time from now, such as V(7d) or V(12h), the earliest first.
+      - Those that have expired already aren't among them.
+    type: str
 extends_documentation_fragment:
   - tracklib.vpn.registry
   - amazon.aws.common.modules
@@ -46,11 +51,17 @@ EXAMPLES = r"""
 - name: Show them
   ansible.builtin.debug:
     var: devices.registrations
+
+- name: List the devices that expire within a week, to remind their users
+  tracklib.vpn.registrations_info:
+    account_id: "111122223333"
+    expiring_within: 7d
+  register: expiring
 """
 
 RETURN = r"""
 registrations:
-  description: Registrations, ordered by user name and device.
+  description: Registrations, ordered by user name and device, or with O(expiring_within) by expiry.
   returned: success
   type: list
   elements: dict
@@ -94,6 +105,8 @@ registrations:
       sample: left the company
 """
 
+import time
+
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     REGISTRY_OPTIONS,
@@ -103,6 +116,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     registry,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
+from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import seconds
 
 
 def _wanted(registration: Registration, user_name: str | None, device: str | None) -> bool:
@@ -110,15 +124,29 @@ def _wanted(registration: Registration, user_name: str | None, device: str | Non
     return by_name and (device is None or registration.device == device)
 
 
+def _expiring(found: list[Registration], expiring_within: str, now: float) -> list[Registration]:
+    """Those whose time isn't over, but will be, by expiry."""
+    end = now + seconds("expiring_within", expiring_within)
+    times = [(registration.expires_at, registration) for registration in found if registration.expires_at is not None]
+    return [registration for expires_at, registration in sorted(times) if now < expires_at <= end]
+
+
 def main() -> None:
     module = AnsibleAWSModule(
-        argument_spec={**REGISTRY_OPTIONS, "user_name": {"type": "str"}, "device": {"type": "str"}},
+        argument_spec={
+            **REGISTRY_OPTIONS,
+            "user_name": {"type": "str"},
+            "device": {"type": "str"},
+            "expiring_within": {"type": "str"},
+        },
         supports_check_mode=True,
     )
     with one_line_failures(module):
         check_credentials(module)
         table = registry(module)
-        found = table.registrations()
+        found = sorted(table.registrations(), key=lambda registration: registration.label)
+        if module.params["expiring_within"] is not None:
+            found = _expiring(found, module.params["expiring_within"], time.time())
         reasons = {(block.account_id, block.user_id, block.device): block.reason for block in table.blocks()}
     results = [
         {
@@ -126,7 +154,7 @@ def main() -> None:
             "blocked": reasons.get((*registration.owner, None))
             or reasons.get((*registration.owner, registration.device)),
         }
-        for registration in sorted(found, key=lambda registration: registration.label)
+        for registration in found
         if _wanted(registration, module.params["user_name"], module.params["device"])
     ]
     module.exit_json(changed=False, registrations=results)

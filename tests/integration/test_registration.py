@@ -34,6 +34,54 @@ def test_device_gets_a_key_and_addresses_and_a_second_run_changes_nothing(vpn: V
     assert vpn.module("registrations_info")["registrations"] == [{**first["registration"], "blocked": None}]
 
 
+def test_renewal_keeps_key_and_addresses(vpn: Vpn) -> None:
+    vpn.user("alice")
+    before = vpn.register("alice", "laptop", keys.generate()[1], expires_in="1h")["registration"]
+    renewed = vpn.module("registration", user_name="alice", device="laptop", renew=True, expires_in="30d")
+    assert renewed["changed"]
+    after = renewed["registration"]
+    assert after["expires_at"] == pytest.approx(time.time() + 30 * DAY, abs=60)
+    assert {**after, "expires_at": before["expires_at"]} == before
+    assert vpn.module("registrations_info")["registrations"] == [{**after, "blocked": None}]
+
+
+def test_expired_registration_is_renewed_by_running_again(vpn: Vpn) -> None:
+    vpn.user("alice")
+    public = keys.generate()[1]
+    before = vpn.register("alice", "laptop", public, expires_in="1s")["registration"]
+    time.sleep(1.1)
+    after = vpn.register("alice", "laptop", public, expires_in="30d")["registration"]
+    assert after == {**before, "expires_at": after["expires_at"]}
+    assert after["expires_at"] > before["expires_at"] + 29 * DAY
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"renew": True, "expires_in": "30d"}, "alice/laptop can't be renewed: it isn't registered"),
+        ({"renew": True}, "renew is True but all of the following are missing: expires_in"),
+        ({"expires_in": "30d"}, "alice/laptop: public_key is missing; only with renew"),
+        ({"renew": True, "expires_in": "30", "public_key": keys.generate()[1]}, "expires_in '30' is not a time span"),
+    ],
+)
+def test_renewal_that_cannot_be_says_what_is_missing(vpn: Vpn, options: dict[str, Any], complaint: str) -> None:
+    vpn.user("alice")
+    assert complaint in vpn.fails("registration", user_name="alice", device="laptop", **options)
+    assert vpn.module("registrations_info")["registrations"] == []
+
+
+def test_devices_that_expire_soon_are_listed_the_earliest_first(vpn: Vpn) -> None:
+    for user_name, expires_in in (("alice", "6d"), ("bob", "1h"), ("carol", "8d"), ("dave", "1s"), ("erin", None)):
+        vpn.user(user_name)
+        vpn.register(user_name, "laptop", keys.generate()[1], **({"expires_in": expires_in} if expires_in else {}))
+    time.sleep(1.1)
+    soon = vpn.module("registrations_info", expiring_within="7d")["registrations"]
+    assert [found["user_name"] for found in soon] == ["bob", "alice"]
+    only = vpn.module("registrations_info", expiring_within="7d", user_name="ALICE")["registrations"]
+    assert [found["user_name"] for found in only] == ["alice"]
+    assert "expiring_within 'soon' is not a time span" in vpn.fails("registrations_info", expiring_within="soon")
+
+
 def test_check_mode_changes_nothing(vpn: Vpn) -> None:
     vpn.user("alice")
     result = vpn.register("alice", "laptop", keys.generate()[1], check=True)
