@@ -151,7 +151,13 @@ def _peer(entry: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"{names['user_name']}/{names['device']}: the public key isn't 32 bytes of base64")
     if not all(_ALLOWED_IP.fullmatch(address) for address in entry["allowed_ips"]):
         raise ValueError(f"{names['user_name']}/{names['device']}: an allowed address isn't in CIDR form")
-    return {**names, "public_key": entry["public_key"], "allowed_ips": entry["allowed_ips"], "held": entry["held"]}
+    return {
+        **names,
+        "public_key": entry["public_key"],
+        "allowed_ips": entry["allowed_ips"],
+        "expires_at": None if entry["expires_at"] is None else int(entry["expires_at"]),
+        "held": entry["held"],
+    }
 
 
 def _left_out(entries: list[dict[str, Any]]) -> list[dict[str, str]]:

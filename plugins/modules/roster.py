@@ -230,6 +230,7 @@ def _peer(registration: Registration) -> dict[str, Any]:
         "user_id": registration.user_id,
         "user_name": registration.user_name,
         "device": registration.device,
+        "expires_at": None if registration.expires_at is None else int(registration.expires_at),
     }
 
 

@@ -13,6 +13,7 @@ description:
     applies only what differs from the live device. No other peer's connection notices.
   - Confirmed revocations happen first, and whatever else is wrong. Then come the firewall, other removals, updates and
     additions. At the end the device is read back and compared.
+  - A peer that has expired by the gateway's clock is left out, or taken off, also when the roster has it.
   - What changed on the device by hand is reported in RV(repaired) and put right.
   - The gateway remembers the highest generation it has seen. A roster of a lower one changes nothing.
   - Each removal is kept on the gateway, and returned in RV(removals), until it is acknowledged.
@@ -31,9 +32,11 @@ options:
   template:
     description:
       - Jinja2 template of the WireGuard configuration, searched as by M(ansible.builtin.template). It must set
-        C(Table = off) and C(ListenPort), no private key, and name each peer in the comment above it.
+        C(Table = off) and C(ListenPort), no private key, and name each peer in the comment above it, as the
+        template of the role P(tracklib.vpn.gateway#role) does. The gateway reads from there when to take a peer off.
       - It is rendered by plain Jinja2, with O(variables) and with C(name), C(generation), C(made_at) and C(peers). Each
-        of these has C(public_key), C(allowed_ips), C(account_id), C(user_id), C(user_name), C(device) and C(held).
+        of these has C(public_key), C(allowed_ips), C(account_id), C(user_id), C(user_name), C(device), C(expires_at)
+        and C(held). C(expires_at) is in seconds since the epoch, or none.
         Ansible's own filters, tests and lookups aren't available.
     type: str
   firewall_template:
@@ -161,6 +164,11 @@ removed:
   type: list
   elements: str
   sample: [alice/laptop]
+expired:
+  description: Names of peers that the roster has, but that have expired by the gateway's clock, so that they are none.
+  returned: always
+  type: list
+  elements: str
 updated:
   description: Names of peers whose allowed addresses or other settings are new.
   returned: always
@@ -208,7 +216,9 @@ removals:
       description: The generation in force when the peer was removed.
       type: int
     reason:
-      description: The roster's reason, or V(revoked) for an operator's word, or V(not_in_roster) if it gives none.
+      description:
+        - The roster's reason, or V(not_in_roster) if it gives none; V(expired) also if the gateway found that itself;
+          V(revoked) for an operator's word.
       type: str
     last_handshake:
       description: The peer's last handshake in seconds since the epoch; null if there was none.
@@ -279,6 +289,7 @@ def _result(outcome: Outcome, name: str) -> dict[str, Any]:
         "stale": outcome.stale,
         "added": outcome.added,
         "removed": outcome.removed,
+        "expired": outcome.expired,
         "updated": list(outcome.updated),
         "repaired": outcome.repaired,
         "settings": outcome.settings,

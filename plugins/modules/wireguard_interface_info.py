@@ -76,6 +76,9 @@ peers:
     user_id:
       description: The user's unique id.
       type: str
+    expires_at:
+      description: When the gateway takes the peer off, in seconds since the epoch; null for never.
+      type: int
     allowed_ips:
       description: The peer's addresses in the tunnel, in CIDR form.
       type: list
@@ -137,7 +140,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import GatewayError, run
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import generation, owner
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import expires_at, generation, owner
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.device import LivePeer
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.gateway import Gateway, look
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import Site, load
@@ -147,6 +150,7 @@ def _peer(peer: LivePeer, comment: str) -> dict[str, Any]:
     return {
         "public_key": peer.public_key,
         **owner(comment)._asdict(),
+        "expires_at": expires_at(comment),
         "allowed_ips": [] if peer.allowed_ips == "(none)" else peer.allowed_ips.split(","),
         "endpoint": None if peer.endpoint == "(none)" else peer.endpoint,
         "latest_handshake": int(peer.latest_handshake) or None,

@@ -64,8 +64,16 @@ def test_roster_file_is_private_and_carries_no_more_than_a_gateway_needs(roster:
         "user_id",
         "user_name",
         "device",
+        "expires_at",
         "held",
     }
+
+
+def test_roster_file_says_when_each_peer_expires(roster: Runs) -> None:
+    renewed = roster.vpn.module("registration", user_name="bob", device="laptop", renew=True, expires_in="30d")
+    assert roster()["changed"]
+    expires_at = {peer["user_name"]: peer["expires_at"] for peer in roster.content()["peers"]}
+    assert expires_at == {"alice": None, "bob": renewed["registration"]["expires_at"], "carol": None}
 
 
 def test_run_that_decides_the_same_is_not_changed(roster: Runs) -> None:

@@ -20,7 +20,13 @@ from typing import Any, NamedTuple
 
 from ansible_collections.tracklib.vpn.plugins.action.wireguard_interface import render
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard import commands, device
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.apply import Order, Revocation, apply, revoke
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.apply import (
+    Order,
+    Revocation,
+    apply,
+    expire,
+    revoke,
+)
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import Owner
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.gateway import Gateway
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.report import Outcome
@@ -58,6 +64,7 @@ class Person(NamedTuple):
     number: int
     address: int | None = None  # by default that of the number
     device: str = "laptop"
+    expires_at: int | None = None
 
     def entry(self, reason: str = "") -> dict[str, Any]:
         """As the roster file has it."""
@@ -72,6 +79,7 @@ class Person(NamedTuple):
             "user_id": f"AIDA{self.user_name.upper()}",
             "user_name": self.user_name,
             "device": self.device,
+            "expires_at": self.expires_at,
             "held": False,
             "reason": reason,
         }
@@ -193,6 +201,12 @@ class Host:
         self.run.calls.clear()
         self.run.inputs.clear()
         return revoke(Owner(user_name, device), self.gateway(check_mode), generation, 0.1)
+
+    def expire(self) -> Outcome:
+        """What the timer runs, by the clock `now`; only its own commands are in `run` afterwards."""
+        self.run.calls.clear()
+        self.run.inputs.clear()
+        return expire(self.gateway(), 0.1)
 
     @property
     def rules(self) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import time
 import typing as t
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from lab.machine import ROOT
 from tests.support import fault_proxy
 
 GATEWAYS = [host.name for host in hosts.GATEWAYS]
+EXPIRE_UNIT = "tracklib-vpn-expire@wg0.service"
 STATE_FILE = "/var/lib/tracklib-vpn/wg0.json"
 ROSTER = ROOT / ".lab" / "work" / f"roster-{aws.ACCOUNT}-{actions.TABLE}.json"
 TEMPLATES = ROOT / "roles" / "gateway" / "templates"
@@ -54,6 +56,13 @@ def bob(connect: Connect) -> actions.Connection:
 def reaches_service(connection: actions.Connection) -> bool:
     """Whether the page comes within 40 s: a device notices a restarted gateway after 15 s."""
     return any("tracklib service" in (connection.fetch() or "") for _ in range(13))
+
+
+def renew(connection: actions.Connection, expires_in: str) -> dict[str, t.Any]:
+    """Let a device's registration live for a time from now on; its key stays."""
+    return actions.register_device(
+        connection.user_name, connection.device, connection.public_key, renew=True, expires_in=expires_in
+    )
 
 
 def apply_by_hand(gateway: str = "gateway", **options: t.Any) -> dict[str, t.Any]:
@@ -247,6 +256,34 @@ def test_r11_held_lock_leaves_a_revocation_done_and_the_rest_as_it_was(
     assert done["removed"] == ["alice/laptop"]
     assert alice.fetch() is None
     assert "tracklib service" in (bob.fetch() or "")
+
+
+def test_r2_expired_device_is_cut_off_without_a_run_and_works_again_after_renewal(
+    alice: actions.Connection, bob: actions.Connection
+) -> None:
+    expires_at = renew(alice, "25s")["expires_at"]
+    actions.run_playbook("reconcile")
+    assert "tracklib service" in (alice.fetch() or "")
+    assert time.time() < expires_at
+    with actions.probing("bob-laptop") as probe:
+        while alice.public_key in actions.live_peers():
+            assert time.time() < expires_at + 10
+            time.sleep(0.2)
+        assert time.time() >= expires_at
+        actions.shell("gateway", "systemctl reload wg-quick@wg0")
+        report = probe.stop()
+    assert report["lost"] == 0, report
+    assert alice.fetch() is None
+    assert "removed alice/laptop" in actions.shell("gateway", f"journalctl -u {EXPIRE_UNIT}")
+
+    hosts.reboot(next(host for host in hosts.GATEWAYS if host.name == "gateway"))
+    assert actions.live_peers() & {alice.public_key, bob.public_key} == {bob.public_key}
+
+    assert renew(alice, "1h")["addresses"] == alice.addresses
+    done = actions.run_playbook("reconcile").result("bring firewall", "gateway")
+    assert (done["added"], done["repaired"]) == (["alice/laptop"], [])
+    assert [entry["reason"] for entry in done["removals"] if entry["public_key"] == alice.public_key] == ["expired"]
+    assert reaches_service(alice)
 
 
 @pytest.mark.parametrize("gateway", GATEWAYS)

@@ -3,7 +3,7 @@
 
 """A WireGuard gateway's own side: configuration text, live device, and the way from one to the other.
 
-Runs on the gateway in two places, as the utilities of M(tracklib.vpn.wireguard_interface) and as the start and reload
-of `wg-quick@.service` (`python3 -I …/unit.py up wg0`). So it needs Python 3.8 and its standard library, nothing else,
-and knows neither AWS nor Ansible. Rule numbers (R1 to R15) are those of docs/architecture.md.
+Runs on the gateway in two places, as the utilities of M(tracklib.vpn.wireguard_interface) and as the start, reload
+and timer of `wg-quick@.service` (`python3 -I …/unit.py up wg0`). So it needs Python 3.8 and its standard library,
+nothing else, and knows neither AWS nor Ansible. Rule numbers (R1 to R15) are those of docs/architecture.md.
 """

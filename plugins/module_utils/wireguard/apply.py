@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Brings a gateway to a roster, in the order of R11, and takes people off it in an emergency.
+"""Brings a gateway to a roster, in the order of R11, and takes people off it in an emergency or when they expire.
 
 Nothing here waits for what it doesn't need: confirmed revocations are recorded, taken out of the file and off the
 device before anything else is even checked (R4). Every removal is recorded before it is done, so that a run that is
@@ -11,9 +11,10 @@ killed at any point is completed by the next one.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Mapping, NamedTuple, Sequence
+from typing import Container, Mapping, NamedTuple, Sequence
 
 from . import config as wg_config
 from . import device as wg_device
@@ -22,7 +23,9 @@ from .commands import GatewayError, output
 from .config import Config, Owner, Peer, body, digest
 from .gateway import Gateway, Seen, converge, look, read_text
 from .report import Outcome, noted, tell_interface, tell_peers
-from .state import LockHeldError, Removal, Site, State, StateError, load
+from .state import LockHeldError, Removal, Site, State, StateError, load, write
+
+_NEVER = 2**62  # seconds since the epoch
 
 
 class RefusedError(GatewayError):
@@ -30,7 +33,7 @@ class RefusedError(GatewayError):
 
 
 class Revocation(NamedTuple):
-    """Whose key may not be a peer, and the roster's reason."""
+    """Whose key may not be a peer, and the reason: the roster's, or what was found here."""
 
     owner: Owner
     reason: str
@@ -66,6 +69,12 @@ class Plan(NamedTuple):
     config: Config
     firewall: str
     load_firewall: bool
+
+    def without(self, keys: Container[str]) -> Plan:
+        """The same without the peers that have these public keys."""
+        peers = {key: peer for key, peer in self.config.peers.items() if key not in keys}
+        text = wg_config.split(self.text).without(keys).text()
+        return self._replace(text=text, config=self.config._replace(peers=peers))
 
 
 def apply(order: Order, gateway: Gateway) -> Outcome:
@@ -110,11 +119,48 @@ def revoke(wanted: Owner, gateway: Gateway, generation: int = 0, lock_timeout: f
         if generation > state.generation:
             state.generation, state.content = generation, None
         outcome.generation = state.generation
-        _revoke(gateway, state, seen, {key: Revocation(owner, "revoked") for key, owner in keys.items()}, outcome)
+        _take_off(gateway, state, seen, {key: Revocation(owner, "revoked") for key, owner in keys.items()}, outcome)
         if seen.error:
             raise seen.error
     outcome.removals = gateway.remembered.removals
     return outcome
+
+
+def expire(gateway: Gateway, lock_timeout: float = 30.0) -> Outcome:
+    """Take off, without any roster, whose registration has expired by the gateway's clock (R2).
+
+    Like a revocation this waits for nothing but the short lock.
+    """
+    outcome = Outcome()
+    with noted(outcome), gateway.lock(gateway.site.state_lock, lock_timeout):
+        seen = look(gateway)
+        overdue = _overdue(gateway, seen)
+        if overdue:
+            state = _recall(gateway, seen, outcome)
+            outcome.generation = state.generation
+            _take_off(gateway, state, seen, overdue, outcome)
+        if seen.error:
+            raise seen.error
+        _note_next_expiry(gateway, seen)
+    outcome.removals = gateway.remembered.removals
+    return outcome
+
+
+def _overdue(gateway: Gateway, seen: Seen) -> dict[str, Revocation]:
+    """Who has expired, and whose removal for that was begun by a killed run; by public key."""
+    owners = wg_config.expired(seen.sections.comments(), gateway.now())
+    with suppress(StateError):  # the file alone says enough; an apply reports the damage
+        pending = (load(gateway.site) or State()).pending()
+        owners.update({key: _owner(removal) for key, removal in pending.items() if removal.reason == "expired"})
+    return {key: Revocation(owner, "expired") for key, owner in owners.items()}
+
+
+def _note_next_expiry(gateway: Gateway, seen: Seen) -> None:
+    """Let the timer's unit know until when there is nothing to do, as long as wg0.conf stays as it is."""
+    times = [wg_config.expires_at(comment) for comment in seen.sections.comments().values()]
+    file = gateway.site.next_expiry
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write(file, f"{min((time for time in times if time is not None), default=_NEVER)}\n")
 
 
 def _is(owner: Owner, wanted: Owner) -> bool:
@@ -136,12 +182,13 @@ def _apply(order: Order, gateway: Gateway, outcome: Outcome) -> bool:
         if state.generation > order.generation:
             outcome.stale = True
             return False
-        if state != gateway.remembered:  # somebody was revoked meanwhile
+        if state != gateway.remembered:  # somebody was revoked or has expired meanwhile
             gateway.remembered = replace(state)
             seen = look(gateway)
             if seen.error:
                 raise seen.error
         plan = _without_barred(plan, state, order, outcome)
+        plan, order = _without_expired(plan, order, gateway, outcome)
         _load_firewall(plan, gateway, state, outcome)
         return _install(order, plan, gateway, state, seen, outcome)
 
@@ -162,7 +209,7 @@ def _begin(order: Order, gateway: Gateway, outcome: Outcome) -> Seen:
         if order.generation > state.generation:
             state.generation, state.content = order.generation, None
         by_operator = {key: Revocation(owner, "revoked") for key, owner in state.revoked.items()}
-        _revoke(gateway, state, seen, {**by_operator, **order.revoked}, outcome)
+        _take_off(gateway, state, seen, {**by_operator, **order.revoked}, outcome)
         if state.content not in (None, order.content) and not gateway.check_mode:
             raise RefusedError(
                 f"generation {order.generation} was already applied with other content; run with a new roster"
@@ -203,31 +250,34 @@ def _refuse_foreign(site: Site, seen: Seen) -> None:
     )
 
 
-def _revoke(gateway: Gateway, state: State, seen: Seen, confirmed: Mapping[str, Revocation], outcome: Outcome) -> None:
+def _take_off(gateway: Gateway, state: State, seen: Seen, out: Mapping[str, Revocation], outcome: Outcome) -> None:
     """Record, take out of the file, take off the device; in this order, and each whether or not the last worked.
 
+    :param out: who may not be a peer whatever else is to be done, by public key.
     :raises GatewayError: after all that could be done; whoever isn't out of both file and device stays barred.
     """
     filed = seen.sections.comments()
-    keys = [key for key in confirmed if key in seen.live or key in filed]
+    keys = [key for key in out if key in seen.live or key in filed]
     unsaved = Outcome()
     if keys:
-        _leave_out(state, seen, {key: confirmed[key] for key in keys})
+        _leave_out(state, seen, {key: out[key] for key in keys})
     with noted(unsaved):
         gateway.remember(state)
     with noted(unsaved):
         if any(key in filed for key in keys):
             gateway.write(gateway.site.config, seen.text)
     # a device that can't be read may have any of them
-    for command in wg_device.removals(gateway.site.name, [key for key in confirmed if key in seen.live or seen.error]):
+    for command in wg_device.removals(gateway.site.name, [key for key in out if key in seen.live or seen.error]):
         gateway.act(command)
     for key in keys:
         seen.live.pop(key, None)
-    outcome.removed += [confirmed[key].owner.label for key in keys]
+    names = [out[key].owner.label for key in keys]
+    outcome.removed += names
     if unsaved.problems:
-        raise RefusedError(f"only the confirmed revocations were done, on the live device: {unsaved.problems[0]}")
-    if keys and not seen.error:
-        state.finish(confirmed, gateway.now())
+        done = ", ".join(names) or "none"
+        raise RefusedError(f"only removals from the live device were done ({done}): {unsaved.problems[0]}")
+    if not seen.error:
+        state.finish(out, gateway.now())
         gateway.remember(state)
 
 
@@ -302,9 +352,18 @@ def _without_barred(plan: Plan, state: State, order: Order, outcome: Outcome) ->
         f"{names}: revoked on this gateway by an operator, but a peer in the roster of generation {order.generation}; "
         "kept out. Repeat the revocation, or release it with release_revoked"
     )
-    peers = {key: peer for key, peer in plan.config.peers.items() if key not in state.revoked}
-    text = wg_config.split(plan.text).without(state.revoked).text()
-    return plan._replace(text=text, config=plan.config._replace(peers=peers))
+    return plan.without(state.revoked)
+
+
+def _without_expired(plan: Plan, order: Order, gateway: Gateway, outcome: Outcome) -> tuple[Plan, Order]:
+    """Keep out who has expired by the gateway's clock since the roster was made."""
+    comments = {key: peer.comment for key, peer in plan.config.peers.items()}
+    expired = wg_config.expired(comments, gateway.now())
+    if not expired:
+        return plan, order
+    outcome.expired = [owner.label for owner in expired.values()]
+    reasons = {key: Revocation(owner, "expired") for key, owner in expired.items()}
+    return plan.without(expired), replace(order, left_out={**order.left_out, **reasons})
 
 
 def _load_firewall(plan: Plan, gateway: Gateway, state: State, outcome: Outcome) -> None:

@@ -3,9 +3,10 @@
 
 """WireGuard configuration text: reading, checking and taking peers out. Pure.
 
-The format is that of wg(8) and wg-quick(8), with each peer's name in the comment above it:
+The format is that of wg(8) and wg-quick(8), with each peer's name in the comment above it, and, if its registration
+expires, when that is, in seconds since the epoch:
 
-    # alice/laptop (account 111122223333, AIDAEXAMPLE)
+    # alice/laptop (account 111122223333, AIDAEXAMPLE, expires 1792592000)
     [Peer]
     PublicKey = …
     AllowedIPs = 10.44.0.2/32, fd44:7472:6163:6b::2/128
@@ -25,7 +26,10 @@ from .commands import GatewayError
 MARKER = "# Managed by tracklib.vpn"
 _HEADER = re.compile(re.escape(MARKER) + r" \(generation (\d+)\)[^\n]*\n")
 _HEADING = re.compile(r"^[ \t]*\[[ \t]*(interface|peer)[ \t]*\][^\n]*$", re.IGNORECASE | re.MULTILINE)
-_NAME = re.compile(r"# (?P<user>[^ /]+)/(?P<device>[^ /]+) \(account (?P<account>[^ ]+), (?P<id>[^ )]+)\)")
+_NAME = re.compile(
+    r"# (?P<user>[^ /]+)/(?P<device>[^ /]+) "
+    r"\(account (?P<account>[^ ]+), (?P<id>[^ )]+?)(?:, expires (?P<expires>-?[0-9]+))?\)"
+)
 # what nearly all of thousands of peers look like; everything else is read setting by setting, such as addresses
 # like ::10.0.0.1, which `wg` spells in another way than Python
 _PLAIN = re.compile(r"PublicKey = \S{44}\nAllowedIPs = (?![^\n]*:\d+\.)([^\n#]*)\n+\Z")
@@ -94,6 +98,22 @@ def owner(comment: str) -> Owner:
     """Who a comment line names; nobody if it isn't one of ours."""
     match = _NAME.match(comment)
     return Owner(match["user"], match["device"], match["account"], match["id"]) if match else Owner()
+
+
+def expires_at(comment: str) -> int | None:
+    """When the peer that a comment line names expires, in seconds since the epoch; None if it doesn't."""
+    match = _NAME.match(comment)
+    return int(match["expires"]) if match and match["expires"] else None
+
+
+def expired(comments: Mapping[str, str], now: float) -> dict[str, Owner]:
+    """Those of these peers whose registration has expired: the one place on a gateway that decides it.
+
+    :param comments: the line above each peer, by public key.
+    :param now: seconds since the epoch, by the gateway's clock; who expires at it has expired.
+    """
+    times = {key: expires_at(comment) for key, comment in comments.items()}
+    return {key: owner(comments[key]) for key, time in times.items() if time is not None and time <= now}
 
 
 def generation(text: str) -> int | None:

@@ -24,6 +24,7 @@ class Outcome:
     stale: bool = False
     added: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    expired: list[str] = field(default_factory=list)  # in the roster, but past their time by the gateway's clock
     updated: dict[str, str] = field(default_factory=dict)  # what is different now, by name
     settings: list[str] = field(default_factory=list)  # of interface, firewall and files
     repaired: list[str] = field(default_factory=list)

@@ -57,6 +57,11 @@ class Site(NamedTuple):
         return self.state_dir / f"{self.name}.json"
 
     @property
+    def next_expiry(self) -> Path:
+        """When the next peer expires, for the timer that takes it off."""
+        return self.run_dir / f"{self.name}.next-expiry"
+
+    @property
     def apply_lock(self) -> Path:
         """Held during a whole apply, start or reload."""
         return self.state_dir / f"{self.name}.lock"

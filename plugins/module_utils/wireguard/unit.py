@@ -3,7 +3,8 @@
 
 """Start and reload of `wg-quick@.service`, as safe as an apply (R11): only differences, never `wg syncconf`.
 
-What systemd runs in place of `wg-quick up` and of the `wg syncconf` that empties a device when its input fails.
+What systemd runs in place of `wg-quick up` and of the `wg syncconf` that empties a device when its input fails. Both
+take off who has expired, and a timer's unit does that alone.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Sequence
 from . import config as wg_config
 from . import device as wg_device
 from . import firewall
+from .apply import expire
 from .commands import GatewayError, output, run
 from .config import Config, body, digest
 from .gateway import Gateway, converge, read_text
@@ -114,13 +116,14 @@ def _start(gateway: Gateway, interface: str) -> None:
 
 
 def _bring(gateway: Gateway, wanted: Config) -> None:
-    """Give the device these peers, but nobody who is being removed or was revoked (R4)."""
+    """Give the device these peers, but nobody who is being removed, was revoked (R4) or has expired (R2)."""
     name = gateway.site.name
     with gateway.lock(gateway.site.state_lock, _LOCK_TIMEOUT):
         try:
             barred = (load(gateway.site) or State()).barred()
         except StateError:
             barred = set(wanted.peers)
+        barred.update(wg_config.expired({key: peer.comment for key, peer in wanted.peers.items()}, gateway.now()))
         wanted = wanted._replace(peers={key: peer for key, peer in wanted.peers.items() if key not in barred})
         device, link = wg_device.read(gateway.run, name), wg_device.read_link(gateway.run, name)
         changes = wg_device.interface_changes(name, link, device, wanted.interface)
@@ -131,24 +134,42 @@ def main(arguments: Sequence[str]) -> int:
     """The program. :returns: its exit status; what went wrong is on stderr, so in the journal."""
     options = _options(arguments)
     gateway = Gateway(Site(options.name, options.config_dir, options.state_dir, options.run_dir), run)
+    all_off = _expire(gateway)
     doubt = None
     try:
         if options.command == "up":
             doubt = up(gateway, options.max_age)
-        else:
+        elif options.command == "reload":
             reload(gateway)
+        elif not all_off:
+            return 1
     except (GatewayError, OSError) as error:
-        sys.stderr.write(f"{options.name}: {error}\n")
+        _log(gateway, str(error))
         return 1
     if doubt:
-        sys.stderr.write(f"{options.name}: started WITHOUT PEERS: {doubt}\n")
+        _log(gateway, f"started WITHOUT PEERS: {doubt}")
     return 0
+
+
+def _expire(gateway: Gateway) -> bool:
+    """Take off who has expired, and log that. :returns: whether all of it worked."""
+    done = expire(gateway, _LOCK_TIMEOUT)
+    removed = [f"removed {name}: its registration has expired" for name in done.removed]
+    for message in [*removed, *done.repaired, *done.problems]:
+        _log(gateway, message)
+    return not done.problems
+
+
+def _log(gateway: Gateway, message: str) -> None:
+    sys.stderr.write(f"{gateway.site.name}: {message}\n")
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     site = Site("")
-    parser = argparse.ArgumentParser(prog="wireguard", description="Start or reload a managed WireGuard interface.")
-    parser.add_argument("command", choices=["up", "reload"])
+    parser = argparse.ArgumentParser(
+        prog="wireguard", description="Start, reload or tidy a managed WireGuard interface."
+    )
+    parser.add_argument("command", choices=["up", "reload", "expire"], help="expire: only take off who has expired")
     parser.add_argument("name", help="the interface")
     parser.add_argument("--max-age", type=int, default=0, help="seconds; with an older roster, start without peers")
     parser.add_argument("--config-dir", type=Path, default=site.config_dir)

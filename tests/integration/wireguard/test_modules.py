@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -88,13 +89,22 @@ def test_module_revokes_by_name(host: Host) -> None:
     assert (result["changed"], result["removed"], host.peers) == (True, ["alice/laptop"], allowed(BOB))
 
 
+def test_r2_module_names_whom_it_leaves_out_as_expired(host: Host) -> None:
+    host.apply(host.order(1, [BOB]))
+    expired = ALICE._replace(expires_at=int(time.time()) - 1)
+    result = _module(host, "wireguard_interface", config_file=str(_brought(host, 2, [expired, BOB])))
+    assert (result["changed"], result["expired"], host.peers) == (False, ["alice/laptop"], allowed(BOB))
+
+
 def test_info_names_the_live_peers_and_shows_no_secret(host: Host) -> None:
+    expiry = int(time.time()) + 600
     host.apply(host.order(1, [ALICE, BOB]))
-    host.apply(host.order(2, [BOB]))
+    host.apply(host.order(2, [BOB._replace(expires_at=expiry)]))
     host.sh("wg", "set", host.name, "peer", key(9), "preshared-key", "/dev/stdin", stdin=key(5))
     result = _module(host, "wireguard_interface_info")
     named = {peer["public_key"]: peer["user_name"] for peer in result["peers"]}
     assert named == {key(BOB.number): "bob", key(9): ""}
+    assert {peer["user_name"]: peer["expires_at"] for peer in result["peers"]} == {"bob": expiry, "": None}
     assert (result["managed"], result["interface_up"], result["generation"]) == (True, True, 2)
     assert [removal["user_name"] for removal in result["removals"]] == ["alice"]
     assert result["public_key"] == host.device.public_key

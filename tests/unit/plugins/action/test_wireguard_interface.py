@@ -16,7 +16,7 @@ from ansible_collections.tracklib.vpn.plugins.action.wireguard_interface import 
 
 from tests.support.wireguard_host import TEMPLATES, Person, key, variables
 
-ALICE, BOB = Person("alice", 1), Person("bob", 2)
+ALICE, BOB = Person("alice", 1, expires_at=1_792_592_000), Person("bob", 2)
 
 
 class Action(ActionModule):
@@ -73,6 +73,7 @@ def test_what_is_brought_is_the_rendered_text_and_the_names_of_who_is_out(roster
     action = _action(roster, name="wg7", lock_timeout=3)
     assert action.run() == {}
     assert f"PublicKey = {key(1)}\n" in action.sent["config"]
+    assert "# alice/laptop (account 111122223333, AIDAALICE, expires 1792592000)\n" in action.sent["config"]
     assert "table inet tracklib_vpn" in action.sent["firewall"]
     assert action.sent["revoked"] == [{**BOB.owner()._asdict(), "public_key": key(2), "reason": "tombstoned"}]
     assert action.module_options == {"name": "wg7", "lock_timeout": 3, "config_file": "/run/tracklib-vpn/apply.x"}
@@ -107,7 +108,10 @@ def test_r4_revocations_are_brought_whatever_a_template_does(
     assert action.sent[good]
 
 
-@pytest.mark.parametrize("change", [{"public_key": "short"}, {"allowed_ips": ["all"]}, {"held": ...}])
+@pytest.mark.parametrize(
+    "change",
+    [{"public_key": "short"}, {"allowed_ips": ["all"]}, {"held": ...}, {"expires_at": "soon"}, {"expires_at": ...}],
+)
 def test_r4_revocations_are_brought_whatever_a_peer_holds(roster: Path, change: dict[str, Any]) -> None:
     entry = {name: value for name, value in {**ALICE.entry(), **change}.items() if value is not ...}
     _rewrite(roster, peers=[entry])

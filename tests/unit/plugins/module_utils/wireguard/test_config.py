@@ -25,6 +25,7 @@ _examples = settings(deadline=None, max_examples=40)
 # every character that IAM allows in a user's name
 _names = st.text("ABCyz059_+=,.@-", min_size=1, max_size=64)
 _numbers = st.integers(0, 20_000)
+_times = st.integers(-(2**31), 2**40)
 _people = st.lists(
     st.builds(
         Person,
@@ -32,6 +33,7 @@ _people = st.lists(
         number=_numbers,
         address=st.none(),
         device=st.from_regex(r"[a-z0-9][a-z0-9-]{0,30}", fullmatch=True),
+        expires_at=st.none() | _times,
     ),
     max_size=8,
     unique_by=lambda person: person.number,
@@ -59,6 +61,33 @@ def test_any_roster_comes_back_from_the_text_it_renders_to(people: list[Person])
     )
     assert config.generation(text) == 7
     assert config.split(text).text() == text
+
+
+@_examples
+@given(_people, _times)
+def test_r2_who_has_expired_is_told_by_the_text_alone(people: list[Person], now: int) -> None:
+    comments = config.split(_rendered(*(person.entry() for person in people))).comments()
+    assert {key_: config.expires_at(comment) for key_, comment in comments.items()} == {
+        key(one.number): one.expires_at for one in people
+    }
+    assert config.expired(comments, now) == {
+        key(one.number): one.owner() for one in people if one.expires_at is not None and one.expires_at <= now
+    }
+
+
+@_examples
+@given(_names, st.from_regex(r"[a-z0-9-]{1,32}", fullmatch=True), _times)
+def test_r15_no_name_gives_itself_another_expiry(name: str, device: str, later: int) -> None:
+    forged = Person(name, 1, device=device, expires_at=5).entry()
+    forged.update(user_id=f"A, expires {later})", account_id=f"1, expires {later})")
+    ((_key, comment, _settings),) = config.split(_rendered(forged)).peers
+    assert config.expires_at(comment) == 5
+
+
+@pytest.mark.parametrize("now", [999, 999.9, 1000, 1000.1])
+def test_r2_a_peer_is_one_until_the_second_in_which_it_expires(now: float) -> None:
+    comments = {"x": "# alice/laptop (account 1, A, expires 1000)", "y": "# bob/laptop (account 1, B)", "z": ""}
+    assert list(config.expired(comments, now)) == (["x"] if now >= 1000 else [])
 
 
 @_examples
