@@ -142,23 +142,27 @@ def test_expiry_in_the_middle_of_an_apply_is_not_undone_by_it(host: Host) -> Non
 
     host.run.before = expired_meanwhile
     outcome = host.apply(host.order(2, [ALICE, BOB, CAROL], networks=["10.30.0.0/16"]))
-    assert (outcome.problems, outcome.repaired, outcome.added) == ([], [], ["carol/laptop"])
+    assert (outcome.problems, outcome.repaired, outcome.added, outcome.removed) == ([], [], ["carol/laptop"], [])
     assert host.peers == allowed(BOB, CAROL)
+    assert _reasons(host) == [("alice/laptop", "expired", EXPIRY)]
 
 
-def test_killed_expiry_is_completed_by_the_next(overdue: Host) -> None:
+@pytest.mark.parametrize("sent", [False, True])
+def test_killed_expiry_is_completed_by_the_next(overdue: Host, sent: bool) -> None:
     def killed(args: list[str]) -> None:
         if "remove" in args:
+            if sent:
+                overdue.sh(*args)
             raise Killed
 
     overdue.run.before = killed
     with pytest.raises(Killed):
         overdue.expire()
     overdue.run.before = lambda _args: None
-    assert overdue.peers == allowed(ALICE, BOB)
+    assert overdue.peers == (allowed(BOB) if sent else allowed(ALICE, BOB))
     assert _reasons(overdue) == [("alice/laptop", "expired", None)]
     overdue.now += 5
-    assert overdue.expire().removed == ["alice/laptop"]
+    assert overdue.expire().removed == ([] if sent else ["alice/laptop"])
     _without_alice(overdue)
     assert _reasons(overdue) == [("alice/laptop", "expired", EXPIRY + 5)]
 
