@@ -1,0 +1,199 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The role `client` on laptops: the tunnel, and which names are asked of it."""
+
+from __future__ import annotations
+
+import base64
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+from lab import actions, hosts
+
+PLAYBOOK = str(Path(__file__).parents[1] / "client.yml")
+RESOLVER = (Path(__file__).parent / "resolver.py").read_bytes()
+GATEWAY_ADDRESSES = ("10.44.0.1", "fd44:7472:6163:6b::1")
+NAME = "web.internal.example"
+EVERYTHING = ["0.0.0.0/0", "::/0"]
+FAR_AWAY = "203.0.113.9"  # an address of the service host that only a default route leads to
+CONFIG = "/etc/wireguard/vpn0.conf"
+KEY = "/etc/wireguard/vpn0.key"
+
+Shell = t.Callable[..., str]
+
+
+def remove_client(laptop: str) -> None:
+    """Leave nothing of the role on a laptop."""
+    actions.shell(
+        laptop,
+        "systemctl disable --quiet --now wg-quick@vpn0 2>&1; "
+        "rm -rf /etc/wireguard/vpn0.* /etc/systemd/system/wg-quick@vpn0.service.d; systemctl daemon-reload; "
+        "apt-get -qq purge -y systemd-resolved openresolv 2>&1; "
+        # podman mounts the file, so that no package could replace it
+        "umount /etc/resolv.conf 2>/dev/null; "
+        "[ -e /etc/resolv.conf.lab ] || cp /etc/resolv.conf /etc/resolv.conf.lab; "
+        "rm -f /etc/resolv.conf; cp /etc/resolv.conf.lab /etc/resolv.conf",
+    )
+
+
+@pytest.fixture
+def alice() -> t.Iterator[str]:
+    """alice's laptop, Debian 12, without anything of the role."""
+    remove_client("alice-laptop")
+    yield "alice-laptop"
+    remove_client("alice-laptop")
+
+
+@pytest.fixture
+def bob() -> t.Iterator[str]:
+    """bob's laptop, Debian 13, without anything of the role."""
+    remove_client("bob-laptop")
+    yield "bob-laptop"
+    remove_client("bob-laptop")
+
+
+class Resolver:
+    """A DNS server on the gateway's tunnel addresses that knows one name."""
+
+    def __init__(self) -> None:
+        self.stop()
+        program = base64.b64encode(RESOLVER).decode()
+        known = " ".join(f"{NAME}={address}" for address in hosts.SERVICE_ADDRESSES)
+        actions.shell(
+            "gateway",
+            f"echo {program} | base64 -d > /run/lab-resolver.py; systemd-run --quiet --unit=lab-resolver "
+            f"python3 /run/lab-resolver.py {' '.join(GATEWAY_ADDRESSES)} -- {known}",
+        )
+
+    def asked(self) -> set[str]:
+        """Return the names that it was asked."""
+        return set(actions.shell("gateway", "journalctl --unit=lab-resolver --output=cat --no-pager").split())
+
+    def stop(self) -> None:
+        """Stop it, and forget what it was asked."""
+        actions.shell(
+            "gateway", "systemctl stop lab-resolver 2>/dev/null; journalctl --rotate; journalctl -q --vacuum-time=1s"
+        )
+
+
+@pytest.fixture
+def resolver() -> t.Iterator[Resolver]:
+    """A DNS server in the tunnel; the gateway's firewall lets it be asked after `join`."""
+    serving = Resolver()
+    yield serving
+    serving.stop()
+
+
+def join(laptop: str, **variables: t.Any) -> actions.Run:
+    """Set the laptop's tunnel up by the role, and let the gateway know of it."""
+    user = laptop.split("-", maxsplit=1)[0]
+    done = actions.run_playbook(PLAYBOOK, laptop=laptop, user=user, **variables)
+    actions.run_playbook("reconcile", gateway_private_dns=True)
+    return done
+
+
+def page(laptop: str, host: str = NAME) -> str:
+    """Return the page of a host by name, as soon as the tunnel is up; an empty text if it doesn't come within 20 s."""
+    give_up = time.monotonic() + 20
+    found = ""
+    while not found and time.monotonic() < give_up:
+        found = actions.shell(laptop, f"curl --silent --max-time 3 http://{host}/", check=False)
+    return found
+
+
+def lookup(laptop: str, name: str) -> None:
+    """Ask for a name as any program does, whatever comes of it."""
+    actions.shell(laptop, f"timeout 5 getent ahosts {name}", check=False)
+
+
+@pytest.mark.parametrize("laptop", ["alice", "bob"])
+def test_resolved_asks_the_tunnel_for_private_names_only(
+    request: pytest.FixtureRequest, resolver: Resolver, laptop: str
+) -> None:
+    laptop = request.getfixturevalue(laptop)
+    join(laptop, client_dns="resolved")
+    assert "tracklib service" in page(laptop)
+    lookup(laptop, "public.example.org")
+    assert NAME in resolver.asked()
+    assert "public.example.org" not in resolver.asked()
+
+
+def test_second_run_changes_nothing_and_keeps_the_key(alice: str, resolver: Resolver) -> None:
+    join(alice, client_dns="resolved")
+    key = actions.shell(alice, f"sha256sum {KEY}")
+    again = actions.run_playbook(PLAYBOOK, laptop=alice, user="alice")  # auto: finds systemd-resolved by itself
+    assert again.changed == []
+    assert actions.shell(alice, f"sha256sum {KEY}") == key
+    assert "tracklib service" in page(alice)
+    assert NAME in resolver.asked()
+
+
+def test_r10_private_key_is_roots_alone_and_in_no_configuration_or_output(alice: str) -> None:
+    done = actions.run_playbook(PLAYBOOK, "-vvv", "--diff", laptop=alice, user="alice", client_dns="none")
+    key = actions.shell(alice, f"cat {KEY}")
+    assert len(key) == 44
+    assert actions.shell(alice, f"stat -c '%U %a' {KEY} {CONFIG}") == "root 600\nroot 600"
+    assert key not in actions.shell(alice, f"cat {CONFIG}; journalctl --no-pager")
+    assert key not in str(done.report) + done.stderr
+
+
+def test_reload_of_the_unit_and_a_reboot_keep_the_tunnel(alice: str) -> None:
+    join(alice, client_dns="none")
+    assert "tracklib service" in page(alice, actions.SERVICE_IPV4)
+    actions.shell(alice, "systemctl reload wg-quick@vpn0")
+    assert "tracklib service" in page(alice, actions.SERVICE_IPV4)
+    hosts.reboot(next(host for host in hosts.LAPTOPS if host.name == alice))
+    assert "tracklib service" in page(alice, actions.SERVICE_IPV4)
+
+
+def test_resolvconf_asks_the_tunnel_for_every_name_and_gives_the_old_servers_back(bob: str, resolver: Resolver) -> None:
+    before = actions.shell(bob, "cat /etc/resolv.conf")
+    join(bob, client_dns="line")
+    assert "tracklib service" in page(bob)
+    assert "tracklib service" in page(bob, "web")  # internal.example is searched
+    lookup(bob, "public.example.org")
+    assert "public.example.org" in resolver.asked()
+    actions.shell(bob, "systemctl stop wg-quick@vpn0")
+    assert "10.44.0.1" not in actions.shell(bob, "cat /etc/resolv.conf")
+    assert before.split()[-1] in actions.shell(bob, "cat /etc/resolv.conf")
+
+
+def test_full_tunnel_leads_everywhere_that_the_policy_grants(alice: str, resolver: Resolver) -> None:
+    reachable = f"ip address add {FAR_AWAY}/32 dev lo"
+    actions.shell("service", reachable, check=False)
+    actions.shell("gateway", f"ip route replace {FAR_AWAY} via {actions.SERVICE_IPV4}")
+    try:
+        join(alice, client_dns="resolved", client_full_tunnel=True)
+        assert "tracklib service" in page(alice)
+        assert actions.fetch(alice, FAR_AWAY) is None  # the gateway's rules are the control
+        lookup(alice, "public.example.org")
+        assert "public.example.org" in resolver.asked()
+        everything = [{"groups": ["vpn-developers"], "networks": EVERYTHING}]
+        actions.run_playbook("reconcile", vpn_access=everything)
+        assert "tracklib service" in page(alice, FAR_AWAY)
+        assert actions.fetch(alice, hosts.METADATA[0]) is None
+        assert "dev vpn0" in actions.shell(alice, "ip -6 route get 2001:4860:4860::8888")
+    finally:
+        actions.shell("service", f"ip address del {FAR_AWAY}/32 dev lo", check=False)
+        actions.shell("gateway", f"ip route del {FAR_AWAY}", check=False)
+        actions.run_playbook("reconcile")
+
+
+def test_configuration_of_another_makers_is_refused_and_left(alice: str) -> None:
+    actions.shell(alice, f"mkdir -p /etc/wireguard; echo '# mine' > {CONFIG}")
+    done = actions.run_playbook(PLAYBOOK, rc=2, laptop=alice, user="alice", client_dns="none")
+    assert f"has a {CONFIG} that this role didn't make" in done.failures[0]
+    assert actions.shell(alice, f"cat {CONFIG}; ls {KEY} 2>/dev/null || echo no key") == "# mine\nno key"
+
+
+def test_laptop_without_a_way_for_private_names_is_told_its_choices(alice: str) -> None:
+    done = actions.run_playbook(PLAYBOOK, rc=None, laptop=alice, user="alice", client_domains=["internal.example"])
+    assert "neither a running systemd-resolved nor resolvconf" in done.failures[0]
+
+
+def test_check_mode_changes_nothing_on_a_new_laptop(alice: str) -> None:
+    actions.run_playbook(PLAYBOOK, "--check", laptop=alice, user="alice", client_dns="resolved")
+    assert actions.shell(alice, f"ls {CONFIG} {KEY} 2>/dev/null", check=False) == ""
+    assert actions.shell(alice, "command -v resolvectl", check=False) == ""

@@ -1,0 +1,170 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""`client_config` against an emulated AWS over HTTP; `wg-quick` and `wg` read what it wrote."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils import keys
+
+from .vpn import POOLS, Vpn
+
+ACCESS = [
+    {"groups": ["vpn"], "networks": ["10.20.0.0/16", "fd20::/64"]},
+    {"groups": ["dba"], "networks": ["10.20.8.0/24", "10.30.0.0/16"]},
+]
+_PRIVATE, GATEWAY_KEY = keys.generate()
+
+
+class Device:
+    """alice's laptop, and its configuration."""
+
+    def __init__(self, vpn: Vpn, dest: Path) -> None:
+        self.vpn = vpn
+        self.dest = dest
+
+    def options(self, **options: Any) -> dict[str, Any]:
+        common = {
+            "dest": str(self.dest),
+            "user_name": "alice",
+            "device": "laptop",
+            "gateway_public_key": GATEWAY_KEY,
+            "endpoint": "vpn.example.com:51820",
+            "access": ACCESS,
+            "address_pools": POOLS,
+        }
+        return {**common, **options}
+
+    def write(self, check: bool = False, **options: Any) -> dict[str, Any]:
+        return self.vpn.module("client_config", check=check, **self.options(**options))
+
+    def fails(self, **options: Any) -> str:
+        failure = self.vpn.fails("client_config", **self.options(**options))
+        assert not self.dest.exists()
+        return failure
+
+
+@pytest.fixture
+def laptop(vpn: Vpn, tmp_path: Path) -> Device:
+    """alice's laptop, registered, after a complete sweep."""
+    vpn.user("alice")
+    vpn.register("alice", "laptop", keys.generate()[1])
+    vpn.module("roster", dest=str(tmp_path / "roster.json"))
+    return Device(vpn, tmp_path / "handed" / "vpn0.conf")
+
+
+def stripped(path: Path) -> str:
+    return subprocess.run(["wg-quick", "strip", str(path)], capture_output=True, text=True, check=True).stdout
+
+
+def test_wg_quick_reads_the_registered_addresses_and_granted_networks(laptop: Device) -> None:
+    result = laptop.write(dns="resolved", domains=["internal.example"], private_key_file="/etc/wireguard/vpn0.key")
+    assert result["changed"]
+    assert result["networks"] == ["10.20.0.0/16", "fd20::/64"]
+    assert result["addresses"] == ["10.44.0.2", "fd44:7472:6163:6b::2"]
+    text = laptop.dest.read_text()
+    assert "Address = 10.44.0.2/32, fd44:7472:6163:6b::2/128\n" in text
+    assert "PostUp = resolvectl dns %i 10.44.0.1 fd44:7472:6163:6b::1\n" in text
+    networks = "10.20.0.0/16, 10.44.0.1/32, fd20::/64, fd44:7472:6163:6b::1/128"
+    assert [line for line in stripped(laptop.dest).splitlines() if line and line[0] != "#"] == [
+        "[Interface]",
+        "[Peer]",
+        f"PublicKey = {GATEWAY_KEY}",
+        "Endpoint = vpn.example.com:51820",
+        f"AllowedIPs = {networks}",
+        "PersistentKeepalive = 25",
+    ]
+
+
+def test_file_is_private_and_a_second_run_changes_nothing(laptop: Device) -> None:
+    assert laptop.write()["changed"]
+    assert stat.S_IMODE(laptop.dest.stat().st_mode) == 0o600
+    assert stat.S_IMODE(laptop.dest.parent.stat().st_mode) == 0o700
+    before = laptop.dest.stat()
+    assert not laptop.write()["changed"]
+    assert laptop.dest.stat().st_ino == before.st_ino
+    laptop.dest.chmod(0o644)
+    assert laptop.write()["changed"]
+    assert stat.S_IMODE(laptop.dest.stat().st_mode) == 0o600
+
+
+def test_check_mode_writes_nothing_and_the_diff_shows_what_changes(laptop: Device) -> None:
+    result = laptop.write(check=True)
+    assert result["changed"]
+    assert not laptop.dest.exists()
+    laptop.write()
+    result = laptop.write(check=True, endpoint="other.example.com:51820")
+    assert "Endpoint = vpn.example.com:51820\n" in result["diff"]["before"]
+    assert "Endpoint = other.example.com:51820\n" in result["diff"]["after"]
+    assert "vpn.example.com" in laptop.dest.read_text()
+
+
+def test_r10_key_in_the_file_that_is_replaced_is_in_no_result(laptop: Device) -> None:
+    private, _public = keys.generate()
+    laptop.write()
+    laptop.dest.write_text(f"[Interface]\nPrivateKey = {private}\nPostUp = echo {private}\nMTU = 1400\n")
+    result = laptop.write()
+    assert result["changed"]
+    assert "MTU = 1400\n" in result["diff"]["before"]
+    assert private not in str(result)
+
+
+def test_networks_are_those_of_all_groups_that_the_user_is_in(laptop: Device, tmp_path: Path) -> None:
+    laptop.vpn.iam.create_group(GroupName="dba")
+    laptop.vpn.iam.add_user_to_group(GroupName="dba", UserName="alice")
+    assert laptop.write()["networks"] == ["10.20.0.0/16", "fd20::/64"]  # the stored sweep decides
+    laptop.vpn.module("roster", dest=str(tmp_path / "roster.json"))
+    assert laptop.write()["networks"] == ["10.20.0.0/16", "10.30.0.0/16", "fd20::/64"]
+
+
+def test_user_in_no_granting_group_is_refused(laptop: Device) -> None:
+    failure = laptop.fails(access=[{"groups": ["dba"], "networks": ["10.30.0.0/16"]}])
+    assert "alice" in failure
+    assert "found vpn, expected one of: dba" in failure
+
+
+def test_device_that_is_not_registered_is_refused(laptop: Device) -> None:
+    assert "alice/phone isn't registered" in laptop.fails(device="phone")
+
+
+def test_user_whom_no_sweep_has_seen_is_refused_with_what_to_do(laptop: Device) -> None:
+    laptop.vpn.user("dave")
+    laptop.vpn.register("dave", "laptop", keys.generate()[1])
+    failure = laptop.fails(user_name="dave")
+    assert failure.startswith("dave/laptop: the last complete sweep of account 123456789012 has no user dave")
+    assert "tracklib.vpn.reconcile" in failure
+
+
+def test_r1_recreated_user_gets_no_configuration_of_the_old_ones_device(laptop: Device, tmp_path: Path) -> None:
+    laptop.vpn.delete_user("alice")
+    laptop.vpn.user("alice")
+    laptop.vpn.module("roster", dest=str(tmp_path / "roster.json"))
+    assert "alice/laptop isn't registered" in laptop.fails()
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"endpoint": "vpn.example.com"}, "has no port"),
+        ({"domains": ["in\nternal"], "dns": "resolved"}, "is not a DNS name"),
+        ({"private_key_file": "/etc/$(reboot)"}, "is refused"),
+        ({"gateway_public_key": "x"}, "the gateway: the public key is not base64"),
+        ({"address_pools": ["10.44.0.1/20"]}, "host bits set"),
+    ],
+)
+def test_wrong_option_names_the_device_or_the_value(laptop: Device, options: dict[str, Any], complaint: str) -> None:
+    assert complaint in laptop.fails(**options)
+
+
+def test_expired_device_is_written_with_a_warning(laptop: Device) -> None:
+    laptop.vpn.register("alice", "phone", keys.generate()[1], expires_in="1s")
+    time.sleep(1.1)
+    result = laptop.write(device="phone")
+    assert "alice/phone has expired" in str(result["warnings"])
