@@ -17,8 +17,9 @@ RunPlaybook = t.Callable[..., actions.Run]
 
 
 @pytest.mark.parametrize("gateway", GATEWAYS)
-def test_interface_runs_now_and_at_boot(remote: Remote, gateway: str) -> None:
-    unit = remote(gateway).service("wg-quick@wg0")
+@pytest.mark.parametrize("name", ["wg-quick@wg0", "tracklib-vpn-expire@wg0.timer"])
+def test_interface_and_its_timer_run_now_and_at_boot(remote: Remote, gateway: str, name: str) -> None:
+    unit = remote(gateway).service(name)
     assert unit.is_running
     assert unit.is_enabled
 
