@@ -92,7 +92,7 @@ def run_playbook(name: str, *arguments: str, rc: int | None = 0, **variables: t.
     return done
 
 
-def run_module(name: str, host: str = "localhost", *, become: bool = False, **options: t.Any) -> dict[str, t.Any]:
+def run_module(name: str, /, host: str = "localhost", *, become: bool = False, **options: t.Any) -> dict[str, t.Any]:
     """Run one module of the collection, as `ansible HOST -m` does; return its result, which may have failed."""
     elevate = ["--become"] if become else []
     arguments = ["-a", json.dumps(options)] if options else []

@@ -173,6 +173,69 @@ def vpc_id() -> str:
     return str(found[0]["VpcId"])
 
 
+def create_zone(name: str, *records: tuple[str, str, str], private: bool = True, associated: bool = True) -> None:
+    """Make a hosted zone with records.
+
+    :param records: Name within the zone, type and value of each; the TTL is 30 s.
+    :param associated: Whether a private zone is the lab's VPC's, or another's.
+    """
+    route53 = client("route53")
+    vpc = vpc_id() if associated else client("ec2").create_vpc(CidrBlock="10.30.0.0/16")["Vpc"]["VpcId"]
+    made = route53.create_hosted_zone(
+        Name=name,
+        CallerReference=str(time.time_ns()),
+        HostedZoneConfig={"PrivateZone": private},
+        **({"VPC": {"VPCRegion": REGION, "VPCId": vpc}} if private else {}),
+    )
+    changes = [
+        {
+            "Action": "CREATE",
+            "ResourceRecordSet": {
+                "Name": f"{label}.{name}",
+                "Type": kind,
+                "TTL": 30,
+                "ResourceRecords": [{"Value": value} for value in values.splitlines()],
+            },
+        }
+        for label, kind, values in records
+    ]
+    if changes:
+        route53.change_resource_record_sets(HostedZoneId=made["HostedZone"]["Id"], ChangeBatch={"Changes": changes})
+
+
+def forget_names() -> None:
+    """Remove everything that is in Cloud Map and Route 53."""
+    cloud_map = client("servicediscovery", inject_host_prefix=False)
+    for service in cloud_map.list_services()["Services"]:
+        for instance in cloud_map.list_instances(ServiceId=service["Id"])["Instances"]:
+            cloud_map.deregister_instance(ServiceId=service["Id"], InstanceId=instance["Id"])
+        cloud_map.delete_service(Id=service["Id"])
+    for namespace in cloud_map.list_namespaces()["Namespaces"]:
+        cloud_map.delete_namespace(Id=namespace["Id"])
+    route53 = client("route53")
+    for zone in route53.list_hosted_zones()["HostedZones"]:
+        records = route53.list_resource_record_sets(HostedZoneId=zone["Id"])["ResourceRecordSets"]
+        changes = [
+            {"Action": "DELETE", "ResourceRecordSet": record}
+            for record in records
+            if record["Type"] not in ("NS", "SOA")
+        ]
+        if changes:
+            route53.change_resource_record_sets(HostedZoneId=zone["Id"], ChangeBatch={"Changes": changes})
+        route53.delete_hosted_zone(Id=zone["Id"])
+
+
+def replace_instance(name: str, address: str, **tags: str) -> None:
+    """Stop the instance of that name, if there is one, and start another one with another address and the same tags."""
+    ec2 = client("ec2")
+    conditions = [{"Name": "tag:Name", "Values": [name]}, {"Name": "instance-state-name", "Values": ["running"]}]
+    for reservation in ec2.describe_instances(Filters=conditions)["Reservations"]:
+        ec2.stop_instances(InstanceIds=[instance["InstanceId"] for instance in reservation["Instances"]])
+    image = ec2.describe_images(Filters=[{"Name": "name", "Values": [IMAGE]}])["Images"][0]["ImageId"]
+    instance = _run_instance(ec2, image, _ensure_subnet(ec2), name, name, address)
+    ec2.create_tags(Resources=[instance], Tags=_tags(**tags))
+
+
 def forget_registry(table: str) -> None:
     """Remove the registry table, which its stack retains, and the stack."""
     dynamodb = client("dynamodb")

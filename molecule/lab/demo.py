@@ -25,7 +25,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils import keys  # noqa: 
 from rich.console import Console  # noqa: E402 - the path comes first
 from rich.table import Table  # noqa: E402 - the path comes first
 
-from lab import actions, aws, hosts, lab  # noqa: E402 - the path comes first
+from lab import actions, aws, hosts, lab, services  # noqa: E402 - the path comes first
 from lab.machine import LabError  # noqa: E402 - the path comes first
 from tests.support import fault_proxy  # noqa: E402 - the path comes first
 
@@ -64,9 +64,12 @@ class Story:
 
 def prepare(story: Story) -> None:
     """A running lab with an empty registry."""
-    with story.step("A lab: an emulated AWS with 1,000 IAM users, and five booted Debian hosts"):
+    with story.step("A lab: an emulated AWS with 1,000 IAM users, and six booted Debian hosts"):
         lab.up()
         aws.forget_registry(actions.TABLE)
+        aws.forget_names()
+        services.start_task(1)
+        services.register_tasks("api", 1)
         actions.run_playbook("deploy")
         users = aws.client("iam").get_account_authorization_details(Filter=["User"])["UserDetailList"]
         granted = {name for group in ("vpn-developers", "vpn-dba") for name in aws.GROUPS[group]}
@@ -98,6 +101,27 @@ def connect(story: Story) -> tuple[actions.Connection, actions.Connection]:
     for name, page in pages.items():
         story.check(f"{name} fetches a page from the service behind the gateway", "tracklib service" in (page or ""))
     return alice, bob
+
+
+def move_service(story: Story, alice: actions.Connection) -> None:
+    """A task is replaced by one with another address."""
+    name = f"api.{services.NAMESPACE}"
+    fetch = f"curl --silent --max-time 1 http://{name}/"
+    with story.step(f"A task gets a new address; alice's laptop knows it as {name} and nothing else"):
+        # what the role `client` writes into the tunnel's configuration
+        actions.shell(alice.laptop, f"resolvectl dns wg0 10.44.0.1; resolvectl domain wg0 '~{services.NAMESPACE}'")
+        before = actions.shell(alice.laptop, fetch, check=False)
+        new = services.start_task(2)
+        services.stop_task(1)
+        services.register_tasks("api", 2)
+        began = time.monotonic()
+        after = actions.shell(
+            alice.laptop, f"for _ in $(seq 20); do {fetch} && break; sleep 0.1; done", check=False
+        )
+        took = time.monotonic() - began
+    story.check(f"alice fetches a page by name: {before.splitlines()[:1]}", "tracklib service" in before)
+    works = any(address in after for address in new)
+    story.check(f"the name works again {took:.1f} s after it was changed (its TTL is {services.TTL} s)", works)
 
 
 def leave(story: Story, alice: actions.Connection, bob: actions.Connection) -> float:
@@ -201,6 +225,7 @@ def main() -> int:
         prepare(story)
         set_up_gateways(story)
         alice, bob = connect(story)
+        move_service(story, alice)
         dead = leave(story, alice, bob)
         drift(story)
         partial_knowledge(story, bob)

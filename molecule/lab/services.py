@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import typing as t
 
-from . import actions, aws
+from . import actions, aws, feed
 from .hosts import SERVICE, task_addresses
+from .machine import LabError
 
+NAMESPACE = "internal.example"
+TTL = 3  # seconds, of the names of tasks
 # address in each availability zone, and the subnet it is in
 BALANCER_ADDRESSES = {"a": ("10.20.1.80", "10.20.1.0/24"), "b": ("10.20.2.80", "10.20.2.0/24")}
 
@@ -23,6 +26,27 @@ def start_task(number: int) -> tuple[str, str]:
 def stop_task(number: int) -> None:
     """Stop a task: its addresses go dark."""
     _serve("delete", task_addresses(number))
+
+
+def register_tasks(name: str, *numbers: int) -> None:
+    """Let a name in Cloud Map stand for exactly these tasks, as ECS does, and the lab's resolver know of it.
+
+    :raises LabError: The module refused.
+    """
+    addresses = {f"task-{number}": task_addresses(number) for number in numbers}
+    done = actions.run_module(
+        "cloud_map_service",
+        namespace=NAMESPACE,
+        vpc_id=aws.vpc_id(),
+        name=name,
+        ttl=TTL,
+        record_types=["A", "AAAA"],
+        instances=[{"id": task, "ipv4": ipv4, "ipv6": ipv6} for task, (ipv4, ipv6) in addresses.items()],
+        purge_instances=True,
+    )
+    if done.get("failed"):
+        raise LabError(f"{name}.{NAMESPACE}: {done['msg']}")
+    feed.feed()
 
 
 def create_balancer(name: str) -> str:
