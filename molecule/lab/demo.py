@@ -115,9 +115,7 @@ def move_service(story: Story, alice: actions.Connection) -> None:
         services.stop_task(1)
         services.register_tasks("api", 2)
         began = time.monotonic()
-        after = actions.shell(
-            alice.laptop, f"for _ in $(seq 20); do {fetch} && break; sleep 0.1; done", check=False
-        )
+        after = actions.shell(alice.laptop, f"for _ in $(seq 20); do {fetch} && break; sleep 0.1; done", check=False)
         took = time.monotonic() - began
     story.check(f"alice fetches a page by name: {before.splitlines()[:1]}", "tracklib service" in before)
     works = any(address in after for address in new)

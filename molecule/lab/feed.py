@@ -97,8 +97,14 @@ def _records(zone_id: str) -> list[Record]:
             target = _absolute(record["AliasTarget"]["DNSName"]).removeprefix("dualstack.")
             found.append((name, kind, -1, target))
         elif kind not in ("NS", "SOA"):
-            found += [(name, kind, record["TTL"], value["Value"]) for value in record["ResourceRecords"]]
+            found += [(name, kind, record["TTL"], _value(kind, one["Value"])) for one in record["ResourceRecords"]]
     return found
+
+
+def _value(kind: str, value: str) -> str:
+    """A record's value; a name in it is absolute for Route 53, with a final dot or without."""
+    before, space, last = value.rpartition(" ")
+    return f"{before}{space}{_absolute(last)}" if kind in ("CNAME", "MX", "PTR", "SRV") else value
 
 
 def _without_aliases(records: list[Record], known: list[Record]) -> list[Record]:

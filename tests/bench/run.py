@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:1] = [str(ROOT), str(ROOT / ".ansible/collections"), str(ROOT / "molecule")]
 
-from tests.bench import gateway, modules, playbooks  # noqa: E402 - the path comes first
+from tests.bench import gateway, modules, names, playbooks  # noqa: E402 - the path comes first
 from tests.bench.figures import QUICK, Row, Sizes, say, table  # noqa: E402 - the path comes first
 
 RESULTS = ROOT / "bench"
@@ -28,6 +28,7 @@ PARTS: dict[str, Callable[[Sizes], Iterator[Row]]] = {
     "no-change": gateway.no_change,
     "survivors": gateway.survivors,
     "runs": playbooks.runs,
+    "forwarder": names.forwarder,
 }
 
 
