@@ -33,7 +33,7 @@ class RefusedError(GatewayError):
 
 
 class Revocation(NamedTuple):
-    """Whose key may not be a peer, and the reason: the roster's, or what was found here."""
+    """Whose key may not be a peer, and why: the roster's reason, or `revoked` or `expired` by this gateway's own."""
 
     owner: Owner
     reason: str
