@@ -85,6 +85,7 @@ def registration_result(registration: Registration) -> dict[str, Any]:
         "addresses": list(registration.addresses),
         "created_at": int(registration.created_at),
         "expires_at": None if registration.expires_at is None else int(registration.expires_at),
+        "renewed_at": None if registration.renewed_at is None else int(registration.renewed_at),
     }
 
 

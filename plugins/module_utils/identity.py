@@ -92,3 +92,31 @@ def find_user(iam: IAMClient, account_id: str, user_name: str) -> User | None:
             return None
         raise
     return _user(detail, account_id)
+
+
+def sweep_of_user(iam: IAMClient, account_id: str, user_name: str, clock: Callable[[], float] = time.time) -> Sweep:
+    """What a sweep begun now would tell of one user, with groups; a sweep of nobody if IAM says that there is none."""
+    begun_at = clock()
+    user = find_user(iam, account_id, user_name)
+    groups = None if user is None else _groups(iam, account_id, user_name)
+    if user is None or groups is None:
+        return Sweep(account_id, begun_at, {})
+    return Sweep(account_id, begun_at, {user.user_id: user._replace(groups=groups)})
+
+
+def _groups(iam: IAMClient, account_id: str, user_name: str) -> tuple[str, ...] | None:
+    """The names of a user's groups; None if IAM says that there is no such user."""
+    groups: list[str] = []
+    request: dict[str, Any] = {"UserName": user_name}
+    while True:
+        try:
+            with calling("iam:ListGroupsForUser", f"user {user_name} of account {account_id}"):
+                page = iam.list_groups_for_user(**request)
+        except AWSCallError as error:
+            if error.code == "NoSuchEntity":  # deleted since the call before
+                return None
+            raise
+        groups += [group["GroupName"] for group in page["Groups"]]
+        if not page["IsTruncated"]:
+            return tuple(groups)
+        request["Marker"] = page["Marker"]

@@ -8,7 +8,22 @@ Times are seconds since the epoch (UTC). Addresses are written without a prefix 
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
+
+DEVICE_NAME = "[a-z0-9-]{1,32}"  # a regular expression of Python's, Rust's and JavaScript's
+
+
+def check_device_name(device: str, user_name: str) -> str:
+    """Return `device` if it can be a device's name.
+
+    :raises ValueError: naming the user, what was given and what is expected.
+    """
+    if not re.fullmatch(DEVICE_NAME, device):
+        raise ValueError(
+            f"device name {device!r} of {user_name} is refused; expected 1 to 32 lower-case letters, digits and hyphens"
+        )
+    return device
 
 
 class User(NamedTuple):
@@ -48,6 +63,8 @@ class Registration(NamedTuple):
     addresses: tuple[str, ...]
     created_at: float
     expires_at: float | None = None
+    renewed_at: float | None = None  # when its present life began, if not with its creation
+    handed_out: bool = False  # its private key was made by an operator
 
     @property
     def owner(self) -> tuple[str, str]:
@@ -58,6 +75,17 @@ class Registration(NamedTuple):
     def label(self) -> str:
         """What people call it: `alice/laptop`."""
         return f"{self.user_name}/{self.device}"
+
+    @property
+    def life(self) -> float | None:
+        """How long it lives from its beginning or last renewal on, in seconds; None if it doesn't expire."""
+        begun_at = self.created_at if self.renewed_at is None else self.renewed_at
+        return None if self.expires_at is None else self.expires_at - begun_at
+
+    @property
+    def renewable_from(self) -> float | None:
+        """When half of its life is over; None if it doesn't expire."""
+        return None if self.expires_at is None or self.life is None else self.expires_at - self.life / 2
 
 
 class Tombstone(NamedTuple):

@@ -5,8 +5,10 @@
 
 | pk             | sk                               | holds                                                          |
 |----------------|----------------------------------|----------------------------------------------------------------|
-| `registration` | `ACCOUNT/USER_ID/DEVICE`         | user_name, public_key, addresses, created_at, expires_at       |
+| `registration` | `ACCOUNT/USER_ID/DEVICE`         | user_name, public_key, addresses, created_at, expires_at,      |
+|                |                                  | renewed_at, handed_out                                         |
 | `claim`        | `key#KEY`, `address#ADDRESS`     | holder; released_at (a key), free_at (an address)              |
+| `devices`      | `ACCOUNT/USER_ID`                | version, raised with each device registered under a limit      |
 | `block`        | `ACCOUNT/USER_ID[/DEVICE]`       | reason, created_at                                             |
 | `tombstone`    | `ACCOUNT/EVENT_ID`               | user_name, user_id, event_time, ttl                            |
 | `sweep`        | `ACCOUNT`                        | the last complete sweep, compressed; begun_at, generation      |
@@ -23,7 +25,7 @@ import json
 import random
 import time
 import zlib
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from .addresses import Network, choose
 from .aws import AWSCallError, calling
@@ -46,7 +48,14 @@ _ATTEMPTS = 12
 
 
 class RegistryError(RuntimeError):
-    """A request that the registry refuses; the message says what was found and what to do."""
+    """A request that the registry refuses; the message says what was found and what to do.
+
+    `code` is `key_held`, `device_limit`, `collided`, or None.
+    """
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Facts(NamedTuple):
@@ -75,14 +84,18 @@ class Registry:
         """Everything that a roster is decided by, each part read consistently."""
         return Facts(
             registrations=self.registrations(),
-            tombstones=[_tombstone(item) for item in self._query("tombstone")],
-            blocks=[_block(item) for item in self._query("block")],
+            tombstones=self.tombstones(),
+            blocks=self.blocks(),
             sweeps={item["sk"]: _unpack_sweep(item) for item in self._query("sweep")},
         )
 
     def registrations(self) -> list[Registration]:
         """All registrations, in no order."""
         return [_registration(item) for item in self._query("registration")]
+
+    def registrations_of(self, account_id: str, user_id: str) -> list[Registration]:
+        """One user's registrations, ordered by device."""
+        return [_registration(item) for item in self._query("registration", f"{account_id}/{user_id}/")]
 
     def registration(self, account_id: str, user_id: str, device: str) -> Registration | None:
         """One device's registration, if there is one."""
@@ -93,6 +106,10 @@ class Registry:
         """The last complete sweep of an account, if there was one."""
         item = self._get("sweep", account_id)
         return None if item is None else _unpack_sweep(item)
+
+    def tombstones(self) -> list[Tombstone]:
+        """All tombstones, in no order."""
+        return [_tombstone(item) for item in self._query("tombstone")]
 
     def blocks(self) -> list[Block]:
         """All blocks, in no order."""
@@ -141,40 +158,85 @@ class Registry:
         quarantine: float = QUARANTINE,
         check_mode: bool = False,
     ) -> tuple[Registration | None, Registration]:
-        """Bring a device's registration to its wanted key and expiry; its addresses are chosen and kept here.
+        """Bring a device's registration to `wanted`, whatever it was before; for the rest as `change`."""
+        device = (wanted.account_id, wanted.user_id, wanted.device)
+        return self.change(device, lambda _before: wanted, pools, quarantine, check_mode)
 
-        :param wanted: with empty addresses; `created_at` counts only for a new one.
+    def change(
+        self,
+        device: tuple[str, str, str],
+        wish: Callable[[Registration | None], Registration],
+        pools: Sequence[Network],
+        quarantine: float = QUARANTINE,
+        check_mode: bool = False,
+        limit: int | None = None,
+    ) -> tuple[Registration | None, Registration]:
+        """Make a registration, or change one; its addresses are chosen and kept here.
+
+        :param device: (account_id, user_id, device).
+        :param wish: what the registration is to be, from what it is; called again when somebody else changed it
+            meanwhile, so no change is lost. Addresses and, but for a new one, `created_at` don't count. It may raise.
         :param quarantine: how long an address rests once it is given up, in seconds.
+        :param limit: how many devices the user may have; None for as many as there are addresses.
         :returns: the registration before (None if new) and after.
-        :raises RegistryError: the key is another device's.
+        :raises RegistryError: the key is another device's, or the user has `limit` devices.
         :raises PoolError: no address is left.
         """
-        for attempt in range(_ATTEMPTS):
-            before = self.registration(wanted.account_id, wanted.user_id, wanted.device)
-            after = self._with_addresses(wanted, before, pools, attempt)
+        for attempt in self._attempts():
+            before = self.registration(*device)
+            after = self._with_addresses(wish(before), before, pools, attempt)
             if before is not None:
                 after = after._replace(created_at=before.created_at)
             if check_mode:
                 self._check_key(after)
             if before == after or check_mode:
                 return before, after
-            if self._transact(self._register_writes(before, after, quarantine), after):
+            counted = [] if limit is None or before is not None else [self._count_device(after, limit)]
+            if self._transact([*self._register_writes(before, after, quarantine), *counted], after):
                 return before, after
-            time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 6)))
-        raise RegistryError(
-            f"{wanted.label} could not be registered: {_ATTEMPTS} attempts collided with other registrations; "
-            "nothing was written, run it again"
-        )
+        raise _collided(after, "registered")
 
-    def remove(self, registration: Registration, quarantine: float = QUARANTINE) -> None:
-        """Remove a registration; its key stays its user's, its addresses rest for `quarantine` seconds."""
-        writes = [
-            self._delete("registration", _key(registration), "public_key = :key", {":key": registration.public_key}),
-            self._release_key(registration),
-            *(self._release_address(registration, address, quarantine) for address in registration.addresses),
-        ]
-        if not self._transact(writes, registration):
-            raise RegistryError(f"{registration.label} changed while it was being removed; run it again")
+    def remove(self, registration: Registration, quarantine: float = QUARANTINE) -> Registration | None:
+        """Remove a device's registration; its key stays its user's, its addresses rest for `quarantine` seconds.
+
+        :returns: the registration that was removed, None if there was none any more.
+        """
+        for _attempt in self._attempts():
+            found = self.registration(*registration.owner, registration.device)
+            if found is None:
+                return None
+            writes = [
+                self._delete_registration(found),
+                self._release_key(found),
+                *(self._release_address(found, address, quarantine) for address in found.addresses),
+            ]
+            if self._transact(writes, found):
+                return found
+        raise _collided(registration, "removed")
+
+    def _attempts(self) -> Iterator[int]:
+        """Numbers of attempts, with pauses between in which those who collided part ways."""
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 7)))
+            yield attempt
+
+    def _count_device(self, new: Registration, limit: int) -> dict[str, Any]:
+        """The write that lets only one of a user's new devices through at a time, so that all are counted."""
+        item = self._get("devices", _owner(new))
+        version = 0 if item is None else int(item["version"])
+        count = len(self.registrations_of(*new.owner))
+        if count >= limit:
+            raise RegistryError(
+                f"{new.label} can't be registered: {new.user_name} has {count} devices, and {limit} are allowed; "
+                "remove one first",
+                "device_limit",
+            )
+        return self._put(
+            {"pk": "devices", "sk": _owner(new), "version": version + 1},
+            "attribute_not_exists(pk) OR version = :version",
+            {":version": version},
+        )
 
     def _with_addresses(
         self, wanted: Registration, before: Registration | None, pools: Sequence[Network], attempt: int
@@ -191,7 +253,7 @@ class Registry:
             for item in self._query("claim", "address#")
             if "free_at" not in item or item["free_at"] > now
         }
-        skip = 0 if attempt == 0 else random.randrange(8 * attempt)
+        skip = 0 if attempt == 0 else random.randrange(8 * 2 ** min(attempt, 5))
         return wanted._replace(addresses=choose(pools, kept, taken, skip))
 
     def _register_writes(
@@ -207,10 +269,14 @@ class Registry:
         }
         if after.expires_at is not None:
             item["expires_at"] = int(after.expires_at)
+        if after.renewed_at is not None:
+            item["renewed_at"] = int(after.renewed_at)
+        if after.handed_out:
+            item["handed_out"] = True
         if before is None:
-            writes = [self._put(item, "attribute_not_exists(pk)", {})]
+            writes = [self._put(item, "attribute_not_exists(pk)")]
         else:
-            writes = [self._put(item, "public_key = :key", {":key": before.public_key})]
+            writes = [self._put(item, *_unchanged(before))]
         if before is None or before.public_key != after.public_key:
             writes.append(self._claim_key(after))
             if before is not None:
@@ -281,7 +347,8 @@ class Registry:
         name = holder.label if holder is not None else f"a removed device ({device}) of user id {user_id}"
         raise RegistryError(
             f"the public key of {registration.label} is already held by {name} (account {account_id}, {user_id}); "
-            "a key is for one device: make a new one on this device with `wg genkey`"
+            "a key is for one device: make a new one on this device with `wg genkey`",
+            "key_held",
         )
 
     # -- what confirms a revocation
@@ -396,11 +463,12 @@ class Registry:
             put["ExpressionAttributeNames"] = names
         return {"Put": put}
 
-    def _delete(self, pk: str, sk: str, condition: str, values: dict[str, Any]) -> dict[str, Any]:
+    def _delete_registration(self, registration: Registration) -> dict[str, Any]:
+        condition, values = _unchanged(registration)
         return {
             "Delete": {
                 "TableName": self._name,
-                "Key": self._item({"pk": pk, "sk": sk}),
+                "Key": self._item({"pk": "registration", "sk": _key(registration)}),
                 "ConditionExpression": condition,
                 "ExpressionAttributeValues": self._item(values),
             }
@@ -436,6 +504,23 @@ def _key(registration: Registration) -> str:
     return f"{_owner(registration)}/{registration.device}"
 
 
+def _unchanged(registration: Registration) -> tuple[str, dict[str, Any]]:
+    """The condition, and its values, that an item is still that registration in all that a change can touch."""
+    condition = "public_key = :key AND addresses = :addresses AND "
+    values: dict[str, Any] = {":key": registration.public_key, ":addresses": list(registration.addresses)}
+    if registration.expires_at is None:
+        return condition + "attribute_not_exists(expires_at)", values
+    return condition + "expires_at = :expires_at", {**values, ":expires_at": int(registration.expires_at)}
+
+
+def _collided(registration: Registration, done: str) -> RegistryError:
+    return RegistryError(
+        f"{registration.label} could not be {done}: {_ATTEMPTS} attempts collided with other changes; "
+        "nothing was written, run it again",
+        "collided",
+    )
+
+
 def _registration(item: dict[str, Any]) -> Registration:
     account_id, user_id, device = item["sk"].split("/")
     return Registration(
@@ -447,6 +532,8 @@ def _registration(item: dict[str, Any]) -> Registration:
         addresses=tuple(item.get("addresses", ())),
         created_at=float(item.get("created_at", 0)),
         expires_at=float(item["expires_at"]) if "expires_at" in item else None,
+        renewed_at=float(item["renewed_at"]) if "renewed_at" in item else None,
+        handed_out=bool(item.get("handed_out", False)),
     )
 
 

@@ -118,6 +118,17 @@ def decide(
     )
 
 
+def refusal(
+    sweep: Sweep, user_id: str, tombstones: Sequence[Tombstone], blocks: Iterable[Block], grants: Sequence[Grant]
+) -> tuple[str, str] | None:
+    """Why no device of a user may be a peer, as (reason, detail); None if nothing speaks against the user.
+
+    :param sweep: the sweep in force of the user's account; of its users only this one counts.
+    """
+    blocked = {(block.account_id, block.user_id, block.device): block.reason for block in blocks}
+    return _Standing([sweep], tombstones, blocked, grants).user((sweep.account_id, user_id))
+
+
 class _Standing:
     """How each user stands by one set of sweeps, apart from what is particular to a registration."""
 
@@ -158,14 +169,14 @@ class _Standing:
     def verdict(self, registration: Registration) -> Verdict | None:
         owner = registration.owner
         if owner not in self._users:
-            self._users[owner] = self._user(owner)
+            self._users[owner] = self.user(owner)
         found = self._users[owner]
         device_block = self._blocked.get((*owner, registration.device))
         if device_block is not None and (found is None or found[0] != "tombstoned"):
             found = ("blocked", f"device blocked: {device_block}")
         return None if found is None else Verdict(registration, *found)
 
-    def _user(self, owner: Owner) -> tuple[str, str] | None:
+    def user(self, owner: Owner) -> tuple[str, str] | None:
         account_id, user_id = owner
         if owner in self._tombstoned:
             return "tombstoned", self._tombstoned[owner]

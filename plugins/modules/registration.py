@@ -137,6 +137,8 @@ registration:
     addresses: [10.44.0.2, "fd44:7472:6163:6b::2"]
     created_at: 1790000000
     expires_at: 1792592000
+    renewed_at: null
+    handed_out: false
 revocations:
   description: What was written for O(state=blocked).
   returned: for O(state=blocked)
@@ -169,7 +171,13 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.identity import find_user
 from ansible_collections.tracklib.vpn.plugins.module_utils.keys import check_public_key
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block, Registration, Tombstone, User
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
+    Block,
+    Registration,
+    Tombstone,
+    User,
+    check_device_name,
+)
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry import DAY, Registry, RegistryError
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import seconds
 
@@ -179,11 +187,8 @@ def _check_names(params: dict[str, Any]) -> None:
         raise ValueError(
             f"user name {params['user_name']!r} can't be an IAM user's; expected 1 to 64 letters, digits or _+=,.@-"
         )
-    if params["device"] is not None and not re.fullmatch(r"[a-z0-9-]{1,32}", params["device"]):
-        raise ValueError(
-            f"device name {params['device']!r} of {params['user_name']} is refused; "
-            "expected 1 to 32 lower-case letters, digits and hyphens"
-        )
+    if params["device"] is not None:
+        check_device_name(params["device"], params["user_name"])
 
 
 def _user(module: AnsibleAWSModule, table: Registry) -> User | None:
@@ -197,13 +202,7 @@ def _user(module: AnsibleAWSModule, table: Registry) -> User | None:
     return user if listed is None or listed.user_name == wanted else find_user(iam, account_id, listed.user_name)
 
 
-def _expiry(existing: Registration | None, params: dict[str, Any], now: float) -> float | None:
-    if existing is not None and not params["renew"] and (existing.expires_at is None or existing.expires_at > now):
-        return existing.expires_at
-    return None if params["expires_in"] is None else int(now) + seconds("expires_in", params["expires_in"])
-
-
-def _public_key(existing: Registration | None, params: dict[str, Any], label: str) -> str:
+def _public_key(found: Registration | None, params: dict[str, Any], label: str) -> str:
     """The key to have: the given one, or, when renewing, the registered one."""
     if params["public_key"] is not None:
         try:
@@ -212,31 +211,48 @@ def _public_key(existing: Registration | None, params: dict[str, Any], label: st
             raise ValueError(f"{label}: {error}") from None
     if not params["renew"]:
         raise ValueError(f"{label}: public_key is missing; only with renew does the registered key stay")
-    if existing is None:
+    if found is None:
         raise RegistryError(f"{label} can't be renewed: it isn't registered; register it with its public_key")
-    return existing.public_key
+    return found.public_key
 
 
-def ensure_present(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
-    params = module.params
+def _wanted(found: Registration | None, user: User, params: dict[str, Any], now: int) -> Registration:
+    """What the registration is to be: an unexpired one lives on as it does, unless it is to be renewed."""
     label = f"{params['user_name']}/{params['device']}"
-    pools = parse_pools(params["address_pools"])
-    user = _user(module, table)
-    if user is None:
-        raise RegistryError(f"{label} can't be registered: there is no IAM user {params['user_name']}")
-    now = time.time()
-    existing = table.registration(user.account_id, user.user_id, params["device"])
     wanted = Registration(
         account_id=user.account_id,
         user_id=user.user_id,
         device=params["device"],
         user_name=user.user_name,
-        public_key=_public_key(existing, params, label),
+        public_key=_public_key(found, params, label),
         addresses=(),
-        created_at=int(now),
-        expires_at=_expiry(existing, params, now),
+        created_at=now,
+        expires_at=None if params["expires_in"] is None else now + seconds("expires_in", params["expires_in"]),
     )
-    before, after = table.register(wanted, pools, params["address_quarantine"] * DAY, module.check_mode)
+    if found is None:
+        return wanted
+    wanted = wanted._replace(handed_out=found.handed_out and found.public_key == wanted.public_key)
+    if not params["renew"] and (found.expires_at is None or found.expires_at > now):
+        return wanted._replace(expires_at=found.expires_at, renewed_at=found.renewed_at)
+    return wanted._replace(renewed_at=now)
+
+
+def ensure_present(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
+    params = module.params
+    pools = parse_pools(params["address_pools"])
+    user = _user(module, table)
+    if user is None:
+        raise RegistryError(
+            f"{params['user_name']}/{params['device']} can't be registered: there is no IAM user {params['user_name']}"
+        )
+    now = int(time.time())
+    before, after = table.change(
+        (user.account_id, user.user_id, params["device"]),
+        lambda found: _wanted(found, user, params, now),
+        pools,
+        params["address_quarantine"] * DAY,
+        module.check_mode,
+    )
     return {
         "changed": before != after,
         "registration": registration_result(after),

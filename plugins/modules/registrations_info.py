@@ -99,6 +99,14 @@ registrations:
       description: When it expires, seconds since the epoch; null for never.
       type: int
       sample: 1792592000
+    renewed_at:
+      description: When it was last renewed, seconds since the epoch; null for never.
+      type: int
+      sample: 1791000000
+    handed_out:
+      description: Whether its private key was made by an operator and handed out.
+      type: bool
+      sample: false
     blocked:
       description: Why the user or this device is blocked; null if it isn't.
       type: str

@@ -41,7 +41,8 @@ def test_renewal_keeps_key_and_addresses(vpn: Vpn) -> None:
     assert renewed["changed"]
     after = renewed["registration"]
     assert after["expires_at"] == pytest.approx(time.time() + 30 * DAY, abs=60)
-    assert {**after, "expires_at": before["expires_at"]} == before
+    assert after["renewed_at"] == pytest.approx(time.time(), abs=60)
+    assert {**after, "expires_at": before["expires_at"], "renewed_at": None} == before
     assert vpn.module("registrations_info")["registrations"] == [{**after, "blocked": None}]
 
 
@@ -51,7 +52,7 @@ def test_expired_registration_is_renewed_by_running_again(vpn: Vpn) -> None:
     before = vpn.register("alice", "laptop", public, expires_in="1s")["registration"]
     time.sleep(1.1)
     after = vpn.register("alice", "laptop", public, expires_in="30d")["registration"]
-    assert after == {**before, "expires_at": after["expires_at"]}
+    assert after == {**before, "expires_at": after["expires_at"], "renewed_at": after["renewed_at"]}
     assert after["expires_at"] > before["expires_at"] + 29 * DAY
 
 

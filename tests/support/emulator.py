@@ -3,7 +3,7 @@
 
 """moto's server, one request at a time: its DynamoDB transactions aren't atomic between threads, AWS's are.
 
-Its Cloud Map is completed, see cloud_map.py.
+Its Cloud Map is completed, see cloud_map.py, and its signatures are checked where that matters, see signatures.py.
 
 Usage: python -m tests.support.emulator PORT
 """
@@ -17,13 +17,14 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import run_simple
 
-from .cloud_map import complete
+from . import cloud_map, signatures
 
 
 def main() -> None:
     """Serve until killed."""
-    complete()
-    app = DomainDispatcherApplication(create_backend_app)
+    cloud_map.complete()
+    signatures.complete()
+    app = signatures.CheckingSignatures(DomainDispatcherApplication(create_backend_app))
     lock = threading.Lock()
 
     def one_at_a_time(environ: dict[str, Any], start_response: Any) -> Any:

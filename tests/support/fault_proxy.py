@@ -22,14 +22,15 @@ from collections.abc import Callable
 Answer = tuple[int, dict[str, str], bytes]
 Fault = Callable[["Handler", Answer], None]
 
+ANY = "*"  # every action
 _SWEEP = "GetAccountAuthorizationDetails"
 
 
 class FaultProxy:
     """Listens on a free loopback port while used as a context.
 
-    `fail(action, fault, first, last)` lets calls number first to last of an action end in a fault; `calls` counts
-    requests by action; `page_size` cuts sweeps into pages; `max_results` is put in place of the MaxResults that
+    `fail(action, fault, first, last)` lets calls number first to last of an action, or of ANY, end in a fault; `calls`
+    counts requests by action; `page_size` cuts sweeps into pages; `max_results` is put in place of the MaxResults that
     a request asks for, as AWS may answer with less.
     """
 
@@ -58,9 +59,10 @@ class FaultProxy:
     def fault(self, action: str) -> Fault | None:
         """Count the call, and say how it should end."""
         self.calls[action] += 1
-        number = self.calls[action]
+        numbers = {action: self.calls[action], ANY: self.calls.total()}
         return next(
-            (how for name, how, first, last in self._faults if name == action and first <= number <= last), None
+            (how for name, how, first, last in self._faults if name in numbers and first <= numbers[name] <= last),
+            None,
         )
 
 

@@ -1,0 +1,201 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What users may do with their own devices. Knows nothing of HTTP; who a caller is was proven before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, NamedTuple
+
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError
+from ansible_collections.tracklib.vpn.plugins.module_utils.identity import sweep_of_user
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sweep, User
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.roster import refusal
+
+from .caller import Caller
+from .refusal import Refusal
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
+
+REPEATED = 300  # seconds in which another renewal is taken for the first one, sent again
+
+_REFUSED = {
+    "not_in_sweep": ("no_such_user", "IAM knows no user with your name and id"),
+    "tombstoned": ("user_deleted", "your IAM user was deleted"),
+    "not_in_group": ("not_in_group", "your IAM user has no access to the VPN"),
+    "blocked": ("blocked", "you are blocked"),
+}
+
+
+class Admitted(NamedTuple):
+    """A user who may have devices.
+
+    `blocked` has the reasons for which single devices may not be peers, `iam_error` why the last complete sweep
+    had to tell of the user.
+    """
+
+    user: User
+    blocked: dict[str, str]
+    iam_error: str | None
+
+
+class Change(NamedTuple):
+    """A registration after a call, and whether the call changed it."""
+
+    registration: Registration
+    changed: bool
+
+
+class Devices:
+    """Users' registrations. `iam` gives a client that reads IAM in an identity account."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        iam: Callable[[str], IAMClient],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._iam = iam
+        self._clock = clock
+
+    def admit(self, caller: Caller) -> Admitted:
+        """Decide as the roster does whether the caller may be a peer at all (R2).
+
+        :raises Refusal: with the reason.
+        :raises AWSCallError: neither IAM nor a stored sweep can tell, or the registry can't.
+        """
+        sweep, iam_error = self._sweep(caller)
+        blocks = self._registry.blocks()
+        found = refusal(sweep, caller.user_id, self._registry.tombstones(), blocks, self._settings.grants)
+        if found is not None:
+            code, message = _REFUSED[found[0]]
+            raise Refusal(403, code, f"{message} ({found[1]}); ask the operators of the VPN")
+        mine = {
+            block.device: block.reason
+            for block in blocks
+            if (block.account_id, block.user_id) == (caller.account_id, caller.user_id) and block.device is not None
+        }
+        return Admitted(sweep.users[caller.user_id], mine, iam_error)
+
+    def _sweep(self, caller: Caller) -> tuple[Sweep, str | None]:
+        """What IAM says of the caller now, else the last complete sweep and why (R3)."""
+        try:
+            return sweep_of_user(self._iam(caller.account_id), caller.account_id, caller.user_name, self._clock), None
+        except AWSCallError as error:
+            stored = self._registry.sweep(caller.account_id)
+            if stored is None:
+                raise
+            return stored, str(error)
+
+    def of(self, admitted: Admitted) -> list[Registration]:
+        """The user's registrations, ordered by device."""
+        return self._registry.registrations_of(admitted.user.account_id, admitted.user.user_id)
+
+    def register(self, admitted: Admitted, device: str, public_key: str) -> Change:
+        """Register a new device; the same key again changes nothing."""
+        now = int(self._clock())
+        user = admitted.user
+        new = Registration(
+            account_id=user.account_id,
+            user_id=user.user_id,
+            device=device,
+            user_name=user.user_name,
+            public_key=public_key,
+            addresses=(),
+            created_at=now,
+            expires_at=now + self._settings.document.life,
+        )
+
+        def wish(before: Registration | None) -> Registration:
+            if before is None:
+                return new
+            if before.public_key != public_key:
+                raise Refusal(
+                    409, "device_exists", f"{before.label} is registered with another key; rotate its key, or remove it"
+                )
+            return before
+
+        return self._change(admitted, device, wish)
+
+    def renew(self, admitted: Admitted, device: str) -> Change:
+        """Begin another life of a device, from half of its life on, also when it is over."""
+        now = int(self._clock())
+
+        def wish(before: Registration | None) -> Registration:
+            if before is None:
+                raise _no_such_device(admitted, device)
+            if before.renewed_at is not None and 0 <= now - before.renewed_at < REPEATED:
+                return before
+            if before.handed_out:
+                raise Refusal(
+                    409, "handed_out", f"the key of {before.label} was handed out; rotate it on the device, then renew"
+                )
+            if before.renewable_from is None:
+                raise Refusal(409, "never_expires", f"{before.label} doesn't expire")
+            if now < before.renewable_from:
+                raise Refusal(409, "too_early", f"{before.label} can be renewed from {_utc(before.renewable_from)} on")
+            return before._replace(
+                user_name=admitted.user.user_name, expires_at=now + self._settings.document.life, renewed_at=now
+            )
+
+        return self._change(admitted, device, wish)
+
+    def rotate(self, admitted: Admitted, device: str, public_key: str) -> Change:
+        """Give a device another key; its expiry stays."""
+
+        def wish(before: Registration | None) -> Registration:
+            if before is None:
+                raise _no_such_device(admitted, device)
+            if before.public_key == public_key:
+                return before
+            return before._replace(user_name=admitted.user.user_name, public_key=public_key, handed_out=False)
+
+        return self._change(admitted, device, wish)
+
+    def remove(self, admitted: Admitted, device: str) -> Registration:
+        """Remove a device; a blocked one stays, so that its key can't come back under another name."""
+        _check_block(admitted, device)
+        user = admitted.user
+        found = self._registry.registration(user.account_id, user.user_id, device)
+        removed = found and self._registry.remove(found, self._settings.document.address_quarantine)
+        if removed is None:
+            raise _no_such_device(admitted, device)
+        return removed
+
+    def _change(self, admitted: Admitted, device: str, wish: Callable[[Registration | None], Registration]) -> Change:
+        _check_block(admitted, device)
+        document = self._settings.document
+        before, after = self._registry.change(
+            (admitted.user.account_id, admitted.user.user_id, device),
+            wish,
+            self._settings.pools,
+            document.address_quarantine,
+            limit=document.devices_per_user,
+        )
+        return Change(after, before != after)
+
+
+def _check_block(admitted: Admitted, device: str) -> None:
+    if device in admitted.blocked:
+        raise Refusal(
+            403,
+            "blocked",
+            f"{admitted.user.user_name}/{device} is blocked ({admitted.blocked[device]}); ask the operators of the VPN",
+        )
+
+
+def _no_such_device(admitted: Admitted, device: str) -> Refusal:
+    return Refusal(404, "no_such_device", f"{admitted.user.user_name} has no device {device}; list the devices")
+
+
+def _utc(time_: float) -> str:
+    return datetime.fromtimestamp(time_, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")

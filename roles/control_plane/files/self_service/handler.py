@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What Lambda calls: `self_service.handler.handler`."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import urllib3
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws import calling
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.config import Config
+
+from .api import Api
+from .devices import Devices
+from .settings import read
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
+
+# Lambda ends a call after 30 s, so no other call may wait for long.
+_CONFIG = Config(
+    user_agent_extra="tracklib.vpn",
+    connect_timeout=2,
+    read_timeout=5,
+    retries={"mode": "standard", "total_max_attempts": 3},
+)
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one call of a function URL."""
+    return api()(event, context)
+
+
+@lru_cache(maxsize=None)
+def api() -> Api:
+    """The function with the clients that it keeps from call to call."""
+    settings = read(os.environ)
+    session = boto3.session.Session(region_name=settings.sts.region)
+    registry = Registry(session.client("dynamodb", config=_CONFIG), settings.table)
+    devices = Devices(settings, registry, IamClients(session, settings.roles))
+    return Api(settings, devices, urllib3.PoolManager(), _notifier(session, settings.queue_url))
+
+
+def _notifier(session: boto3.session.Session, queue_url: str) -> Callable[[], None]:
+    sqs = session.client("sqs", config=_CONFIG)
+
+    def notify() -> None:
+        with calling("sqs:SendMessage", queue_url):
+            sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"kind": "registry_changed"}))
+
+    return notify
+
+
+class IamClients:
+    """Clients that read IAM in the identity accounts; a role's is made anew before its credentials expire."""
+
+    def __init__(self, session: boto3.session.Session, roles: Mapping[str, str | None]) -> None:
+        self._session = session
+        self._roles = roles
+        self._made: dict[str, tuple[IAMClient, float]] = {}
+
+    def __call__(self, account_id: str) -> IAMClient:
+        """The client for one of the identity accounts.
+
+        :raises AWSCallError: its role can't be assumed.
+        """
+        client, usable_until = self._made.get(account_id, (None, 0.0))
+        if client is None or time.time() > usable_until:
+            client, usable_until = self._make(self._roles[account_id])
+            self._made[account_id] = (client, usable_until)
+        return client
+
+    def _make(self, role_arn: str | None) -> tuple[IAMClient, float]:
+        if role_arn is None:
+            return self._session.client("iam", config=_CONFIG), float("inf")
+        with calling("sts:AssumeRole", role_arn):
+            sts = self._session.client("sts", config=_CONFIG)
+            given = sts.assume_role(RoleArn=role_arn, RoleSessionName="tracklib-vpn")["Credentials"]
+        client = self._session.client(
+            "iam",
+            aws_access_key_id=given["AccessKeyId"],
+            aws_secret_access_key=given["SecretAccessKey"],
+            aws_session_token=given["SessionToken"],
+            config=_CONFIG,
+        )
+        return client, given["Expiration"].timestamp() - 60

@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What operators set: environment variables, and one JSON document in one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, NamedTuple
+
+from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import (
+    Network,
+    gateway_address,
+    granted_networks,
+    parse_pools,
+)
+from ansible_collections.tracklib.vpn.plugins.module_utils.client import granted_to
+from ansible_collections.tracklib.vpn.plugins.module_utils.keys import check_public_key
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Grant, User
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry import DAY
+from ansible_collections.tracklib.vpn.plugins.module_utils.self_service import regional_sts
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from .proof import Sts
+
+AccountId = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class IdentityAccount(_Document):
+    """An account whose users may call; `role_arn` is assumed for reading IAM there, if it isn't the function's own."""
+
+    account_id: AccountId
+    role_arn: str | None = None
+
+
+class Access(_Document):
+    """One grant of `vpn_access`; `accounts` empty for `account_id` alone."""
+
+    groups: Annotated[list[str], Field(min_length=1)]
+    networks: Annotated[list[str], Field(min_length=1)]
+    accounts: list[AccountId] = []
+    ports: list[str] = []
+
+
+class Gateway(_Document):
+    """A gateway as clients dial it: `vpn.example.com:51820`, and its public key."""
+
+    endpoint: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$")]
+    public_key: Annotated[str, AfterValidator(check_public_key)]
+
+
+class Document(_Document):
+    """The JSON document in SETTINGS. Times are in seconds."""
+
+    account_id: AccountId
+    identity_accounts: list[IdentityAccount] = []
+    access: Annotated[list[Access], Field(min_length=1)]
+    address_pools: list[str]
+    gateways: Annotated[list[Gateway], Field(min_length=1)]
+    domains: list[str] = []
+    devices_per_user: Annotated[int, Field(ge=1)] = 5
+    life: Annotated[int, Field(ge=600)] = 30 * DAY
+    address_quarantine: Annotated[int, Field(ge=0)] = 7 * DAY
+    in_force_within: Annotated[int, Field(ge=0)] = 15 * 60
+
+
+class Settings(NamedTuple):
+    """Everything that is set, checked."""
+
+    table: str
+    queue_url: str
+    sts: Sts
+    document: Document
+    pools: list[Network]
+    grants: list[Grant]
+
+    @property
+    def roles(self) -> dict[str, str | None]:
+        """The roles to assume for reading IAM, by identity account; None for the function's own credentials."""
+        accounts = self.document.identity_accounts or [IdentityAccount(account_id=self.document.account_id)]
+        return {account.account_id: account.role_arn for account in accounts}
+
+    @property
+    def dns_servers(self) -> list[str]:
+        """The gateway's addresses in the tunnel, where its resolver answers."""
+        return [gateway_address(pool) for pool in self.pools]
+
+    def networks(self, user: User) -> list[str]:
+        """What the user's groups grant, in CIDR form."""
+        access = [access.model_dump() for access in self.document.access]
+        return granted_to(user, access, self.document.account_id)
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """Settings from environment variables: AWS_REGION, REGISTRY_TABLE, QUEUE_URL, SETTINGS and, if set, STS_URL.
+
+    :raises ValueError: naming the variable, what was found and what is expected.
+    """
+    missing = [name for name in ("AWS_REGION", "REGISTRY_TABLE", "QUEUE_URL", "SETTINGS") if not environment.get(name)]
+    if missing:
+        raise ValueError(f"environment variables {', '.join(missing)} are not set")
+    try:
+        document = Document.model_validate_json(environment["SETTINGS"], strict=True)
+        networks = granted_networks([access.model_dump() for access in document.access], "access")
+        pools = parse_pools(document.address_pools, [str(network) for network in networks])
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise ValueError(f"SETTINGS is refused: {where}: {first['msg']}") from None
+    except ValueError as error:
+        raise ValueError(f"SETTINGS is refused: {error}") from None
+    region = environment["AWS_REGION"]
+    return Settings(
+        table=environment["REGISTRY_TABLE"],
+        queue_url=environment["QUEUE_URL"],
+        sts=Sts((environment.get("STS_URL") or regional_sts(region)).rstrip("/"), region),
+        document=document,
+        pools=pools,
+        grants=[
+            Grant(frozenset(access.groups), frozenset(access.accounts or [document.account_id]))
+            for access in document.access
+        ],
+    )

@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The OpenAPI description of the self-service function, which docs/self-service.openapi.json is.
+
+Usage: python -m tests.support.describe_function writes that file
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "roles/control_plane/files"), str(ROOT / ".ansible/collections")]
+
+import urllib3  # noqa: E402 - as the next
+from self_service.api import Api  # noqa: E402 - found by the path above
+from self_service.devices import Devices  # noqa: E402 - as above
+from self_service.settings import read  # noqa: E402 - as above
+
+FILE = ROOT / "docs/self-service.openapi.json"
+
+
+def describe() -> str:
+    """The text of the file, made from the routes that are served."""
+    access = [{"groups": ["vpn"], "networks": ["10.20.0.0/16"]}]
+    gateway = {"endpoint": "vpn.example.com:51820", "public_key": "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo="}
+    document = {
+        "account_id": "111122223333",
+        "access": access,
+        "address_pools": ["10.44.0.0/20"],
+        "gateways": [gateway],
+    }
+    names = dict.fromkeys(("AWS_REGION", "REGISTRY_TABLE", "QUEUE_URL"), "eu-west-1")
+    settings = read({**names, "SETTINGS": json.dumps(document)})
+    nothing = Devices(settings, None, None)  # type: ignore[arg-type]  # nothing is called
+    api = Api(settings, nothing, urllib3.PoolManager(), lambda: None)
+    return json.dumps(api.description(), indent=2, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(describe(), encoding="utf-8")
