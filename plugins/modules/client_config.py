@@ -36,48 +36,6 @@ options:
   identity_account_id:
     description: Account of the user, when it isn't O(account_id).
     type: str
-  gateway_public_key:
-    description: Public key of the gateway, as C(wg show wg0 public-key) prints it there.
-    type: str
-    required: true
-  endpoint:
-    description: What the device dials, C(HOST:PORT), with an IPv6 address in brackets.
-    type: str
-    required: true
-  address_pools:
-    description: Networks of the tunnel in CIDR form. The DNS servers are the first host address of each.
-    type: list
-    elements: str
-    required: true
-  domains:
-    description: Private zones, which the tunnel's DNS servers answer.
-    type: list
-    elements: str
-    default: []
-  dns:
-    description:
-      - How the device is told of the DNS servers and the domains. The guide C(docs/clients.md) says what each system
-        makes of it.
-      - V(line) writes a C(DNS) line, which the WireGuard apps and, by C(resolvconf), C(wg-quick) read. Nearly all of
-        them ask the tunnel's servers for every name then.
-      - V(resolved) writes C(PostUp) lines for systemd-resolved, which asks the tunnel's servers for O(domains) only.
-      - V(none) writes nothing. The tunnel leads to the DNS servers all the same.
-    type: str
-    choices: [line, resolved, none]
-    default: line
-  full_tunnel:
-    description:
-      - Whether everything goes into the tunnel, and every name is asked of its DNS servers.
-      - The gateway still lets through only what O(access) grants; grant C(0.0.0.0/0) and C(::/0) for the internet.
-    type: bool
-    default: false
-  keepalive:
-    description: Seconds between packets that keep the way through NAT open; V(0) for none.
-    type: int
-    default: 25
-  mtu:
-    description: MTU of the interface. Left to the device when not set.
-    type: int
   private_key_file:
     description:
       - Absolute path on the device of the file that has its private key. C(wg-quick) loads it when the interface comes
@@ -86,6 +44,7 @@ options:
     type: str
 extends_documentation_fragment:
   - tracklib.vpn.access
+  - tracklib.vpn.tunnel
   - tracklib.vpn.registry
   - amazon.aws.common.modules
   - amazon.aws.region.modules
@@ -142,21 +101,14 @@ import time
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import gateway_address, parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
-    ACCESS_OPTION,
     REGISTRY_OPTIONS,
     check_credentials,
     one_line_failures,
     registry,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.client import (
-    DNS_FLAVOURS,
-    Tunnel,
-    granted_to,
-    render,
-    shown,
-)
+from ansible_collections.tracklib.vpn.plugins.module_utils.client import granted_to, render, shown
+from ansible_collections.tracklib.vpn.plugins.module_utils.client_options import TUNNEL_OPTIONS, tunnel
 from ansible_collections.tracklib.vpn.plugins.module_utils.files import write_private
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, User
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry, RegistryError
@@ -181,21 +133,6 @@ def _registered(table: Registry, params: dict[str, Any]) -> tuple[User, Registra
     return user, registration
 
 
-def _tunnel(params: dict[str, Any], registration: Registration, networks: list[str]) -> Tunnel:
-    return Tunnel(
-        addresses=registration.addresses,
-        gateway_public_key=params["gateway_public_key"],
-        endpoint=params["endpoint"],
-        networks=networks,
-        dns_servers=[gateway_address(pool) for pool in parse_pools(params["address_pools"])],
-        domains=params["domains"],
-        dns=params["dns"],
-        full_tunnel=params["full_tunnel"],
-        keepalive=params["keepalive"],
-        mtu=params["mtu"],
-    )
-
-
 def _present(path: str) -> tuple[str, int | None]:
     """The file's text and mode; an empty text and None without a file that can be read."""
     try:
@@ -212,7 +149,7 @@ def run(module: AnsibleAWSModule) -> dict[str, Any]:
         module.warn(f"the registration of {registration.label} has expired: the tunnel won't work before it is renewed")
     networks = granted_to(user, params["access"], params["account_id"])
     try:
-        text = render(_tunnel(params, registration, networks), private_key_file=params["private_key_file"] or "")
+        text = render(tunnel(params, registration, networks), private_key_file=params["private_key_file"] or "")
     except ValueError as error:
         raise ValueError(f"{registration.label}: {error}") from None
     before, mode = _present(params["dest"])
@@ -236,15 +173,7 @@ def main() -> None:
             "user_name": {"type": "str", "required": True},
             "device": {"type": "str", "required": True},
             "identity_account_id": {"type": "str"},
-            "gateway_public_key": {"type": "str", "required": True, "no_log": False},
-            "endpoint": {"type": "str", "required": True},
-            "access": ACCESS_OPTION,
-            "address_pools": {"type": "list", "elements": "str", "required": True},
-            "domains": {"type": "list", "elements": "str", "default": []},
-            "dns": {"type": "str", "choices": list(DNS_FLAVOURS), "default": "line"},
-            "full_tunnel": {"type": "bool", "default": False},
-            "keepalive": {"type": "int", "default": 25},
-            "mtu": {"type": "int"},
+            **TUNNEL_OPTIONS,
             "private_key_file": {"type": "str", "no_log": False},
         },
         supports_check_mode=True,

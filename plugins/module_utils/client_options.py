@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What the modules that write a device's configuration share; their options are the doc fragment `tunnel`."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Sequence
+
+from .addresses import gateway_address, parse_pools
+from .aws_module import ACCESS_OPTION
+from .client import DNS_FLAVOURS, Tunnel
+from .model import Registration
+
+TUNNEL_OPTIONS: dict[str, Any] = {
+    "gateway_public_key": {"type": "str", "required": True, "no_log": False},
+    "endpoint": {"type": "str", "required": True},
+    "access": ACCESS_OPTION,
+    "address_pools": {"type": "list", "elements": "str", "required": True},
+    "domains": {"type": "list", "elements": "str", "default": []},
+    "dns": {"type": "str", "choices": list(DNS_FLAVOURS), "default": "line"},
+    "full_tunnel": {"type": "bool", "default": False},
+    "keepalive": {"type": "int", "default": 25},
+    "mtu": {"type": "int"},
+}
+
+
+def tunnel(params: Mapping[str, Any], registration: Registration, networks: Sequence[str]) -> Tunnel:
+    """What the configuration of a registered device says, by a module's options.
+
+    :raises PoolError: an address pool isn't one.
+    """
+    return Tunnel(
+        addresses=registration.addresses,
+        gateway_public_key=params["gateway_public_key"],
+        endpoint=params["endpoint"],
+        networks=networks,
+        dns_servers=[gateway_address(pool) for pool in parse_pools(params["address_pools"])],
+        domains=params["domains"],
+        dns=params["dns"],
+        full_tunnel=params["full_tunnel"],
+        keepalive=params["keepalive"],
+        mtu=params["mtu"],
+    )

@@ -1,0 +1,260 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: handout
+version_added: 0.1.0
+short_description: Hands a device's credentials to someone who can't make them
+description:
+  - Makes a key pair in memory, registers its public half for a user's device, and writes the device's WireGuard
+    configuration, encrypted, to a file on the controller.
+  - The file is for the owner of an SSH or age key, or for whoever knows a passphrase. It is opened with the standard
+    tool C(age). Nobody else can read it, nor whoever runs this module.
+  - The private key is never written unencrypted, logged, returned or sent to AWS.
+  - The registration is marked as handed out and lives for a week unless told otherwise. A key that its owner made is
+    better; see the guide C(docs/clients.md).
+  - Either all of it happens or nothing does. The encrypted file is written beside O(dest) first, then the device is
+    registered, then the file gets its name.
+  - The gateways follow with the next run of the playbook C(tracklib.vpn.reconcile).
+author:
+  - Tracklib (@tracklib)
+options:
+  dest:
+    description:
+      - Path of the encrypted configuration on the controller, replaced atomically, mode 0600. Its directory is made
+        with mode 0700 if missing.
+    type: path
+    required: true
+  recipient:
+    description:
+      - Public key of the person who gets the file, either an SSH key of type C(ssh-ed25519) or C(ssh-rsa), as a line of
+        C(authorized_keys), or an age key (C(age1…)).
+      - Without it a passphrase is made and shown once on the terminal. It is no return value and in no log.
+    type: str
+  user_name:
+    description: Name of the IAM user.
+    type: str
+    required: true
+  device:
+    description: Name of the device, 1 to 32 lower-case letters, digits and hyphens.
+    type: str
+    required: true
+  expires_in:
+    description: How long the registration lives, such as V(7d), V(12h) or V(90m).
+    type: str
+    default: 7d
+  replace:
+    description:
+      - Whether to give a device that is registered a new key. Whoever has the old one loses the tunnel.
+      - Without it such a device is refused, so that running again changes nothing.
+    type: bool
+    default: false
+  address_quarantine:
+    description: How long an address rests before another device gets it, in days.
+    type: int
+    default: 7
+  identity_account_id:
+    description: Account of the user, when it isn't O(account_id).
+    type: str
+  identity_role_arn:
+    description: Role to assume for reading the user in O(identity_account_id).
+    type: str
+  passphrase_to:
+    description: Path of the pipe to the terminal. Set by the action plugin of this module; don't set it.
+    type: path
+extends_documentation_fragment:
+  - tracklib.vpn.access
+  - tracklib.vpn.tunnel
+  - tracklib.vpn.registry
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+  - tracklib.vpn.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: partial
+    details: A device that is registered is refused, unless O(replace) is set; then every run makes a new key.
+requirements:
+  - PyNaCl
+  - pyrage
+"""
+
+EXAMPLES = r"""
+- name: Hand credentials for a laptop to carol, who opens them with her SSH key
+  tracklib.vpn.handout:
+    dest: ~/handed-over/carol-laptop.conf.age
+    recipient: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5v7tR4vJYrm2VVbvpU0sCq5H4zGyd0vJZLkHsjRHmi carol
+    account_id: "111122223333"
+    user_name: carol
+    device: laptop
+    gateway_public_key: hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=
+    endpoint: vpn.example.com:51820
+    access: "{{ vpn_access }}"
+    address_pools: "{{ vpn_address_pools }}"
+    domains: [internal.example]
+"""
+
+RETURN = r"""
+dest:
+  description: Path of the encrypted configuration.
+  returned: success
+  type: str
+registration:
+  description: The registration, as M(tracklib.vpn.registration) returns it. In check mode its key is made up.
+  returned: success
+  type: dict
+"""
+
+import importlib.util
+import time
+from typing import Any, Callable
+
+from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
+from ansible_collections.tracklib.vpn.plugins.module_utils.age import encrypt_to, encrypt_with, new_passphrase
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
+    REGISTRY_OPTIONS,
+    check_credentials,
+    iam_client,
+    one_line_failures,
+    registration_result,
+    registry,
+)
+from ansible_collections.tracklib.vpn.plugins.module_utils.client import granted_to, render
+from ansible_collections.tracklib.vpn.plugins.module_utils.client_options import TUNNEL_OPTIONS, tunnel
+from ansible_collections.tracklib.vpn.plugins.module_utils.files import replacing
+from ansible_collections.tracklib.vpn.plugins.module_utils.identity import find_user
+from ansible_collections.tracklib.vpn.plugins.module_utils.keys import generate
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, User, check_device_name
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry import DAY, Registry, RegistryError
+from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import seconds
+
+
+def _user(module: AnsibleAWSModule, table: Registry) -> User:
+    """The user as IAM has them now, with the groups of the last complete sweep."""
+    params = module.params
+    label = f"{params['user_name']}/{params['device']}"
+    account_id = params["identity_account_id"] or params["account_id"]
+    iam = iam_client(module, account_id, params["identity_role_arn"])
+    user = find_user(iam, account_id, params["user_name"])
+    if user is None:
+        raise RegistryError(f"{label} can't be handed out: there is no IAM user {params['user_name']}")
+    stored = table.sweep(account_id)
+    swept = None if stored is None else stored.users.get(user.user_id)
+    if swept is None:
+        raise RegistryError(
+            f"{label}: the last complete sweep of account {account_id} hasn't seen the user {user.user_name} "
+            f"({user.user_id}) yet; run the playbook tracklib.vpn.reconcile first"
+        )
+    return user._replace(groups=swept.groups)
+
+
+def _wanted(user: User, params: dict[str, Any], public_key: str) -> Registration:
+    now = int(time.time())
+    return Registration(
+        account_id=user.account_id,
+        user_id=user.user_id,
+        device=check_device_name(params["device"], user.user_name),
+        user_name=user.user_name,
+        public_key=public_key,
+        addresses=(),
+        created_at=now,
+        expires_at=now + seconds("expires_in", params["expires_in"]),
+        handed_out=True,
+    )
+
+
+def _refuse_registered(table: Registry, wanted: Registration) -> None:
+    found = table.registration(*wanted.owner, wanted.device)
+    if found is not None:
+        raise RegistryError(
+            f"{wanted.label} is registered already: handing it out would take the tunnel from who has its key. Choose "
+            "another device name, or set replace: true"
+        )
+
+
+def _encryption(params: dict[str, Any]) -> Callable[[bytes], bytes]:
+    recipient = params["recipient"]
+    if recipient:
+        return lambda content: encrypt_to(recipient, content)
+    if not params["passphrase_to"]:
+        raise ValueError(
+            "recipient is missing, and no terminal to show a passphrase on; run it by Ansible, on localhost"
+        )
+    passphrase = new_passphrase()
+    with open(params["passphrase_to"], "w", encoding="ascii") as pipe:
+        pipe.write(passphrase)
+    return lambda content: encrypt_with(passphrase, content)
+
+
+def run(module: AnsibleAWSModule) -> dict[str, Any]:
+    """In this order, so that a refusal leaves nothing: everything checked and encrypted, registered, renamed."""
+    params = module.params
+    table, pools = registry(module), parse_pools(params["address_pools"])
+    user = _user(module, table)
+    networks = granted_to(user, params["access"], params["account_id"])
+    private_key, public_key = generate()
+    wanted = _wanted(user, params, public_key)
+    if not params["replace"]:
+        _refuse_registered(table, wanted)
+    rest = params["address_quarantine"] * DAY
+    before, expected = table.register(wanted, pools, rest, check_mode=True)
+    try:
+        content = _encryption(params)(render(tunnel(params, expected, networks), private_key).encode())
+    except ValueError as error:
+        raise ValueError(f"{wanted.label}: {error}") from None
+    if not module.check_mode:
+        with replacing(params["dest"], content):
+            _before, after = table.register(wanted, pools, rest)
+            if after.addresses != expected.addresses:
+                table.remove(after)
+                raise RegistryError(f"{wanted.label}: somebody else registered at the same moment; run it again")
+    return {
+        "changed": True,
+        "dest": params["dest"],
+        "registration": registration_result(expected),
+        "diff": {"before": _shown(before), "after": _shown(expected)},
+    }
+
+
+def _shown(registration: Registration | None) -> str:
+    return "" if registration is None else f"{registration.label} {', '.join(registration.addresses)}\n"
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={
+            **REGISTRY_OPTIONS,
+            **TUNNEL_OPTIONS,
+            "dest": {"type": "path", "required": True},
+            "recipient": {"type": "str"},
+            "user_name": {"type": "str", "required": True},
+            "device": {"type": "str", "required": True},
+            "expires_in": {"type": "str", "default": "7d"},
+            "replace": {"type": "bool", "default": False},
+            "address_quarantine": {"type": "int", "default": 7},
+            "identity_account_id": {"type": "str"},
+            "identity_role_arn": {"type": "str"},
+            "passphrase_to": {"type": "path", "no_log": False},
+        },
+        supports_check_mode=True,
+    )
+    for library in ("nacl", "pyrage"):
+        if importlib.util.find_spec(library) is None:
+            module.fail_json(msg=missing_required_lib({"nacl": "PyNaCl"}.get(library, library)))
+    with one_line_failures(module):
+        check_credentials(module)
+        result = run(module)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
