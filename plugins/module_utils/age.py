@@ -34,12 +34,12 @@ def encrypt_to(recipient: str, content: bytes) -> bytes:
             f"the recipient {what}; expected an SSH public key of type ssh-ed25519 or ssh-rsa, as `ssh-keygen -y` "
             "prints it, or an age public key (age1…)"
         ) from None
-    return pyrage.encrypt(content, [key], armored=True)
+    return bytes(pyrage.encrypt(content, [key], armored=True))
 
 
 def encrypt_with(passphrase: str, content: bytes) -> bytes:
     """Encrypt to whoever knows a passphrase, in age's text form."""
-    return pyrage.passphrase.encrypt(content, passphrase, armored=True)
+    return bytes(pyrage.passphrase.encrypt(content, passphrase, armored=True))
 
 
 def new_passphrase() -> str:

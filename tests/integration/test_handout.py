@@ -1,0 +1,243 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""`handout` against an emulated AWS over HTTP; the standard tool `age` opens what it wrote."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import stat
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils import keys
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry import DAY
+
+from .vpn import ACCESS, ACCOUNT, POOLS, Vpn
+
+_PRIVATE, GATEWAY_KEY = keys.generate()
+PASSPHRASE = r"[a-z2-9]{4}(-[a-z2-9]{4}){5}"
+
+
+class Handout:
+    """What carol gets for her laptop."""
+
+    def __init__(self, vpn: Vpn, directory: Path) -> None:
+        self.vpn = vpn
+        self.dest = directory / "handed" / "vpn0.conf.age"
+
+    def options(self, **options: Any) -> dict[str, Any]:
+        common = {
+            "dest": str(self.dest),
+            "user_name": "carol",
+            "device": "laptop",
+            "gateway_public_key": GATEWAY_KEY,
+            "endpoint": "vpn.example.com:51820",
+            "access": ACCESS,
+            "address_pools": POOLS,
+        }
+        return {**common, **options}
+
+    def __call__(self, recipient: str, check: bool = False, **options: Any) -> dict[str, Any]:
+        return self.vpn.module("handout", check=check, **self.options(recipient=recipient, **options))
+
+    def fails(self, **options: Any) -> str:
+        registered = self.vpn.items("registration"), self.vpn.items("claim")
+        failure = self.vpn.fails("handout", **self.options(**options))
+        assert (self.vpn.items("registration"), self.vpn.items("claim")) == registered
+        assert not self.dest.parent.exists() or list(self.dest.parent.iterdir()) == []
+        return failure
+
+
+@pytest.fixture
+def handout(vpn: Vpn, tmp_path: Path) -> Handout:
+    """carol is in IAM and has been swept."""
+    vpn.user("carol")
+    vpn.module("roster", dest=str(tmp_path / "roster.json"))
+    return Handout(vpn, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Identity files by kind, each with its public key beside it as `.pub`."""
+    directory = tmp_path_factory.mktemp("people")
+    for kind in ("ed25519", "rsa"):
+        command = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "carol@home", "-f", str(directory / kind)]
+        subprocess.run(command, check=True)
+    made = subprocess.run(
+        ["age-keygen", "-o", str(directory / "age")], capture_output=True, text=True, check=True
+    ).stderr
+    (directory / "age.pub").write_text(made.removeprefix("Public key: "))
+    return {kind: directory / kind for kind in ("ed25519", "rsa", "age")}
+
+
+def public(identity: Path) -> str:
+    return Path(f"{identity}.pub").read_text()
+
+
+def opened(path: Path, identity: Path) -> str:
+    command = ["age", "--decrypt", "--identity", str(identity), str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def opened_with(path: Path, passphrase: str) -> str:
+    """What age makes of it for a person who types the passphrase at a terminal."""
+    process, terminal = pty.fork()
+    plain = path.with_suffix(".plain")
+    if process == 0:
+        os.execlp("age", "age", "--decrypt", "--output", str(plain), str(path))
+    while b"passphrase" not in os.read(terminal, 1000):
+        pass
+    os.write(terminal, f"{passphrase}\n".encode())
+    assert os.waitpid(process, 0)[1] == 0
+    os.close(terminal)
+    text = plain.read_text()
+    plain.unlink()
+    return text
+
+
+def private_key(config: str) -> str:
+    match = re.search(r"^PrivateKey = (.{44})$", config, re.MULTILINE)
+    assert match
+    return match[1]
+
+
+def public_key(private: str) -> str:
+    return subprocess.run(["wg", "pubkey"], input=private, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "rsa", "age"])
+def test_recipient_opens_it_with_age_and_has_the_registered_key(
+    handout: Handout, people: dict[str, Path], kind: str
+) -> None:
+    result = handout(public(people[kind]), domains=["internal.example"])
+    assert stat.S_IMODE(handout.dest.stat().st_mode) == 0o600
+    config = opened(handout.dest, people[kind])
+    assert public_key(private_key(config)) == result["registration"]["public_key"]
+    assert "Address = 10.44.0.2/32, fd44:7472:6163:6b::2/128\n" in config
+    assert "DNS = 10.44.0.1, fd44:7472:6163:6b::1, internal.example\n" in config
+    (registered,) = handout.vpn.module("registrations_info")["registrations"]
+    assert registered["public_key"] == result["registration"]["public_key"]
+    assert registered["addresses"] == result["registration"]["addresses"]
+
+
+def test_handed_out_device_is_marked_and_expires_in_a_week(handout: Handout, people: dict[str, Path]) -> None:
+    registration = handout(public(people["age"]))["registration"]
+    assert registration["handed_out"]
+    assert registration["expires_at"] == pytest.approx(time.time() + 7 * DAY, abs=60)
+    assert handout.vpn.module("registrations_info")["registrations"][0]["handed_out"]
+
+
+def test_nobody_else_opens_it(handout: Handout, people: dict[str, Path]) -> None:
+    handout(public(people["ed25519"]))
+    with pytest.raises(subprocess.CalledProcessError):
+        opened(handout.dest, people["age"])
+
+
+def test_registered_device_is_refused_until_its_replacement_is_asked_for(
+    handout: Handout, people: dict[str, Path]
+) -> None:
+    first = handout(public(people["age"]))["registration"]
+    again = handout.vpn.fails("handout", **handout.options(recipient=public(people["age"])))
+    assert again.startswith("carol/laptop is registered already")
+    assert public_key(private_key(opened(handout.dest, people["age"]))) == first["public_key"]
+    second = handout(public(people["age"]), replace=True)["registration"]
+    assert second["public_key"] != first["public_key"]
+    assert second["addresses"] == first["addresses"]
+    assert public_key(private_key(opened(handout.dest, people["age"]))) == second["public_key"]
+
+
+def test_check_mode_registers_and_writes_nothing(handout: Handout, people: dict[str, Path]) -> None:
+    assert handout(public(people["age"]), check=True)["changed"]
+    assert handout.vpn.items("registration") == []
+    assert not handout.dest.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (
+            {"recipient": "ecdsa-sha2-nistp256 AAAAE2VjZHNh"},
+            "carol/laptop: the recipient is a key of type ecdsa-sha2-n",
+        ),
+        ({"recipient": "age1nonsense"}, "the recipient is not a public key"),
+        ({"recipient": ""}, "no terminal to show a passphrase on"),
+        ({"user_name": "nobody"}, "there is no IAM user nobody"),
+        ({"device": "../x"}, "lower-case letters, digits and hyphens"),
+        ({"expires_in": "soon"}, "is not a time span"),
+        ({"endpoint": "vpn"}, "carol/laptop: endpoint 'vpn' has no port"),
+        ({"access": [{"groups": ["dba"], "networks": ["10.0.0.0/8"]}]}, "in no group that grants access"),
+    ],
+)
+def test_refusal_names_the_device_and_leaves_nothing(
+    handout: Handout, people: dict[str, Path], options: dict[str, Any], complaint: str
+) -> None:
+    assert complaint in handout.fails(**{"recipient": public(people["age"]), **options})
+
+
+def test_r10_private_key_given_as_recipient_is_not_repeated(handout: Handout, people: dict[str, Path]) -> None:
+    secret = people["age"].read_text().splitlines()[-1]
+    assert secret.startswith("AGE-SECRET-KEY-")
+    assert secret not in handout.fails(recipient=secret)
+
+
+def test_place_that_cannot_be_written_is_found_before_anything_is_registered(
+    handout: Handout, people: dict[str, Path], tmp_path: Path
+) -> None:
+    for dest in (tmp_path, Path("/proc/nowhere/x.age")):
+        failure = handout.fails(recipient=public(people["age"]), dest=str(dest))
+        assert failure.startswith(f"{dest} can't be written: ")
+
+
+def test_user_whom_no_sweep_has_seen_is_refused_with_what_to_do(handout: Handout, people: dict[str, Path]) -> None:
+    handout.vpn.user("dave")
+    failure = handout.fails(user_name="dave", recipient=public(people["age"]))
+    assert "tracklib.vpn.reconcile" in failure
+
+
+def secret_places(directory: Path, secret: str) -> list[Path]:
+    return [
+        path
+        for path in directory.rglob("*")
+        if path.is_file() and not path.is_symlink() and secret.encode() in path.read_bytes()
+    ]
+
+
+def test_r10_passphrase_is_shown_once_and_the_key_is_nowhere(
+    handout: Handout, aws_env: dict[str, str], tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    log = home / "ansible.log"
+    env = {
+        **aws_env,
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "ANSIBLE_COLLECTIONS_PATH": aws_env["PYTHONPATH"],
+        "ANSIBLE_HOME": str(home),
+        "ANSIBLE_LOG_PATH": str(log),
+        "ANSIBLE_KEEP_REMOTE_FILES": "1",
+    }
+    options = json.dumps({**handout.options(), "account_id": ACCOUNT, "registry_table": handout.vpn.table})
+    done = subprocess.run(
+        ["ansible", "localhost", "-m", "tracklib.vpn.handout", "-a", options, "-vvv", "--diff"],
+        env=env, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    (passphrase,) = (match[0] for match in re.finditer(PASSPHRASE, done.stdout + done.stderr))
+    assert f"The passphrase of {handout.dest}, shown only now: {passphrase}\n" in done.stdout
+    assert secret_places(tmp_path, passphrase) == []
+    assert "carol" in log.read_text()
+
+    key = private_key(opened_with(handout.dest, passphrase))
+    assert key not in done.stdout + done.stderr
+    assert secret_places(tmp_path, key) == []
+    (registered,) = handout.vpn.items("registration")
+    assert public_key(key) == registered["public_key"]["S"]
+    assert key not in json.dumps([handout.vpn.items(pk) for pk in ("registration", "claim")])
