@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Iterator
 
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import get_aws_connection_info
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 
@@ -110,6 +112,13 @@ def _assume(module: AnsibleAWSModule, role_arn: str) -> dict[str, str]:
         "aws_secret_access_key": given["SecretAccessKey"],
         "aws_session_token": given["SessionToken"],
     }
+
+
+def require(module: AnsibleAWSModule, **libraries: str) -> None:
+    """End the module, with what to install, when a library is missing; each is import name = package name."""
+    for name, package in libraries.items():
+        if find_spec(name) is None:
+            module.fail_json(msg=missing_required_lib(package))
 
 
 @contextmanager

@@ -52,6 +52,22 @@ def fingerprint(public_key: str) -> str:
     return hashlib.sha256(public_key.encode()).hexdigest()[:16]
 
 
+def public_key_of(private_key: str) -> str:
+    """The public half of a private key, both base64.
+
+    :raises ValueError: the text is no private key; it isn't repeated.
+    """
+    from nacl.public import PrivateKey
+
+    try:
+        raw = base64.b64decode(private_key, validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if len(raw) != 32:
+        raise ValueError("it isn't 32 bytes of base64, as `wg genkey` prints a private key")
+    return base64.b64encode(bytes(PrivateKey(raw).public_key)).decode()
+
+
 def generate() -> tuple[str, str]:
     """A new (private key, public key), base64, made in memory."""
     from nacl.public import PrivateKey

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: client_config
 version_added: 0.1.0
-short_description: Writes the WireGuard configuration of a registered device
+short_description: Writes the WireGuard configuration of a registered device, or its QR code
 description:
   - Looks a registered device up and writes its configuration to a file on the controller.
   - The tunnel's networks are those that O(access) grants to the groups that the user is in, by the last complete sweep
@@ -21,6 +21,8 @@ options:
     description:
       - Path of the configuration on the controller, replaced atomically, mode 0600. Its directory is made with mode
         0700 if missing.
+      - With the suffix C(.png), C(.svg) or C(.txt) it is a QR code for the WireGuard app of a phone. C(.txt) is for
+        terminals with a dark background. A QR code needs O(embed_key_from).
       - The WireGuard apps and C(wg-quick) name the interface after the file, which then has at most 15 letters, digits
         and C(_=+.-) before C(.conf).
     type: path
@@ -42,6 +44,12 @@ options:
         up, so that the configuration holds no secret.
       - Without it, the configuration has no key. The device's owner adds it as C(PrivateKey), in the app.
     type: str
+  embed_key_from:
+    description:
+      - Path on the controller of a file with the device's private key, which then stands in the configuration. Whoever
+        reads O(dest) has the device's access. M(tracklib.vpn.handout) encrypts instead.
+      - A key that isn't the registered one is refused.
+    type: path
 extends_documentation_fragment:
   - tracklib.vpn.access
   - tracklib.vpn.tunnel
@@ -50,6 +58,8 @@ extends_documentation_fragment:
   - amazon.aws.region.modules
   - amazon.aws.boto3
   - tracklib.vpn.attributes
+requirements:
+  - PyNaCl and segno, for O(embed_key_from)
 attributes:
   check_mode:
     support: full
@@ -74,6 +84,18 @@ EXAMPLES = r"""
     domains: "{{ hostvars[groups.vpn_gateways | first].private_zones }}"
     dns: resolved
     private_key_file: /etc/wireguard/vpn0.key
+
+- name: Draw the QR code of alice's phone, whose key was made here
+  tracklib.vpn.client_config:
+    dest: /dev/shm/phone.png
+    embed_key_from: /dev/shm/phone.key
+    account_id: "111122223333"
+    user_name: alice
+    device: phone
+    gateway_public_key: hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=
+    endpoint: vpn.example.com:51820
+    access: "{{ vpn_access }}"
+    address_pools: "{{ vpn_address_pools }}"
 """
 
 RETURN = r"""
@@ -106,11 +128,14 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     check_credentials,
     one_line_failures,
     registry,
+    require,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.client import granted_to, render, shown
 from ansible_collections.tracklib.vpn.plugins.module_utils.client_options import TUNNEL_OPTIONS, tunnel
 from ansible_collections.tracklib.vpn.plugins.module_utils.files import write_private
+from ansible_collections.tracklib.vpn.plugins.module_utils.keys import public_key_of
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, User
+from ansible_collections.tracklib.vpn.plugins.module_utils.qr import KINDS, picture
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry, RegistryError
 
 
@@ -133,35 +158,66 @@ def _registered(table: Registry, params: dict[str, Any]) -> tuple[User, Registra
     return user, registration
 
 
-def _present(path: str) -> tuple[str, int | None]:
-    """The file's text and mode; an empty text and None without a file that can be read."""
+def _embedded_key(params: dict[str, Any], registration: Registration) -> str:
+    """The private key to stand in the configuration, an empty text for none."""
+    path = params["embed_key_from"]
+    if path is None:
+        return ""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="ascii") as file:
+            private_key = file.read().strip()
+        public_key = public_key_of(private_key)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{registration.label}: no private key in {path}: {error}") from None
+    if public_key != registration.public_key:
+        raise ValueError(
+            f"{registration.label}: the private key in {path} isn't the registered one: its public key is "
+            f"{public_key}, registered is {registration.public_key}"
+        )
+    return private_key
+
+
+def _content(params: dict[str, Any], registration: Registration, networks: list[str]) -> tuple[bytes, str]:
+    """The file, and what a diff may show of it."""
+    kind = os.path.splitext(params["dest"])[1].lower()
+    private_key = _embedded_key(params, registration)
+    try:
+        text = render(tunnel(params, registration, networks), private_key, params["private_key_file"] or "")
+        if kind not in KINDS:
+            return text.encode(), shown(text)
+        if not private_key:
+            raise ValueError("a QR code without a private key is of no use to a phone; give embed_key_from")
+        return picture(text, kind), shown(text)
+    except ValueError as error:
+        raise ValueError(f"{registration.label}: {error}") from None
+
+
+def _present(path: str) -> tuple[bytes, int | None]:
+    """The file's content and mode; nothing and None without a file that can be read."""
+    try:
+        with open(path, "rb") as file:
             return file.read(), stat.S_IMODE(os.stat(path).st_mode)
     except OSError:
-        return "", None
+        return b"", None
 
 
 def run(module: AnsibleAWSModule) -> dict[str, Any]:
     params = module.params
     user, registration = _registered(registry(module), params)
     if registration.expires_at is not None and registration.expires_at <= time.time():
-        module.warn(f"the registration of {registration.label} has expired: the tunnel won't work before it is renewed")
+        module.warn(f"the registration of {registration.label} has expired: the tunnel works once it is renewed")
     networks = granted_to(user, params["access"], params["account_id"])
-    try:
-        text = render(tunnel(params, registration, networks), private_key_file=params["private_key_file"] or "")
-    except ValueError as error:
-        raise ValueError(f"{registration.label}: {error}") from None
+    content, after = _content(params, registration, networks)
     before, mode = _present(params["dest"])
-    changed = (before, mode) != (text, 0o600)
+    changed = (before, mode) != (content, 0o600)
     if changed and not module.check_mode:
-        write_private(params["dest"], text.encode())
+        write_private(params["dest"], content)
     return {
         "changed": changed,
         "dest": params["dest"],
         "addresses": list(registration.addresses),
         "networks": networks,
-        "diff": {"before": shown(before), "after": shown(text)},
+        "diff": {"before": shown(before.decode(errors="replace")), "after": after},
     }
 
 
@@ -175,9 +231,13 @@ def main() -> None:
             "identity_account_id": {"type": "str"},
             **TUNNEL_OPTIONS,
             "private_key_file": {"type": "str", "no_log": False},
+            "embed_key_from": {"type": "path", "no_log": False},
         },
+        mutually_exclusive=[("private_key_file", "embed_key_from")],
         supports_check_mode=True,
     )
+    if module.params["embed_key_from"]:
+        require(module, nacl="PyNaCl", segno="segno")
     with one_line_failures(module):
         check_credentials(module)
         result = run(module)

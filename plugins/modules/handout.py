@@ -112,11 +112,9 @@ registration:
   type: dict
 """
 
-import importlib.util
 import time
 from typing import Any, Callable
 
-from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.age import encrypt_to, encrypt_with, new_passphrase
@@ -127,6 +125,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     one_line_failures,
     registration_result,
     registry,
+    require,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.client import granted_to, render
 from ansible_collections.tracklib.vpn.plugins.module_utils.client_options import TUNNEL_OPTIONS, tunnel
@@ -247,9 +246,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    for library in ("nacl", "pyrage"):
-        if importlib.util.find_spec(library) is None:
-            module.fail_json(msg=missing_required_lib({"nacl": "PyNaCl"}.get(library, library)))
+    require(module, nacl="PyNaCl", pyrage="pyrage")
     with one_line_failures(module):
         check_credentials(module)
         result = run(module)

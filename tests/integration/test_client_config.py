@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import subprocess
 import time
@@ -168,3 +169,78 @@ def test_expired_device_is_written_with_a_warning(laptop: Device) -> None:
     time.sleep(1.1)
     result = laptop.write(device="phone")
     assert "alice/phone has expired" in str(result["warnings"])
+
+
+def phone(laptop: Device, directory: Path, suffix: str) -> tuple[Path, Path, str]:
+    """alice's phone, registered: where its QR code goes, and its private key in a file and as text."""
+    private, public = keys.generate()
+    laptop.vpn.register("alice", "phone", public)
+    key_file = directory / "phone.key"
+    key_file.write_text(f"{private}\n")
+    return directory / f"phone{suffix}", key_file, private
+
+
+def scanned(picture: Path) -> str:
+    command = ["zbarimg", "--quiet", "--raw", str(picture)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def drawn(dots: list[list[bool]], picture: Path) -> Path:
+    """A picture of 6 by 6 points for each dark dot."""
+    rows = [" ".join("1" if dot else "0" for dot in row for _point in range(6)) for row in dots for _point in range(6)]
+    picture.write_text(f"P1\n{len(dots[0]) * 6} {len(rows)}\n" + "\n".join(rows))
+    return picture
+
+
+def test_phone_scans_a_png_and_gets_its_whole_configuration(laptop: Device, tmp_path: Path) -> None:
+    dest, key_file, private = phone(laptop, tmp_path, ".png")
+    result = laptop.write(device="phone", dest=str(dest), embed_key_from=str(key_file))
+    assert result["changed"]
+    assert stat.S_IMODE(dest.stat().st_mode) == 0o600
+    assert private not in str(result)
+    config = scanned(dest)
+    assert f"PrivateKey = {private}\n" in config
+    assert "DNS = 10.44.0.1, fd44:7472:6163:6b::1\n" in config
+    assert not laptop.write(device="phone", dest=str(dest), embed_key_from=str(key_file))["changed"]
+
+
+def test_phone_scans_a_code_on_a_dark_terminal(laptop: Device, tmp_path: Path) -> None:
+    dest, key_file, private = phone(laptop, tmp_path, ".txt")
+    laptop.write(device="phone", dest=str(dest), embed_key_from=str(key_file))
+    halves = {"█": (False, False), "▀": (False, True), "▄": (True, False), " ": (True, True)}
+    dots = [[halves[letter][half] for letter in line] for line in dest.read_text().splitlines() for half in (0, 1)]
+    assert f"PrivateKey = {private}\n" in scanned(drawn(dots, tmp_path / "terminal.pbm"))
+
+
+def test_phone_scans_an_svg(laptop: Device, tmp_path: Path) -> None:
+    dest, key_file, private = phone(laptop, tmp_path, ".svg")
+    laptop.write(device="phone", dest=str(dest), embed_key_from=str(key_file))
+    size = int(re.findall(r'width="(\d+)"', dest.read_text())[0]) // 6
+    dots = [[False] * size for _row in range(size)]
+    column = row = 0.0
+    (path,) = re.findall(r' d="([^"]+)"', dest.read_text())
+    for command, numbers in re.findall(r"([Mmh])([^Mmh]*)", path):
+        values = [float(number) for number in numbers.split()]
+        if command == "h":
+            dots[int(row)][int(column) : int(column + values[0])] = [True] * int(values[0])
+            column += values[0]
+        else:
+            column, row = values if command == "M" else (column + values[0], row + values[1])
+    assert f"PrivateKey = {private}\n" in scanned(drawn(dots, tmp_path / "svg.pbm"))
+
+
+def test_key_that_is_not_the_registered_one_is_refused_without_repeating_it(laptop: Device, tmp_path: Path) -> None:
+    _dest, key_file, private = phone(laptop, tmp_path, ".png")
+    failure = laptop.fails(device="laptop", embed_key_from=str(key_file))
+    assert "alice/laptop: the private key in " in failure
+    assert "isn't the registered one" in failure
+    assert private not in failure
+    key_file.write_text(f"{private}x\n")
+    failure = laptop.fails(device="phone", embed_key_from=str(key_file))
+    assert "isn't 32 bytes of base64" in failure
+    assert private not in failure
+
+
+def test_qr_code_without_a_key_is_refused(laptop: Device, tmp_path: Path) -> None:
+    dest, _key_file, _private = phone(laptop, tmp_path, ".png")
+    assert "give embed_key_from" in laptop.fails(device="phone", dest=str(dest))

@@ -71,7 +71,7 @@ class Resolver:
         known = " ".join(f"{NAME}={address}" for address in hosts.SERVICE_ADDRESSES)
         actions.shell(
             "gateway",
-            f"echo {program} | base64 -d > /run/lab-resolver.py; systemd-run --quiet --unit=lab-resolver "
+            f"echo {program} | base64 -d > /run/lab-resolver.py; systemd-run --quiet --collect --unit=lab-resolver "
             f"python3 /run/lab-resolver.py {' '.join(GATEWAY_ADDRESSES)} -- {known}",
         )
 
