@@ -19,6 +19,8 @@ import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry import DAY
 
+from tests.support import fault_proxy as faults
+
 from .vpn import ACCESS, ACCOUNT, POOLS, Vpn
 
 _PRIVATE, GATEWAY_KEY = keys.generate()
@@ -193,6 +195,25 @@ def test_place_that_cannot_be_written_is_found_before_anything_is_registered(
     for dest in (tmp_path, Path("/proc/nowhere/x.age")):
         failure = handout.fails(recipient=public(people["age"]), dest=str(dest))
         assert failure.startswith(f"{dest} can't be written: ")
+
+
+def test_registry_that_fails_leaves_no_file(
+    handout: Handout, people: dict[str, Path], fault_proxy: faults.FaultProxy
+) -> None:
+    fault_proxy.fail("TransactWriteItems", faults.json_error(400, "AccessDeniedException"))
+    options = handout.options(recipient=public(people["age"]))
+    assert "dynamodb:TransactWriteItems" in handout.vpn.fails("handout", env={"AWS_URL": fault_proxy.url}, **options)
+    assert list(handout.dest.parent.iterdir()) == []  # it came as far as making the directory
+
+
+def test_lost_answer_of_the_registry_hands_out_the_registered_key(
+    handout: Handout, people: dict[str, Path], fault_proxy: faults.FaultProxy
+) -> None:
+    fault_proxy.fail("TransactWriteItems", faults.reset, last=1)
+    options = handout.options(recipient=public(people["age"]))
+    handout.vpn.module("handout", env={"AWS_URL": fault_proxy.url}, **options)
+    (registered,) = handout.vpn.module("registrations_info")["registrations"]
+    assert public_key(private_key(opened(handout.dest, people["age"]))) == registered["public_key"]
 
 
 def test_user_whom_no_sweep_has_seen_is_refused_with_what_to_do(handout: Handout, people: dict[str, Path]) -> None:
