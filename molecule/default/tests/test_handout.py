@@ -34,7 +34,12 @@ def unregistered() -> t.Iterator[None]:
 
 def remove() -> None:
     """Remove carol's device and her tunnel."""
-    whose = {"account_id": aws.ACCOUNT, "registry_table": actions.TABLE, "user_name": "carol", "device": "laptop"}
+    whose: dict[str, t.Any] = {
+        "account_id": aws.ACCOUNT,
+        "registry_table": actions.TABLE,
+        "user_name": "carol",
+        "device": "laptop",
+    }
     actions.run_module("registration", state="absent", **whose)
     actions.shell(LAPTOP, f"wg-quick down {CONFIG} 2>&1; rm -f {CONFIG}", check=False)
 
