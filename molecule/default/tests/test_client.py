@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from lab import actions, hosts
 
+ALICE = "alice-laptop"
 PLAYBOOK = str(Path(__file__).parents[1] / "client.yml")
 RESOLVER = (Path(__file__).parent / "resolver.py").read_bytes()
 GATEWAY_ADDRESSES = ("10.44.0.1", "fd44:7472:6163:6b::1")
@@ -20,46 +21,7 @@ EVERYTHING = ["0.0.0.0/0", "::/0"]
 FAR_AWAY = "203.0.113.9"  # an address of the service host that only a default route leads to
 CONFIG = "/etc/wireguard/vpn0.conf"
 KEY = "/etc/wireguard/vpn0.key"
-
-
 PLAIN = "/etc/resolv.conf.plain"
-
-
-def remove_client(laptop: str) -> None:
-    """Leave nothing of the role on a laptop."""
-    actions.shell(
-        laptop,
-        "systemctl disable --quiet --now wg-quick@vpn0 2>&1; "
-        "rm -rf /etc/wireguard/vpn0.* /etc/systemd/system/wg-quick@vpn0.service.d; systemctl daemon-reload",
-    )
-
-
-@pytest.fixture
-def alice() -> t.Iterator[str]:
-    """alice's laptop, Debian 12 with systemd-resolved, without anything of the role."""
-    remove_client("alice-laptop")
-    yield "alice-laptop"
-    remove_client("alice-laptop")
-
-
-def remove_resolvers(laptop: str) -> None:
-    """Leave a laptop with a plain /etc/resolv.conf."""
-    actions.shell(
-        laptop,
-        f"[ -e {PLAIN} ] || cp /etc/resolv.conf {PLAIN}; "
-        "apt-get -qq purge -y systemd-resolved openresolv 2>&1; "
-        f"rm -f /etc/resolv.conf; cp {PLAIN} /etc/resolv.conf",
-    )
-
-
-@pytest.fixture
-def bob() -> t.Iterator[str]:
-    """bob's laptop, Debian 13 with a plain /etc/resolv.conf, without anything of the role."""
-    remove_client("bob-laptop")
-    remove_resolvers("bob-laptop")
-    yield "bob-laptop"
-    remove_client("bob-laptop")
-    remove_resolvers("bob-laptop")
 
 
 class Resolver:
@@ -81,23 +43,61 @@ class Resolver:
 
     def stop(self) -> None:
         """Stop it, and forget what it was asked."""
-        actions.shell(
-            "gateway", "systemctl stop lab-resolver 2>/dev/null; journalctl --rotate; journalctl -q --vacuum-time=1s"
-        )
+        forget = "journalctl --rotate; journalctl --quiet --vacuum-time=1s"
+        actions.shell("gateway", f"systemctl stop lab-resolver 2>/dev/null; {forget}")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def resolver() -> t.Iterator[Resolver]:
     """A DNS server in the tunnel; the gateway's firewall lets it be asked after `join`."""
     serving = Resolver()
     yield serving
     serving.stop()
+    actions.run_playbook("reconcile")
 
 
-def join(laptop: str, **variables: t.Any) -> actions.Run:
+def remove_client(laptop: str) -> None:
+    """Leave nothing of the role on a laptop."""
+    actions.shell(
+        laptop,
+        "systemctl disable --quiet --now wg-quick@vpn0 2>&1; "
+        "rm -rf /etc/wireguard/vpn0.* /etc/systemd/system/wg-quick@vpn0.service.d; systemctl daemon-reload",
+    )
+
+
+def remove_resolvers(laptop: str) -> None:
+    """Leave a laptop with a plain /etc/resolv.conf."""
+    actions.shell(
+        laptop,
+        f"[ -e {PLAIN} ] || cp /etc/resolv.conf {PLAIN}; "
+        "apt-get -qq purge -y systemd-resolved openresolv 2>&1; "
+        f"rm -f /etc/resolv.conf; cp {PLAIN} /etc/resolv.conf",
+    )
+
+
+@pytest.fixture(scope="module")
+def alice(resolver: Resolver) -> t.Iterator[actions.Run]:
+    """The run that set the tunnel of alice's laptop up, Debian 12 with systemd-resolved, which the role found."""
+    assert resolver.asked() == set()
+    remove_client(ALICE)
+    yield join(ALICE, "-vvv", "--diff")
+    remove_client(ALICE)
+
+
+@pytest.fixture
+def bob() -> t.Iterator[str]:
+    """bob's laptop, Debian 13 with a plain /etc/resolv.conf, without anything of the role."""
+    remove_client("bob-laptop")
+    remove_resolvers("bob-laptop")
+    yield "bob-laptop"
+    remove_client("bob-laptop")
+    remove_resolvers("bob-laptop")
+
+
+def join(laptop: str, *arguments: str, **variables: t.Any) -> actions.Run:
     """Set the laptop's tunnel up by the role, and let the gateway know of it."""
     user = laptop.split("-", maxsplit=1)[0]
-    done = actions.run_playbook(PLAYBOOK, laptop=laptop, user=user, **variables)
+    done = actions.run_playbook(PLAYBOOK, *arguments, laptop=laptop, user=user, **variables)
     actions.run_playbook("reconcile", gateway_private_dns=True)
     return done
 
@@ -116,44 +116,64 @@ def lookup(laptop: str, name: str) -> None:
     actions.shell(laptop, f"timeout 5 getent ahosts {name}", check=False)
 
 
-@pytest.mark.parametrize("laptop", ["alice", "bob"])
-def test_resolved_asks_the_tunnel_for_private_names_only(
-    request: pytest.FixtureRequest, resolver: Resolver, laptop: str
-) -> None:
-    laptop = request.getfixturevalue(laptop)
-    join(laptop, client_dns="resolved")
-    assert "tracklib service" in page(laptop)
-    lookup(laptop, "public.example.org")
+@pytest.mark.usefixtures("alice")
+def test_systemd_resolved_asks_the_tunnel_for_private_names_only(resolver: Resolver) -> None:
+    assert "tracklib service" in page(ALICE)
+    lookup(ALICE, "one.example.org")
     assert NAME in resolver.asked()
-    assert "public.example.org" not in resolver.asked()
+    assert "one.example.org" not in resolver.asked()
 
 
-def test_second_run_changes_nothing_and_keeps_the_key(alice: str, resolver: Resolver) -> None:
-    join(alice)  # finds systemd-resolved by itself
-    key = actions.shell(alice, f"sha256sum {KEY}")
-    again = actions.run_playbook(PLAYBOOK, laptop=alice, user="alice")
-    assert again.changed == []
-    assert actions.shell(alice, f"sha256sum {KEY}") == key
-    assert "tracklib service" in page(alice)
-    assert NAME in resolver.asked()
-
-
-def test_r10_private_key_is_roots_alone_and_in_no_configuration_or_output(alice: str) -> None:
-    done = actions.run_playbook(PLAYBOOK, "-vvv", "--diff", laptop=alice, user="alice", client_dns="none")
-    key = actions.shell(alice, f"cat {KEY}")
+def test_r10_private_key_is_roots_alone_and_in_no_configuration_or_output(alice: actions.Run) -> None:
+    key = actions.shell(ALICE, f"cat {KEY}")
     assert len(key) == 44
-    assert actions.shell(alice, f"stat -c '%U %a' {KEY} {CONFIG}") == "root 600\nroot 600"
-    assert key not in actions.shell(alice, f"cat {CONFIG}; journalctl --no-pager")
-    assert key not in str(done.report) + done.stderr
+    assert actions.shell(ALICE, f"stat -c '%U %a' {KEY} {CONFIG}") == "root 600\nroot 600"
+    assert key not in actions.shell(ALICE, f"cat {CONFIG}; journalctl --no-pager")
+    assert key not in str(alice.report) + alice.stderr
 
 
-def test_reload_of_the_unit_and_a_reboot_keep_the_tunnel(alice: str) -> None:
-    join(alice, client_dns="none")
-    assert "tracklib service" in page(alice, actions.SERVICE_IPV4)
-    actions.shell(alice, "systemctl reload wg-quick@vpn0")
-    assert "tracklib service" in page(alice, actions.SERVICE_IPV4)
-    hosts.reboot(next(host for host in hosts.LAPTOPS if host.name == alice))
-    assert "tracklib service" in page(alice, actions.SERVICE_IPV4)
+@pytest.mark.usefixtures("alice")
+def test_second_run_changes_nothing_and_keeps_the_key() -> None:
+    key = actions.shell(ALICE, f"sha256sum {KEY}")
+    assert actions.run_playbook(PLAYBOOK, laptop=ALICE, user="alice").changed == []
+    assert actions.shell(ALICE, f"sha256sum {KEY}") == key
+    assert "tracklib service" in page(ALICE)
+
+
+@pytest.mark.usefixtures("alice")
+def test_reload_of_the_unit_and_a_reboot_keep_tunnel_and_names() -> None:
+    actions.shell(ALICE, "systemctl reload wg-quick@vpn0")
+    assert "tracklib service" in page(ALICE)
+    hosts.reboot(next(host for host in hosts.LAPTOPS if host.name == ALICE))
+    assert "tracklib service" in page(ALICE)
+
+
+@pytest.mark.usefixtures("alice")
+def test_full_tunnel_leads_everywhere_that_the_policy_grants(resolver: Resolver) -> None:
+    actions.shell("service", f"ip address replace {FAR_AWAY}/32 dev lo")
+    actions.shell("gateway", f"ip route replace {FAR_AWAY} via {actions.SERVICE_IPV4}")
+    try:
+        join(ALICE, client_full_tunnel=True)
+        assert "tracklib service" in page(ALICE)
+        assert actions.fetch(ALICE, FAR_AWAY) is None  # the gateway's rules are the control
+        lookup(ALICE, "two.example.org")
+        assert "two.example.org" in resolver.asked()
+        everything = [{"groups": ["vpn-developers"], "networks": EVERYTHING}]
+        actions.run_playbook("reconcile", vpn_access=everything)
+        assert "tracklib service" in page(ALICE, FAR_AWAY)
+        assert actions.fetch(ALICE, hosts.METADATA[0]) is None
+        assert "dev vpn0" in actions.shell(ALICE, "ip -6 route get 2001:4860:4860::8888")
+    finally:
+        actions.shell("service", f"ip address delete {FAR_AWAY}/32 dev lo")
+        actions.shell("gateway", f"ip route delete {FAR_AWAY}")
+        actions.run_playbook("reconcile")
+
+
+def test_systemd_resolved_is_installed_where_it_is_asked_for(bob: str, resolver: Resolver) -> None:
+    join(bob, client_dns="resolved")
+    assert "tracklib service" in page(bob)
+    lookup(bob, "three.example.org")
+    assert "three.example.org" not in resolver.asked()
 
 
 def test_resolvconf_asks_the_tunnel_for_every_name_and_gives_the_old_servers_back(bob: str, resolver: Resolver) -> None:
@@ -161,39 +181,18 @@ def test_resolvconf_asks_the_tunnel_for_every_name_and_gives_the_old_servers_bac
     join(bob, client_dns="line")
     assert "tracklib service" in page(bob)
     assert "tracklib service" in page(bob, "web")  # internal.example is searched
-    lookup(bob, "public.example.org")
-    assert "public.example.org" in resolver.asked()
+    lookup(bob, "four.example.org")
+    assert "four.example.org" in resolver.asked()
     actions.shell(bob, "systemctl stop wg-quick@vpn0")
     assert "10.44.0.1" not in actions.shell(bob, "cat /etc/resolv.conf")
     assert before.split()[-1] in actions.shell(bob, "cat /etc/resolv.conf")
 
 
-def test_full_tunnel_leads_everywhere_that_the_policy_grants(alice: str, resolver: Resolver) -> None:
-    reachable = f"ip address add {FAR_AWAY}/32 dev lo"
-    actions.shell("service", reachable, check=False)
-    actions.shell("gateway", f"ip route replace {FAR_AWAY} via {actions.SERVICE_IPV4}")
-    try:
-        join(alice, client_dns="resolved", client_full_tunnel=True)
-        assert "tracklib service" in page(alice)
-        assert actions.fetch(alice, FAR_AWAY) is None  # the gateway's rules are the control
-        lookup(alice, "public.example.org")
-        assert "public.example.org" in resolver.asked()
-        everything = [{"groups": ["vpn-developers"], "networks": EVERYTHING}]
-        actions.run_playbook("reconcile", vpn_access=everything)
-        assert "tracklib service" in page(alice, FAR_AWAY)
-        assert actions.fetch(alice, hosts.METADATA[0]) is None
-        assert "dev vpn0" in actions.shell(alice, "ip -6 route get 2001:4860:4860::8888")
-    finally:
-        actions.shell("service", f"ip address del {FAR_AWAY}/32 dev lo", check=False)
-        actions.shell("gateway", f"ip route del {FAR_AWAY}", check=False)
-        actions.run_playbook("reconcile")
-
-
-def test_configuration_of_another_makers_is_refused_and_left(alice: str) -> None:
-    actions.shell(alice, f"mkdir -p /etc/wireguard; echo '# mine' > {CONFIG}")
-    done = actions.run_playbook(PLAYBOOK, rc=2, laptop=alice, user="alice", client_dns="none")
+def test_configuration_of_another_maker_is_refused_and_left(bob: str) -> None:
+    actions.shell(bob, f"mkdir -p /etc/wireguard; echo '# mine' > {CONFIG}")
+    done = actions.run_playbook(PLAYBOOK, rc=2, laptop=bob, user="bob", client_dns="none")
     assert f"has a {CONFIG} that this role didn't make" in done.failures[0]
-    assert actions.shell(alice, f"cat {CONFIG}; ls {KEY} 2>/dev/null || echo no key") == "# mine\nno key"
+    assert actions.shell(bob, f"cat {CONFIG}; ls {KEY} 2>/dev/null || echo no key") == "# mine\nno key"
 
 
 def test_laptop_without_a_way_for_private_names_is_told_its_choices(bob: str) -> None:
