@@ -4,60 +4,43 @@
 
 from __future__ import annotations
 
-import base64
 import time
 import typing as t
 from pathlib import Path
 
 import pytest
-from lab import actions, hosts
+from lab import actions, aws, feed, hosts
 
 ALICE = "alice-laptop"
 PLAYBOOK = str(Path(__file__).parents[1] / "client.yml")
-RESOLVER = (Path(__file__).parent / "resolver.py").read_bytes()
-GATEWAY_ADDRESSES = ("10.44.0.1", "fd44:7472:6163:6b::1")
-NAME = "web.internal.example"
+ZONE = "client.example"
+NAME = f"web.{ZONE}"
+PUBLIC_NAME = "www.public.example"
 EVERYTHING = ["0.0.0.0/0", "::/0"]
-FAR_AWAY = "203.0.113.9"  # an address of the service host that only a default route leads to
+FAR_AWAY = "203.0.113.19"  # an address of the service host that only a default route leads to
 CONFIG = "/etc/wireguard/vpn0.conf"
 KEY = "/etc/wireguard/vpn0.key"
 PLAIN = "/etc/resolv.conf.plain"
 
 
-class Resolver:
-    """A DNS server on the gateway's tunnel addresses that knows one name."""
-
-    def __init__(self) -> None:
-        self.stop()
-        program = base64.b64encode(RESOLVER).decode()
-        known = " ".join(f"{NAME}={address}" for address in hosts.SERVICE_ADDRESSES)
-        actions.shell(
-            "gateway",
-            f"echo {program} | base64 -d > /run/lab-resolver.py; systemd-run --quiet --collect --unit=lab-resolver "
-            f"python3 /run/lab-resolver.py {' '.join(GATEWAY_ADDRESSES)} -- {known}",
-        )
-
-    def asked(self) -> set[str]:
-        """Return the names that it was asked."""
-        return set(
-            actions.shell(
-                "gateway", "journalctl --quiet --output=cat --no-pager _SYSTEMD_UNIT=lab-resolver.service"
-            ).split()
-        )
-
-    def stop(self) -> None:
-        """Stop it, and forget what it was asked."""
-        forget = "journalctl --rotate; journalctl --quiet --vacuum-time=1s"
-        actions.shell("gateway", f"systemctl stop lab-resolver 2>/dev/null; {forget}")
+@pytest.fixture(scope="module", autouse=True)
+def names() -> t.Iterator[None]:
+    """A private zone with the service's name in it, which the gateways' resolvers know, and a public one."""
+    aws.forget_names()
+    service = zip(("A", "AAAA"), hosts.SERVICE_ADDRESSES, strict=True)
+    aws.create_zone(ZONE, *(("web", kind, address) for kind, address in service))
+    aws.create_zone("public.example", ("www", "A", "203.0.113.9"), private=False)
+    feed.feed()
+    actions.run_playbook("private_dns")
+    yield
+    aws.forget_names()
+    feed.feed()
 
 
-@pytest.fixture(scope="module")
-def resolver() -> t.Iterator[Resolver]:
-    """A DNS server in the tunnel; the gateway's firewall lets it be asked after `join`."""
-    serving = Resolver()
-    yield serving
-    serving.stop()
-    actions.run_playbook("reconcile")
+def questions() -> int:
+    """How many questions the gateway's resolver has been asked."""
+    listed = actions.shell("gateway", "unbound-control -c /etc/unbound/tracklib-vpn.conf stats_noreset")
+    return int(next(line for line in listed.splitlines() if line.startswith("total.num.queries=")).split("=")[1])
 
 
 def remove_client(laptop: str) -> None:
@@ -80,9 +63,8 @@ def remove_resolvers(laptop: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def alice(resolver: Resolver) -> t.Iterator[actions.Run]:
+def alice() -> t.Iterator[actions.Run]:
     """The run that set the tunnel of alice's laptop up, Debian 12 with systemd-resolved, which the role found."""
-    assert resolver.asked() == set()  # its journal is readable
     remove_client(ALICE)
     yield join(ALICE, "-vvv", "--diff")
     remove_client(ALICE)
@@ -100,10 +82,16 @@ def bob() -> t.Iterator[str]:
 
 def join(laptop: str, *arguments: str, **variables: t.Any) -> actions.Run:
     """Set the laptop's tunnel up by the role, and let the gateway know of it."""
-    user = laptop.split("-", maxsplit=1)[0]
-    done = actions.run_playbook(PLAYBOOK, *arguments, laptop=laptop, user=user, **variables)
-    actions.run_playbook("reconcile", gateway_private_dns=True)
+    done = run_role(laptop, *arguments, **variables)
+    actions.run_playbook("reconcile")
     return done
+
+
+def run_role(laptop: str, *arguments: str, rc: int = 0, **variables: t.Any) -> actions.Run:
+    """Run the role on the laptop of the user whose name it has."""
+    wanted = {"client_domains": [ZONE], **variables}
+    user = laptop.split("-", maxsplit=1)[0]
+    return actions.run_playbook(PLAYBOOK, *arguments, rc=rc, laptop=laptop, user=user, **wanted)
 
 
 def page(laptop: str, host: str = NAME) -> str:
@@ -115,17 +103,18 @@ def page(laptop: str, host: str = NAME) -> str:
     return found
 
 
-def lookup(laptop: str, name: str) -> None:
-    """Ask for a name as any program does, whatever comes of it."""
+def asks_the_tunnel(laptop: str, name: str) -> bool:
+    """Whether a program that looks a name up makes the laptop ask the tunnel's resolver, whatever comes of it."""
+    before = questions()
     actions.shell(laptop, f"timeout 5 getent ahosts {name}", check=False)
+    return questions() > before
 
 
 @pytest.mark.usefixtures("alice")
-def test_systemd_resolved_asks_the_tunnel_for_private_names_only(resolver: Resolver) -> None:
+def test_systemd_resolved_asks_the_tunnel_for_private_names_only() -> None:
     assert "tracklib service" in page(ALICE)
-    lookup(ALICE, "one.example.org")
-    assert NAME in resolver.asked()
-    assert "one.example.org" not in resolver.asked()
+    assert asks_the_tunnel(ALICE, f"other.{ZONE}")
+    assert not asks_the_tunnel(ALICE, PUBLIC_NAME)
 
 
 def test_r10_private_key_is_roots_alone_and_in_no_configuration_or_output(alice: actions.Run) -> None:
@@ -139,7 +128,7 @@ def test_r10_private_key_is_roots_alone_and_in_no_configuration_or_output(alice:
 @pytest.mark.usefixtures("alice")
 def test_second_run_changes_nothing_and_keeps_the_key() -> None:
     key = actions.shell(ALICE, f"sha256sum {KEY}")
-    assert actions.run_playbook(PLAYBOOK, laptop=ALICE, user="alice").changed == []
+    assert run_role(ALICE).changed == []
     assert actions.shell(ALICE, f"sha256sum {KEY}") == key
     assert "tracklib service" in page(ALICE)
 
@@ -153,15 +142,14 @@ def test_reload_of_the_unit_and_a_reboot_keep_tunnel_and_names() -> None:
 
 
 @pytest.mark.usefixtures("alice")
-def test_full_tunnel_leads_everywhere_that_the_policy_grants(resolver: Resolver) -> None:
+def test_full_tunnel_leads_everywhere_that_the_policy_grants() -> None:
     actions.shell("service", f"ip address replace {FAR_AWAY}/32 dev lo")
     actions.shell("gateway", f"ip route replace {FAR_AWAY} via {actions.SERVICE_IPV4}")
     try:
         join(ALICE, client_full_tunnel=True)
         assert "tracklib service" in page(ALICE)
         assert actions.fetch(ALICE, FAR_AWAY) is None  # the gateway's rules are the control
-        lookup(ALICE, "two.example.org")
-        assert "two.example.org" in resolver.asked()
+        assert asks_the_tunnel(ALICE, PUBLIC_NAME)
         everything = [{"groups": ["vpn-developers"], "networks": EVERYTHING}]
         actions.run_playbook("reconcile", vpn_access=everything)
         assert "tracklib service" in page(ALICE, FAR_AWAY)
@@ -173,20 +161,18 @@ def test_full_tunnel_leads_everywhere_that_the_policy_grants(resolver: Resolver)
         actions.run_playbook("reconcile")
 
 
-def test_systemd_resolved_is_installed_where_it_is_asked_for(bob: str, resolver: Resolver) -> None:
+def test_systemd_resolved_is_installed_where_it_is_asked_for(bob: str) -> None:
     join(bob, client_dns="resolved")
     assert "tracklib service" in page(bob)
-    lookup(bob, "three.example.org")
-    assert "three.example.org" not in resolver.asked()
+    assert not asks_the_tunnel(bob, PUBLIC_NAME)
 
 
-def test_resolvconf_asks_the_tunnel_for_every_name_and_gives_the_old_servers_back(bob: str, resolver: Resolver) -> None:
+def test_resolvconf_asks_the_tunnel_for_every_name_and_gives_the_old_servers_back(bob: str) -> None:
     before = actions.shell(bob, "cat /etc/resolv.conf")
     join(bob, client_dns="line")
     assert "tracklib service" in page(bob)
-    assert "tracklib service" in page(bob, "web")  # internal.example is searched
-    lookup(bob, "four.example.org")
-    assert "four.example.org" in resolver.asked()
+    assert "tracklib service" in page(bob, "web")  # the zone is searched
+    assert asks_the_tunnel(bob, PUBLIC_NAME)
     actions.shell(bob, "systemctl stop wg-quick@vpn0")
     assert "10.44.0.1" not in actions.shell(bob, "cat /etc/resolv.conf")
     assert before.split()[-1] in actions.shell(bob, "cat /etc/resolv.conf")
@@ -194,17 +180,17 @@ def test_resolvconf_asks_the_tunnel_for_every_name_and_gives_the_old_servers_bac
 
 def test_configuration_of_another_maker_is_refused_and_left(bob: str) -> None:
     actions.shell(bob, f"mkdir -p /etc/wireguard; echo '# mine' > {CONFIG}")
-    done = actions.run_playbook(PLAYBOOK, rc=2, laptop=bob, user="bob", client_dns="none")
+    done = run_role(bob, rc=2, client_dns="none")
     assert f"has a {CONFIG} that this role didn't make" in done.failures[0]
     assert actions.shell(bob, f"cat {CONFIG}; ls {KEY} 2>/dev/null || echo no key") == "# mine\nno key"
 
 
 def test_laptop_without_a_way_for_private_names_is_told_its_choices(bob: str) -> None:
-    done = actions.run_playbook(PLAYBOOK, rc=2, laptop=bob, user="bob", client_domains=["internal.example"])
+    done = run_role(bob, rc=2)
     assert "neither a running systemd-resolved nor resolvconf" in done.failures[0]
 
 
 def test_check_mode_changes_nothing_on_a_new_laptop(bob: str) -> None:
-    actions.run_playbook(PLAYBOOK, "--check", laptop=bob, user="bob", client_dns="resolved")
+    run_role(bob, "--check", client_dns="resolved")
     assert actions.shell(bob, f"ls {CONFIG} {KEY} 2>/dev/null", check=False) == ""
     assert actions.shell(bob, "command -v resolvectl", check=False) == ""
