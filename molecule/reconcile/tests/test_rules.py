@@ -74,7 +74,7 @@ def apply_by_hand(gateway: str = "gateway", **options: t.Any) -> dict[str, t.Any
         "mtu": None,
         "networks": ["10.20.0.0/16", "fd20:7472:6163:6b::/64"],
         "pools": actions.POOLS,
-        "private_dns": False,
+        "private_dns": True,
         "masquerade": True,
     }
     wanted = {
