@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+from itertools import islice
 from typing import Any, Container, Iterable, Iterator, Mapping, Sequence, Union
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
@@ -92,7 +93,8 @@ def choose(pools: Sequence[Network], kept: Sequence[str], taken: Container[str],
 
     :param kept: addresses that the device has; those that a pool still holds stay.
     :param taken: addresses that are claimed or resting.
-    :param skip: pass over that many free addresses, so that callers who raced for the first one part ways.
+    :param skip: pass over that many free addresses, beginning anew if there are fewer, so that callers who raced for
+        the first one part ways.
     :raises PoolError: when the pools of a version are exhausted.
     """
     chosen = []
@@ -104,18 +106,14 @@ def choose(pools: Sequence[Network], kept: Sequence[str], taken: Container[str],
 
 
 def _free(pools: Sequence[Network], taken: Container[str], skip: int) -> str:
-    last = None
-    for count, address in enumerate(_untaken(pools, taken)):
-        last = address
-        if count >= skip:
-            break
-    if last is None:
+    found = list(islice(_untaken(pools, taken), skip + 1))
+    if not found:
         names = ", ".join(str(pool) for pool in pools)
         raise PoolError(
             f"address pool {names} is exhausted; remove registrations that are no longer needed, "
             "wait until freed addresses have rested, or add a pool to vpn_address_pools"
         )
-    return last
+    return found[skip % len(found)]
 
 
 def _untaken(pools: Sequence[Network], taken: Container[str]) -> Iterator[str]:

@@ -45,12 +45,13 @@ QUARANTINE = 7 * DAY
 TOMBSTONE_LIFE = 120 * DAY  # R4 asks for at least 90 days
 _MAX_ITEM = 390_000  # DynamoDB's limit is 400 KB for an item
 _ATTEMPTS = 12
+_RESTING = 20  # addresses for each device that a user may have; more can't rest, so that no user uses up a pool
 
 
 class RegistryError(RuntimeError):
     """A request that the registry refuses; the message says what was found and what to do.
 
-    `code` is `key_held`, `device_limit`, `collided`, or None.
+    `code` is `key_held`, `device_limit`, `too_many_removals`, `collided`, or None.
     """
 
     def __init__(self, message: str, code: str | None = None) -> None:
@@ -184,14 +185,14 @@ class Registry:
         """
         for attempt in self._attempts():
             before = self.registration(*device)
-            after = self._with_addresses(wish(before), before, pools, attempt)
+            after, claims = self._with_addresses(wish(before), before, pools, attempt)
             if before is not None:
                 after = after._replace(created_at=before.created_at)
             if check_mode:
                 self._check_key(after)
             if before == after or check_mode:
                 return before, after
-            counted = [] if limit is None or before is not None else [self._count_device(after, limit)]
+            counted = [] if limit is None or before is not None else [self._count_device(after, limit, claims)]
             if self._transact([*self._register_writes(before, after, quarantine), *counted], after):
                 return before, after
         raise _collided(after, "registered")
@@ -221,8 +222,11 @@ class Registry:
                 time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 7)))
             yield attempt
 
-    def _count_device(self, new: Registration, limit: int) -> dict[str, Any]:
-        """The write that lets only one of a user's new devices through at a time, so that all are counted."""
+    def _count_device(self, new: Registration, limit: int, claims: Iterable[dict[str, Any]]) -> dict[str, Any]:
+        """The write that lets only one of a user's new devices through at a time, so that all are counted.
+
+        :param claims: those of addresses, resting ones among them.
+        """
         item = self._get("devices", _owner(new))
         version = 0 if item is None else int(item["version"])
         count = len(self.registrations_of(*new.owner))
@@ -232,29 +236,43 @@ class Registry:
                 "remove one first",
                 "device_limit",
             )
+        self._check_resting(new, limit, claims)
         return self._put(
             {"pk": "devices", "sk": _owner(new), "version": version + 1},
             "attribute_not_exists(pk) OR version = :version",
             {":version": version},
         )
 
+    def _check_resting(self, new: Registration, limit: int, claims: Iterable[dict[str, Any]]) -> None:
+        now, holder = self._clock(), f"{_owner(new)}/"
+        times = [
+            item["free_at"] for item in claims if item.get("free_at", 0) > now and item["holder"].startswith(holder)
+        ]
+        if len(times) >= _RESTING * limit:
+            until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(int(min(times))))
+            raise RegistryError(
+                f"{new.label} can't be registered: {len(times)} addresses of {new.user_name}'s removed devices rest, "
+                f"the first until {until}; try again then",
+                "too_many_removals",
+            )
+
     def _with_addresses(
         self, wanted: Registration, before: Registration | None, pools: Sequence[Network], attempt: int
-    ) -> Registration:
+    ) -> tuple[Registration, list[dict[str, Any]]]:
+        """`wanted` with its addresses, and the claims of addresses, if these had to be read."""
         kept = () if before is None else before.addresses
         nothing_taken: dict[str, bool] = {}
         if kept:
             stays = choose(pools, kept, nothing_taken)
             if set(stays) <= set(kept):
-                return wanted._replace(addresses=stays)
+                return wanted._replace(addresses=stays), []
         now = self._clock()
+        claims = list(self._query("claim", "address#"))
         taken = {
-            item["sk"].partition("#")[2]: True
-            for item in self._query("claim", "address#")
-            if "free_at" not in item or item["free_at"] > now
+            item["sk"].partition("#")[2]: True for item in claims if "free_at" not in item or item["free_at"] > now
         }
-        skip = 0 if attempt == 0 else random.randrange(8 * 2 ** min(attempt, 5))
-        return wanted._replace(addresses=choose(pools, kept, taken, skip))
+        skip = 0 if attempt == 0 else random.randrange(64 * attempt)
+        return wanted._replace(addresses=choose(pools, kept, taken, skip)), claims
 
     def _register_writes(
         self, before: Registration | None, after: Registration, quarantine: float

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
@@ -260,6 +261,57 @@ def test_r9_one_key_registered_by_many_at_once_is_one_devices(vpn: Vpn) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(attempt, range(8))) == 1
+
+
+class Interrupted(Registry):
+    """Lets something else happen between what a change has read and its first transaction."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def _transact(self, writes: list[dict[str, Any]], registration: Registration) -> bool:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return super()._transact(writes, registration)
+
+
+def add(registry: Registry, device: str, pools: list[str], limit: int = 2) -> None:
+    wanted = Registration(ACCOUNT, "AIDA1", device, "alice", keys.generate()[1], (), 0)
+    registry.change(wanted[:3], lambda _before: wanted, parse_pools(pools), limit=limit)
+
+
+def test_device_that_came_meanwhile_counts_for_the_limit(vpn: Vpn) -> None:
+    """Its addresses are of another pool, so that nothing else makes the two collide."""
+    add(vpn.registry(), "one", POOLS)
+    interrupted = Interrupted(vpn.dynamodb, vpn.table)
+    interrupted.meanwhile = lambda: add(vpn.registry(), "two", ["10.55.0.0/24"])
+    with pytest.raises(RegistryError, match="alice has 2 devices, and 2 are allowed"):
+        add(interrupted, "three", POOLS)
+    assert {registration.device for registration in vpn.registry().registrations()} == {"one", "two"}
+
+
+def test_expiry_that_was_changed_meanwhile_is_kept_when_the_key_changes(vpn: Vpn) -> None:
+    device = (ACCOUNT, "AIDA1", "laptop")
+    add(vpn.registry(), "laptop", POOLS)
+    interrupted, public = Interrupted(vpn.dynamodb, vpn.table), keys.generate()[1]
+    interrupted.meanwhile = lambda: vpn.registry().change(
+        device, lambda found: cast(Registration, found)._replace(expires_at=5000), parse_pools(POOLS)
+    )
+    interrupted.change(device, lambda found: cast(Registration, found)._replace(public_key=public), parse_pools(POOLS))
+    (registration,) = vpn.registry().registrations()
+    assert (registration.public_key, registration.expires_at) == (public, 5000)
+
+
+def test_r9_removal_releases_what_a_change_gave_meanwhile(vpn: Vpn) -> None:
+    add(vpn.registry(), "laptop", POOLS)
+    (before,) = vpn.registry().registrations()
+    interrupted, public = Interrupted(vpn.dynamodb, vpn.table), keys.generate()[1]
+    interrupted.meanwhile = lambda: vpn.registry().register(before._replace(public_key=public), parse_pools(POOLS))
+    removed = interrupted.remove(before)
+    assert removed is not None
+    assert removed.public_key == public
+    assert all("released_at" in claim or "free_at" in claim for claim in vpn.items("claim"))
+    assert interrupted.remove(before) is None
 
 
 def test_r6_generations_rise_and_go_on_above_a_restored_backup(vpn: Vpn) -> None:

@@ -143,7 +143,7 @@ def main() -> None:
     shared.bind(("127.0.0.1", port))
     shared.listen(256)
     parent = os.getpid()
-    children = [os.fork() for _ in range(workers) if os.getpid() == parent]
+    children = [os.fork() for _worker in range(workers) if os.getpid() == parent]
     if os.getpid() == parent:
         for child in children:
             os.waitpid(child, 0)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -17,7 +18,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.self_service import S
 
 from tests.integration.vpn import ACCOUNT, POOLS
 
-from .people import GATEWAY, People, Person
+from .people import GATEWAY, SETTINGS, Forged, People, Person, context_of
 
 
 def refused(call: Any, *arguments: Any) -> SelfServiceError:
@@ -94,6 +95,21 @@ def test_sixth_device_is_refused(people: People) -> None:
     assert "alice has 5 devices, and 5 are allowed" in str(error)
     alice.remove("device-0")
     alice.register("device-5")
+
+
+def test_user_who_registers_and_removes_all_day_cannot_use_up_a_pool(
+    people: People, forged: Forged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SETTINGS", json.dumps({**SETTINGS, "devices_per_user": 1}))
+    alice, bob = people.user("alice"), people.user("bob")
+    iam = context_of(people, alice)
+    registry, pools = people.vpn.registry(), parse_pools(POOLS)
+    for number in range(10):  # 20 addresses
+        removed = Registration(ACCOUNT, iam["userId"], f"old-{number}", "alice", keys.generate()[1], (), time.time())
+        registry.remove(registry.register(removed, pools)[1])
+    device = {"device": "laptop", "public_key": keys.generate()[1]}
+    assert forged("POST", "/devices", iam, alice.proof(), device) == (409, "too_many_removals")
+    assert forged("POST", "/devices", context_of(people, bob), bob.proof(), device) == (200, "ok")
 
 
 def test_nobody_sees_or_touches_anothers_device(people: People) -> None:

@@ -19,7 +19,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.self_service import F
 from tests.integration.vpn import ACCOUNT
 from tests.support.fault_proxy import FaultProxy, error
 
-from .people import Forged, People, context_of
+from .people import SETTINGS, Forged, People, Person, context_of
 
 
 def new_device() -> dict[str, str]:
@@ -294,3 +294,81 @@ def test_queue_that_fails_does_not_undo_a_change(
     assert forged_through("POST", "/devices", context_of(people, alice), alice.proof(), new_device()) == (200, "ok")
     assert "sqs:SendMessage" in forged_through.line["queue_error"]
     assert len(people.vpn.registry().registrations()) == 1
+
+
+def test_r10_unexpected_failure_is_answered_with_a_code_and_logged_in_the_one_line(
+    people: People, forged: Forged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it reaches the caller but the request's id."""
+    alice = people.user("alice")
+
+    def fail(*_arguments: object) -> None:
+        raise RuntimeError("something that nobody thought of")
+
+    monkeypatch.setattr("self_service.devices.sweep_of_user", fail)
+    assert forged("GET", "/devices", context_of(people, alice), alice.proof()) == (500, "internal")
+    assert "something that nobody thought of" in forged.line["error"]
+
+
+# -- users of other accounts
+
+OTHER = "444455556666"
+
+
+def other_account(people: People, aws_client: Callable[..., Any]) -> tuple[Person, Any]:
+    """A user `alice` in another account, who is in its group vpn; and that account's IAM."""
+    role = aws_client("sts").assume_role(RoleArn=f"arn:aws:iam::{OTHER}:role/admin", RoleSessionName="tests")
+    iam = people.client("iam", role["Credentials"])
+    iam.create_group(GroupName="vpn")
+    iam.create_user(UserName="alice")
+    iam.add_user_to_group(GroupName="vpn", UserName="alice")
+    return people.with_key("alice", iam.create_access_key(UserName="alice")["AccessKey"]), iam
+
+
+def serving_other(monkeypatch: pytest.MonkeyPatch, **access: Any) -> None:
+    accounts = [{"account_id": OTHER, "role_arn": f"arn:aws:iam::{OTHER}:role/vpn-sweep"}, {"account_id": ACCOUNT}]
+    grants = [{"groups": ["vpn"], "networks": ["10.20.0.0/16"], **access}]
+    document = {**SETTINGS, "identity_accounts": accounts, "access": grants}
+    monkeypatch.setenv("SETTINGS", json.dumps(document))
+
+
+def test_user_of_another_identity_account_is_read_there_by_its_role(
+    people: People,
+    aws_client: Callable[..., Any],
+    forged_through: Forged,
+    fault_proxy: FaultProxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alice, _iam = other_account(people, aws_client)
+    serving_other(monkeypatch, accounts=[OTHER])
+    iam = context_of(people, alice)
+    assert iam["accountId"] == OTHER
+    assert forged_through("POST", "/devices", iam, alice.proof(), new_device()) == (200, "ok")
+    assert forged_through("GET", "/devices", iam, alice.proof()) == (200, "ok")
+    assert fault_proxy.calls["AssumeRole"] == 1  # its credentials are kept
+    (registration,) = people.vpn.registry().registrations()
+    assert registration.owner == (OTHER, iam["userId"])
+
+
+def test_r2_grant_of_the_own_account_is_not_another_accounts(
+    people: People, aws_client: Callable[..., Any], forged: Forged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, _iam = other_account(people, aws_client)
+    serving_other(monkeypatch)
+    answer = forged("POST", "/devices", context_of(people, alice), alice.proof(), new_device())
+    assert answer == (403, "not_in_group")
+
+
+def test_role_that_cannot_be_assumed_is_told_in_the_log_only(
+    people: People,
+    aws_client: Callable[..., Any],
+    forged_through: Forged,
+    fault_proxy: FaultProxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alice, _iam = other_account(people, aws_client)
+    serving_other(monkeypatch, accounts=[OTHER])
+    fault_proxy.fail("AssumeRole", error(403, "AccessDenied"))
+    answer = forged_through("POST", "/devices", context_of(people, alice), alice.proof(), new_device())
+    assert answer == (503, "aws_unavailable")
+    assert "sts:AssumeRole" in forged_through.line["error"]

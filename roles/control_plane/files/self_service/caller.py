@@ -71,11 +71,11 @@ def iam_user(identity: Identity | None) -> Caller:
     :raises Refusal: there is no identity, or it isn't an IAM user; each kind has a code of its own.
     """
     if identity is None:
-        raise Refusal(403, "no_identity", "the call doesn't say who makes it; call the function by its URL, signed")
+        raise Refusal("no_identity", "the call doesn't say who makes it; call the function by its URL, signed")
     for pattern, code, message in _OTHERS:
         if pattern.fullmatch(identity.arn):
-            raise Refusal(403, code, message)
+            raise Refusal(code, message)
     user = _USER.fullmatch(identity.arn)
     if user is None or user["account"] != identity.account_id:
-        raise Refusal(403, "unknown_identity", f"the credentials aren't an IAM user's; {_YOURS}")
+        raise Refusal("unknown_identity", f"the credentials aren't an IAM user's; {_YOURS}")
     return Caller(identity, user["name"])

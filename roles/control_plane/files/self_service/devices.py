@@ -78,7 +78,7 @@ class Devices:
         found = refusal(sweep, caller.user_id, self._registry.tombstones(), blocks, self._settings.grants)
         if found is not None:
             code, message = _REFUSED[found[0]]
-            raise Refusal(403, code, f"{message} ({found[1]}); ask the operators of the VPN")
+            raise Refusal(code, f"{message} ({found[1]}); ask the operators of the VPN")
         mine = {
             block.device: block.reason
             for block in blocks
@@ -120,7 +120,7 @@ class Devices:
                 return new
             if before.public_key != public_key:
                 raise Refusal(
-                    409, "device_exists", f"{before.label} is registered with another key; rotate its key, or remove it"
+                    "device_exists", f"{before.label} is registered with another key; rotate its key, or remove it"
                 )
             return before
 
@@ -137,12 +137,12 @@ class Devices:
                 return before
             if before.handed_out:
                 raise Refusal(
-                    409, "handed_out", f"the key of {before.label} was handed out; rotate it on the device, then renew"
+                    "handed_out", f"the key of {before.label} was handed out; rotate it on the device, then renew"
                 )
             if before.renewable_from is None:
-                raise Refusal(409, "never_expires", f"{before.label} doesn't expire")
+                raise Refusal("never_expires", f"{before.label} doesn't expire")
             if now < before.renewable_from:
-                raise Refusal(409, "too_early", f"{before.label} can be renewed from {_utc(before.renewable_from)} on")
+                raise Refusal("too_early", f"{before.label} can be renewed from {_utc(before.renewable_from)} on")
             return before._replace(
                 user_name=admitted.user.user_name, expires_at=now + self._settings.document.life, renewed_at=now
             )
@@ -187,14 +187,13 @@ class Devices:
 def _check_block(admitted: Admitted, device: str) -> None:
     if device in admitted.blocked:
         raise Refusal(
-            403,
             "blocked",
             f"{admitted.user.user_name}/{device} is blocked ({admitted.blocked[device]}); ask the operators of the VPN",
         )
 
 
 def _no_such_device(admitted: Admitted, device: str) -> Refusal:
-    return Refusal(404, "no_such_device", f"{admitted.user.user_name} has no device {device}; list the devices")
+    return Refusal("no_such_device", f"{admitted.user.user_name} has no device {device}; list the devices")
 
 
 def _utc(time_: float) -> str:

@@ -68,7 +68,7 @@ def prove(proof: str, claimed: Identity, function: str, sts: Sts, http: urllib3.
     """
     headers = check(proof, function, sts, now)
     if ask(headers, sts, http) != claimed:
-        raise Refusal(403, "proof_of_another", "the proof is another identity's than the caller's; use your own")
+        raise Refusal("proof_of_another", "the proof is another identity's than the caller's; use your own")
 
 
 def check(proof: str, function: str, sts: Sts, now: float) -> dict[str, str]:
@@ -79,14 +79,12 @@ def check(proof: str, function: str, sts: Sts, now: float) -> dict[str, str]:
     request = _decode(proof)
     headers: dict[str, str] = request["headers"]
     if request["url"] != f"{sts.url}/" or headers.get("host") != host_of(sts.url):
-        raise Refusal(
-            403, "proof_for_another_host", f"the proof is a request to another host; expected one to {sts.url}/"
-        )
+        raise Refusal("proof_for_another_host", f"the proof is a request to another host; expected one to {sts.url}/")
     if request["method"] != "POST" or request["body"] != STS_BODY:
-        raise Refusal(403, "proof_of_another_request", f"the proof must be a POST of {STS_BODY}")
+        raise Refusal("proof_of_another_request", f"the proof must be a POST of {STS_BODY}")
     _check_headers(headers)
     if headers[FUNCTION_HEADER.lower()] != function:
-        raise Refusal(403, "proof_for_another_function", f"the proof is for another function; expected {function}")
+        raise Refusal("proof_for_another_function", f"the proof is for another function; expected {function}")
     _check_signature(headers, sts.region)
     _check_age(headers["x-amz-date"], now)
     return headers
@@ -120,19 +118,18 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _malformed(what: str) -> Refusal:
-    return Refusal(403, "proof_malformed", f"the proof of identity can't be read: {what}")
+    return Refusal("proof_malformed", f"the proof of identity can't be read: {what}")
 
 
 def _check_headers(headers: dict[str, str]) -> None:
     expected = _signed_names(headers) | {"authorization"}
     if set(headers) != expected:
         raise Refusal(
-            403,
             "proof_headers",
             f"the proof has other headers than {', '.join(sorted(expected))}",
         )
     if headers["content-type"] != STS_CONTENT_TYPE:
-        raise Refusal(403, "proof_headers", f"the proof's content-type must be {STS_CONTENT_TYPE}")
+        raise Refusal("proof_headers", f"the proof's content-type must be {STS_CONTENT_TYPE}")
     if not _TOKEN.fullmatch(headers.get("x-amz-security-token", "none")):
         raise _malformed("its session token has characters that no token has")
 
@@ -147,21 +144,22 @@ def _check_signature(headers: dict[str, str], region: str) -> None:
     if found is None:
         raise _malformed("its authorization isn't a Signature Version 4 for STS")
     if found["region"] != region:
-        raise Refusal(403, "proof_for_another_host", f"the proof is signed for another region; expected {region}")
+        raise Refusal("proof_for_another_host", f"the proof is signed for another region; expected {region}")
     if found["signed"].split(";") != sorted(_signed_names(headers)):
-        raise Refusal(403, "proof_headers", "the proof must sign each of its headers and no other")
+        raise Refusal("proof_headers", "the proof must sign each of its headers and no other")
     if found["day"] != headers["x-amz-date"][:8]:
         raise _malformed("its date and its credential's date differ")
 
 
 def _check_age(date: str, now: float) -> None:
     try:
+        if not date.isascii():
+            raise ValueError("strptime takes the digits of any script")
         signed_at = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc).timestamp()
     except ValueError:
         raise _malformed("its x-amz-date isn't a date") from None
     if not -_MAX_SKEW <= now - signed_at <= PROOF_AGE:
         raise Refusal(
-            403,
             "proof_expired",
             f"the proof was signed at {date}, and it is {datetime.fromtimestamp(now, timezone.utc):%Y%m%dT%H%M%SZ}; "
             f"it may be {PROOF_AGE} s old: check this machine's clock",
@@ -193,14 +191,14 @@ def ask(headers: dict[str, str], sts: Sts, http: urllib3.PoolManager) -> Identit
         raise _unavailable(type(error).__name__) from None
     code = _CODE.search(text)
     if 400 <= answer.status < 500 and code is not None and code[1] not in ("Throttling", "ThrottlingException"):
-        raise Refusal(403, "proof_rejected", f"STS doesn't accept the proof's signature: {code[1]}")
+        raise Refusal("proof_rejected", f"STS doesn't accept the proof's signature: {code[1]}")
     if answer.status != 200 or len(text) > _MAX_ANSWER or "<!" in text:  # no entities, no document type
         raise _unavailable(f"status {answer.status}")
     return _identity(text)
 
 
 def _unavailable(what: str) -> Refusal:
-    return Refusal(503, "sts_unavailable", f"STS gave no usable answer ({what}); nothing was changed, try again")
+    return Refusal("sts_unavailable", f"STS gave no usable answer ({what}); nothing was changed, try again")
 
 
 def _identity(text: str) -> Identity:

@@ -11,7 +11,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 from nacl.public import PrivateKey
-from self_service.api import NewKey
+from self_service.messages import NewKey
 
 from tests.support.describe_function import FILE, describe
 

@@ -167,6 +167,13 @@ def test_r14_authorization_that_is_no_signature_for_sts_is_refused(authorization
     assert code(made) == "proof_malformed"
 
 
+@pytest.mark.parametrize("time_", ["T1", "T250000Z", "T\u0661\u0660\u0660\u0660\u0660\u0660Z", "T100000Z\r\n"])
+def test_r14_date_of_another_form_is_refused(time_: str) -> None:
+    made = self_service.proof(ALICE, FUNCTION)
+    day = json.loads(base64.urlsafe_b64decode(made))["headers"]["X-Amz-Date"][:8]
+    assert code(changed(made, headers={"X-Amz-Date": day + time_})) == "proof_malformed"
+
+
 def test_session_token_with_a_line_break_is_refused() -> None:
     made = changed(self_service.proof(MFA, FUNCTION), headers={"X-Amz-Security-Token": "x\r\nX-Evil: 1"})
     assert code(made) == "proof_malformed"
