@@ -372,7 +372,7 @@ class Registry:
     # -- what confirms a revocation
 
     def write_tombstone(self, tombstone: Tombstone) -> None:
-        """Idempotent: the same event writes the same item."""
+        """Idempotent: an event that comes again changes nothing, also when the stored sweep forgot its user by then."""
         item: dict[str, Any] = {
             "pk": "tombstone",
             "sk": f"{tombstone.account_id}/{tombstone.event_id}",
@@ -382,7 +382,9 @@ class Registry:
         }
         if tombstone.user_id is not None:
             item["user_id"] = tombstone.user_id
-        self._write(item)
+        self._write_if(
+            item, "attribute_not_exists(pk) OR event_time < :event_time", {":event_time": item["event_time"]}
+        )
 
     def block(self, block: Block) -> None:
         """Write a block; an earlier one of the same user or device is replaced."""
@@ -410,17 +412,7 @@ class Registry:
                 f"the sweep of account {sweep.account_id} has {len(sweep.users)} users and doesn't fit one item "
                 f"({len(data)} bytes of {_MAX_ITEM}); report this"
             )
-        with self._calling("PutItem"):
-            try:
-                self._client.put_item(
-                    TableName=self._name,
-                    Item=self._item(item),
-                    ConditionExpression="attribute_not_exists(pk) OR generation < :generation",
-                    ExpressionAttributeValues=self._item({":generation": generation}),
-                )
-            except ClientError as error:
-                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                    raise
+        self._write_if(item, "attribute_not_exists(pk) OR generation < :generation", {":generation": generation})
 
     # -- DynamoDB's wire form
 
@@ -464,6 +456,20 @@ class Registry:
     def _write(self, item: dict[str, Any]) -> None:
         with self._calling("PutItem"):
             self._client.put_item(TableName=self._name, Item=self._item(item))
+
+    def _write_if(self, item: dict[str, Any], condition: str, values: dict[str, Any]) -> None:
+        """Write an item if the condition holds of the one that is there; otherwise nothing happens."""
+        with self._calling("PutItem"):
+            try:
+                self._client.put_item(
+                    TableName=self._name,
+                    Item=self._item(item),
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=self._item(values),
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                    raise
 
     def _put(
         self,

@@ -1,0 +1,185 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""From a batch of messages to tombstones and at most one start of each project."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError, calling
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Sweep, Tombstone
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from .messages import HostChanged, IamChanged, Poison, SweepDue, UserDeleted, parse
+from .settings import NamedHosts, Settings
+
+NAMESPACE = "tracklib.vpn"  # of the metrics
+# A build runs, or the account's builds are too many. The build that starts in the end reads facts later than these.
+_REFUSED = ("AccountLimitExceededException", "ThrottlingException", "Throttling")
+_PAUSE = (10, 20)  # seconds until refused messages come back
+_MAX_ENTRIES = 10  # of a ChangeMessageVisibilityBatch
+_MAX_REASON = 250  # characters
+
+
+class Clients(NamedTuple):
+    """AWS clients. Calls are few, so botocore's own are not typed further here."""
+
+    codebuild: Any
+    ec2: Any
+    sqs: Any
+
+
+class Dispatcher:
+    """Takes batches of messages as Lambda gives them. Any message may come twice, late, and in any order."""
+
+    def __init__(
+        self, settings: Settings, registry: Registry, clients: Clients, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._clients = clients
+        self._clock = clock
+        self._logger = Logger()
+        self._metrics = Metrics(namespace=NAMESPACE)
+
+    def __call__(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        """Take every message, then start what they ask for; names the messages that go back to the queue."""
+        self._logger.append_keys(request_id=context.aws_request_id)
+        processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
+        with processor(records=event["Records"], handler=self._take):
+            taken = processor.process()
+            wishes = [(project, SQSRecord(record)) for outcome, project, record in taken if outcome == "success"]
+            for project in sorted({project for project, _record in wishes if project is not None}):
+                if not self._start(project):
+                    processor.fail_messages += [record for wish, record in wishes if wish == project]
+        answer: dict[str, Any] = dict(processor.response())
+        returned = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+        self._return_together([record for record in event["Records"] if record["messageId"] in returned])
+        self._metrics.flush_metrics()
+        return answer
+
+    def _take(self, record: SQSRecord) -> str | None:
+        """Do what a message alone asks for; returns the project to start, if any."""
+        try:
+            return self._act(record)
+        except Exception:
+            self._logger.exception("the message goes back to the queue", message_id=record.message_id)
+            self._metrics.add_metric("Failed", MetricUnit.Count, 1)
+            raise
+
+    def _act(self, record: SQSRecord) -> str | None:
+        try:
+            message = parse(record.body, self._settings.identity_accounts, self._settings.gateway_account)
+        except Poison as reason:
+            self._set_aside(record, str(reason))
+            return None
+        self._logger.info(
+            "message", message_id=record.message_id, kind=type(message).__name__, content=message._asdict()
+        )
+        if isinstance(message, HostChanged):
+            return self._settings.names_project if self._is_named(message.instance_id) else None
+        if isinstance(message, SweepDue):
+            self._measure_sweeps()
+        if isinstance(message, (IamChanged, UserDeleted)):
+            self._metrics.add_metric("EventDelay", MetricUnit.Seconds, max(0, self._clock() - message.event_time))
+        if isinstance(message, UserDeleted):
+            self._bury(message, received_at=int(record.attributes.sent_timestamp) / 1000)
+        return self._settings.reconcile_project
+
+    def _bury(self, deleted: UserDeleted, received_at: float) -> None:
+        sweep = self._registry.sweep(deleted.account_id)
+        self._registry.write_tombstone(tombstone(deleted, sweep, received_at))
+        self._metrics.add_metric("Tombstones", MetricUnit.Count, 1)
+
+    def _measure_sweeps(self) -> None:
+        """Publish how old each account's last complete sweep is, which nobody else can who doesn't run."""
+        for account_id in sorted(self._settings.identity_accounts):
+            sweep = self._registry.sweep(account_id)
+            begun_at = 0.0 if sweep is None else sweep.begun_at
+            self._metrics.add_metric("SweepAge", MetricUnit.Seconds, max(0, self._clock() - begun_at))
+
+    def _is_named(self, instance_id: str) -> bool:
+        """Whether a name may stand for the instance; a terminated one loses its tags, so it counts."""
+        if self._settings.names_project is None:
+            return False
+        with calling("ec2:DescribeInstances", f"instance {instance_id}"):
+            # by filter: asked for by id, an instance that is gone would be an error
+            found = self._clients.ec2.describe_instances(Filters=[{"Name": "instance-id", "Values": [instance_id]}])
+        instances = [instance for reservation in found["Reservations"] for instance in reservation["Instances"]]
+        if not instances or instances[0]["State"]["Name"] == "terminated":
+            return True
+        tags = {tag["Key"]: tag["Value"] for tag in instances[0].get("Tags", ())}
+        return is_named(instance_id, tags, self._settings.named_hosts)
+
+    def _set_aside(self, record: SQSRecord, reason: str) -> None:
+        self._logger.error("poison", message_id=record.message_id, reason=reason)
+        with calling("sqs:SendMessage", self._settings.dead_letters_url):
+            self._clients.sqs.send_message(
+                QueueUrl=self._settings.dead_letters_url,
+                MessageBody=record.body,
+                MessageAttributes={
+                    "reason": {"DataType": "String", "StringValue": ascii(reason)[1 : _MAX_REASON + 1]},
+                    "message_id": {"DataType": "String", "StringValue": record.message_id},
+                },
+            )
+        self._metrics.add_metric("Poison", MetricUnit.Count, 1)
+
+    def _start(self, project: str) -> bool:
+        """Start a build that is told nothing (R15); False if none started, so that the messages must come back."""
+        try:
+            with calling("codebuild:StartBuild", f"project {project}"):
+                build = self._clients.codebuild.start_build(projectName=project)["build"]
+        except AWSCallError as error:
+            log, metric = (self._logger.info, "Refused") if error.code in _REFUSED else (self._logger.error, "Failed")
+            log("no build", project=project, why=str(error))
+            self._metrics.add_metric(metric, MetricUnit.Count, 1)
+            return False
+        self._logger.info("build", project=project, build_id=build["id"])
+        self._metrics.add_metric("Started", MetricUnit.Count, 1)
+        return True
+
+    def _return_together(self, records: Sequence[dict[str, Any]]) -> None:
+        """Let the messages come back soon, and at one time, so that one build stands for all of them."""
+        pause = random.randint(*_PAUSE)
+        for start in range(0, len(records), _MAX_ENTRIES):
+            entries = [
+                {"Id": str(number), "ReceiptHandle": record["receiptHandle"], "VisibilityTimeout": pause}
+                for number, record in enumerate(records[start : start + _MAX_ENTRIES])
+            ]
+            try:
+                with calling("sqs:ChangeMessageVisibility", self._settings.queue_url):
+                    self._clients.sqs.change_message_visibility_batch(
+                        QueueUrl=self._settings.queue_url, Entries=entries
+                    )
+            except AWSCallError as error:
+                # they come back all the same, when the queue's own time is over
+                self._logger.warning("visibility", why=str(error))
+
+
+def tombstone(deleted: UserDeleted, sweep: Sweep | None, received_at: float) -> Tombstone:
+    """The record of a deletion.
+
+    :param sweep: the account's last complete one, which may know the name's `user_id`. A user who was created after
+        the deletion bears the name of the one who is gone, and isn't meant (R1).
+    :param received_at: when the queue got the event, which can't have happened later.
+    """
+    event_time = min(deleted.event_time, received_at)
+    user = None if sweep is None else sweep.named(deleted.user_name)
+    user_id = user.user_id if user is not None and user.created_at < event_time else None
+    return Tombstone(deleted.account_id, deleted.event_id, deleted.user_name, user_id, event_time)
+
+
+def is_named(instance_id: str, tags: dict[str, str], named: Sequence[NamedHosts]) -> bool:
+    """Whether one of the entries of `vpn_names` means the instance."""
+    return any(
+        hosts.instance_id == instance_id or (bool(hosts.tags) and hosts.tags.items() <= tags.items()) for hosts in named
+    )

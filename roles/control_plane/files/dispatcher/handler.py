@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What Lambda calls: `dispatcher.handler.handler`."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import Any
+
+import boto3
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.config import Config
+
+from .dispatch import Clients, Dispatcher
+from .settings import read
+
+# Lambda ends a call after 30 s, so no other call may wait for long.
+_CONFIG = Config(
+    user_agent_extra="tracklib.vpn",
+    connect_timeout=2,
+    read_timeout=5,
+    retries={"mode": "standard", "total_max_attempts": 3},
+)
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Take a batch of messages; what returns names those that go back to the queue."""
+    return dispatcher()(event, context)
+
+
+@lru_cache(maxsize=None)
+def dispatcher() -> Dispatcher:
+    """The dispatcher with the clients that it keeps from call to call."""
+    settings = read(os.environ)
+    session = boto3.session.Session()
+    clients = Clients(
+        codebuild=session.client("codebuild", config=_CONFIG),
+        ec2=session.client("ec2", config=_CONFIG),
+        sqs=session.client("sqs", config=_CONFIG),
+    )
+    return Dispatcher(settings, Registry(session.client("dynamodb", config=_CONFIG), settings.table), clients)

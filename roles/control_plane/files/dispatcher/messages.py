@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What a message of the queue may be; everything else is poison.
+
+Nothing in a message is trusted but the account of the envelope, which EventBridge sets.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import Annotated, Any, Literal, NamedTuple, Union
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+# All that a rule forwards. The last line is what happens before a user is deleted, or instead.
+IAM_EVENTS = (
+    "CreateUser", "DeleteUser", "UpdateUser",
+    "AddUserToGroup", "RemoveUserFromGroup", "DeleteGroup", "UpdateGroup",
+    "DeleteLoginProfile", "DeleteAccessKey", "UpdateAccessKey", "DeactivateMFADevice",
+)  # fmt: skip
+HOST_STATES = ("running", "stopped", "terminated")
+
+
+class Poison(ValueError):
+    """A message that no number of attempts makes any better; says what is wrong with it."""
+
+
+class SweepDue(NamedTuple):
+    """The schedule's message."""
+
+
+class RegistryChanged(NamedTuple):
+    """Self-service changed a registration."""
+
+
+class IamChanged(NamedTuple):
+    """Somebody changed a user or a group; which one doesn't matter to a run, which reads all."""
+
+    account_id: str
+    event_id: str
+    event_name: str
+    event_time: float  # seconds since the epoch, as are all
+
+
+class UserDeleted(NamedTuple):
+    """A user was deleted: the one change that leaves more than a reason to run."""
+
+    account_id: str
+    event_id: str
+    user_name: str
+    event_time: float
+
+
+class HostChanged(NamedTuple):
+    """An EC2 instance is running, stopped or terminated."""
+
+    instance_id: str
+    state: str
+
+
+Message = Union[SweepDue, RegistryChanged, IamChanged, UserDeleted, HostChanged]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+class _Own(_Model):
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["sweep", "registry_changed"]
+
+
+class _IamDetail(_Model):
+    event_source: Literal["iam.amazonaws.com"] = Field(alias="eventSource")
+    event_name: str = Field(alias="eventName")
+    # it becomes part of an item's key
+    event_id: Annotated[str, Field(alias="eventID", pattern=r"^[0-9A-Za-z-]{1,64}$")]
+    event_time: AwareDatetime = Field(alias="eventTime")
+    error_code: None = Field(None, alias="errorCode")
+    request_parameters: Any = Field(None, alias="requestParameters")
+
+
+class _IamEvent(_Model):
+    account: str
+    detail_type: Literal["AWS API Call via CloudTrail"] = Field(alias="detail-type")
+    detail: _IamDetail
+
+
+class _DeletedUser(_Model):
+    user_name: Annotated[str, Field(alias="userName", pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$")]
+
+
+class _HostDetail(_Model):
+    instance_id: Annotated[str, Field(alias="instance-id", pattern=r"^i-[0-9a-f]{8,17}$")]
+    state: str
+
+
+class _HostEvent(_Model):
+    account: str
+    detail_type: Literal["EC2 Instance State-change Notification"] = Field(alias="detail-type")
+    detail: _HostDetail
+
+
+def parse(body: str, identity_accounts: Collection[str], gateway_account: str) -> Message:
+    """Read a message's body.
+
+    :param identity_accounts: whose IAM events count.
+    :param gateway_account: whose EC2 events count.
+    :raises Poison: it isn't one of the known messages. How old it is never matters.
+    """
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Poison(f"the body isn't JSON: {error}") from None
+    source = found.get("source") if isinstance(found, dict) else None
+    try:
+        if source == "aws.iam":
+            return _iam_message(_IamEvent.model_validate_json(body), identity_accounts)
+        if source == "aws.ec2":
+            return _host_message(_HostEvent.model_validate_json(body), gateway_account)
+        return SweepDue() if _Own.model_validate_json(body).kind == "sweep" else RegistryChanged()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the message"
+        raise Poison(f"{where}: {first['msg']}") from None
+
+
+def _iam_message(event: _IamEvent, accounts: Collection[str]) -> Message:
+    detail = event.detail
+    if event.account not in accounts:
+        raise Poison(f"account: {event.account!r} isn't one of the identity accounts ({', '.join(sorted(accounts))})")
+    if detail.event_name not in IAM_EVENTS:
+        raise Poison(f"detail.eventName: {detail.event_name!r} is no event that the rules forward")
+    at = detail.event_time.timestamp()
+    if detail.event_name != "DeleteUser":
+        return IamChanged(event.account, detail.event_id, detail.event_name, at)
+    deleted = _DeletedUser.model_validate(detail.request_parameters)
+    return UserDeleted(event.account, detail.event_id, deleted.user_name, at)
+
+
+def _host_message(event: _HostEvent, account: str) -> Message:
+    if event.account != account:
+        raise Poison(f"account: {event.account!r} isn't the gateways' account ({account})")
+    if event.detail.state not in HOST_STATES:
+        raise Poison(f"detail.state: {event.detail.state!r} is no state that the rule forwards")
+    return HostChanged(event.detail.instance_id, event.detail.state)

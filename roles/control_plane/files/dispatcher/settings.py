@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What the stack sets: environment variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+_REQUIRED = (
+    "REGISTRY_TABLE", "QUEUE_URL", "DEAD_LETTERS_URL", "GATEWAY_ACCOUNT", "IDENTITY_ACCOUNTS", "RECONCILE_PROJECT",
+)  # fmt: skip
+_ACCOUNT = re.compile(r"[0-9]{12}")
+
+
+class NamedHosts(BaseModel):
+    """One entry of `vpn_names`: an instance, or those with all of the tags."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    instance_id: str | None = None
+    tags: dict[str, str] = {}
+
+
+class Settings(NamedTuple):
+    """Everything that is set, checked. `names_project` is None where no names are kept."""
+
+    table: str
+    queue_url: str
+    dead_letters_url: str
+    gateway_account: str
+    identity_accounts: frozenset[str]
+    reconcile_project: str
+    names_project: str | None
+    named_hosts: tuple[NamedHosts, ...]
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """Settings from environment variables; NAMES_PROJECT and NAMED_HOSTS (JSON) may be missing or empty.
+
+    :raises ValueError: naming the variable, what was found and what is expected.
+    """
+    missing = [name for name in _REQUIRED if not environment.get(name)]
+    if missing:
+        raise ValueError(f"environment variables {', '.join(missing)} are not set")
+    accounts = environment["IDENTITY_ACCOUNTS"].split(",")
+    wrong = [account for account in accounts if not _ACCOUNT.fullmatch(account)]
+    if wrong:
+        raise ValueError(f"IDENTITY_ACCOUNTS: {wrong[0]!r} is no account; give accounts of 12 digits, and commas")
+    try:
+        named_hosts = TypeAdapter(tuple[NamedHosts, ...]).validate_json(environment.get("NAMED_HOSTS") or "[]")
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise ValueError(f"NAMED_HOSTS is refused: {first['msg']}") from None
+    return Settings(
+        table=environment["REGISTRY_TABLE"],
+        queue_url=environment["QUEUE_URL"],
+        dead_letters_url=environment["DEAD_LETTERS_URL"],
+        gateway_account=environment["GATEWAY_ACCOUNT"],
+        identity_accounts=frozenset(accounts),
+        reconcile_project=environment["RECONCILE_PROJECT"],
+        names_project=environment.get("NAMES_PROJECT") or None,
+        named_hosts=named_hosts,
+    )
