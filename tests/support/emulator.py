@@ -3,7 +3,8 @@
 
 """moto's server, one request at a time: its DynamoDB transactions aren't atomic between threads, AWS's are.
 
-Its Cloud Map is completed, see cloud_map.py, and its signatures are checked where that matters, see signatures.py.
+Its Cloud Map and its CloudFormation are completed, see cloud_map.py and cloudformation.py, and its signatures are
+checked where that matters, see signatures.py.
 
 Usage: python -m tests.support.emulator PORT
 """
@@ -17,12 +18,13 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import run_simple
 
-from . import cloud_map, signatures
+from . import cloud_map, cloudformation, signatures
 
 
 def main() -> None:
     """Serve until killed."""
     cloud_map.complete()
+    cloudformation.complete()
     signatures.complete()
     app = signatures.CheckingSignatures(DomainDispatcherApplication(create_backend_app))
     lock = threading.Lock()
