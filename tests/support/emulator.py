@@ -3,8 +3,8 @@
 
 """moto's server, one request at a time: its DynamoDB transactions aren't atomic between threads, AWS's are.
 
-Its Cloud Map and its CloudFormation are completed, see cloud_map.py and cloudformation.py, and its signatures are
-checked where that matters, see signatures.py.
+Its Cloud Map, CloudFormation and EventBridge are completed, see cloud_map.py, cloudformation.py and events.py, and its
+signatures are checked where that matters, see signatures.py.
 
 Usage: python -m tests.support.emulator PORT
 """
@@ -18,13 +18,14 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import run_simple
 
-from . import cloud_map, cloudformation, signatures
+from . import cloud_map, cloudformation, events, signatures
 
 
 def main() -> None:
     """Serve until killed."""
     cloud_map.complete()
     cloudformation.complete()
+    events.complete()
     signatures.complete()
     app = signatures.CheckingSignatures(DomainDispatcherApplication(create_backend_app))
     lock = threading.Lock()
