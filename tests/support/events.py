@@ -34,4 +34,4 @@ def _send_to_targets(rule: Any, event: Any, transform_input: bool = True) -> Non
 
 def complete() -> None:
     """Put this in place of moto's, in this process."""
-    Rule.send_to_targets = _send_to_targets  # type: ignore  # a method is replaced on purpose
+    Rule.send_to_targets = _send_to_targets  # type: ignore[assignment, method-assign]  # replaced on purpose

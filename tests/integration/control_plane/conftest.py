@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The AWS side, deployed into the emulated AWS by the playbook as operators run it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.integration.conftest import ROOT
+from tests.integration.vpn import ACCESS, ACCOUNT, POOLS
+
+OTHER_ACCOUNT = "444455556666"
+IDENTITY_REGION = "us-east-1"
+
+
+class Account:
+    """Clients of one account of the emulated AWS."""
+
+    def __init__(self, url: str, account_id: str, keys: dict[str, str]) -> None:
+        self.account_id = account_id
+        self._url = url
+        self._keys = keys
+
+    def client(self, service: str, region: str) -> Any:
+        session = boto3.session.Session(**self._keys)
+        return session.client(service, region_name=region, endpoint_url=self._url)  # type: ignore[call-overload]  # by name
+
+    def options(self) -> dict[str, str]:
+        """What makes an AWS module work in this account."""
+        keys = self._keys
+        return {
+            "access_key": keys["aws_access_key_id"],
+            "secret_key": keys["aws_secret_access_key"],
+            "session_token": keys["aws_session_token"],
+        }
+
+
+class Played:
+    """How a playbook ended."""
+
+    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
+        self.rc = done.returncode
+        self.output = done.stdout + done.stderr
+
+
+class Deployment:
+    """Runs the playbook `deploy` with an inventory and a bundle of its own."""
+
+    def __init__(self, env: dict[str, str], directory: Path, client: Callable[..., Any]) -> None:
+        self._env = env
+        self._directory = directory
+        self.client = client
+        self.bundle = directory / "bundle"
+        self.inventory = directory / "inventory"
+        self.variables: dict[str, Any] = {}
+
+    def prepare(self) -> None:
+        """Make what an operator has before: a network, a trail, a bundle, an inventory."""
+        ec2 = self.client("ec2")
+        vpc = ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"]
+        subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.20.1.0/24")["Subnet"]["SubnetId"]
+        group = ec2.create_security_group(GroupName="gateways", Description="gateways", VpcId=vpc)["GroupId"]
+        make_trail(self.client("cloudtrail", IDENTITY_REGION), self.client("s3", IDENTITY_REGION))
+        self.bundle.mkdir()
+        (self.bundle / "bundle.tar").write_bytes(b"a bundle")
+        with zipfile.ZipFile(self.bundle / "functions.zip", "w") as functions:
+            functions.writestr("dispatcher/handler.py", "")
+        self.inventory.mkdir()
+        (self.inventory / "hosts.yml").write_text("all: {children: {vpn_gateways: {}}}\n")
+        self.variables = {
+            "control_plane_parts": ["registry", "events", "self_service"],
+            "control_plane_bundle": str(self.bundle),
+            "control_plane_vpc_id": vpc,
+            "control_plane_subnet_ids": [subnet],
+            "control_plane_gateway_security_group": group,
+            "control_plane_self_service_gateways": [
+                {"endpoint": "vpn.example.com:51820", "public_key": "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo="}
+            ],
+            "vpn_account_id": ACCOUNT,
+            "vpn_access": ACCESS,
+            "vpn_address_pools": POOLS,
+        }
+
+    def run(self, *arguments: str, **variables: Any) -> Played:
+        extra = self._directory / "variables.json"
+        extra.write_text(json.dumps({**self.variables, **variables}))
+        return Played(
+            subprocess.run(
+                ["ansible-playbook", "-i", str(self.inventory), "tracklib.vpn.deploy", "-e", f"@{extra}", *arguments],
+                cwd=ROOT,
+                env=self._env,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        )
+
+    def __call__(self, *arguments: str, **variables: Any) -> Played:
+        played = self.run(*arguments, **variables)
+        assert played.rc == 0, played.output
+        return played
+
+
+def make_trail(cloudtrail: Any, s3: Any, logging: bool = True, **selectors: Any) -> None:
+    s3.create_bucket(Bucket="trail-of-somebody")
+    cloudtrail.create_trail(Name="management", S3BucketName="trail-of-somebody", IsMultiRegionTrail=True)
+    if logging:
+        cloudtrail.start_logging(Name="management")
+    chosen = selectors or {"EventSelectors": [{"IncludeManagementEvents": True, "ReadWriteType": "All"}]}
+    cloudtrail.put_event_selectors(TrailName="management", **chosen)
+
+
+@pytest.fixture
+def deployment(aws_env: dict[str, str], aws_client: Callable[..., Any], tmp_path: Path) -> Deployment:
+    """The account as an operator has it, with nothing of ours deployed."""
+    env = {
+        **aws_env,
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible/collections"),
+        "ANSIBLE_HOME": str(tmp_path / "ansible"),
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+    }
+    made = Deployment(env, tmp_path, aws_client)
+    made.prepare()
+    return made
+
+
+@pytest.fixture
+def other_account(aws_client: Callable[..., Any], aws_url: str) -> Account:
+    """A second account with users, and credentials of its own."""
+    role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/OrganizationAccountAccessRole"
+    given = aws_client("sts").assume_role(RoleArn=role, RoleSessionName="deploy")["Credentials"]
+    keys = {
+        "aws_access_key_id": given["AccessKeyId"],
+        "aws_secret_access_key": given["SecretAccessKey"],
+        "aws_session_token": given["SessionToken"],
+    }
+    return Account(aws_url, OTHER_ACCOUNT, keys)
