@@ -4,6 +4,7 @@
 """Resources that moto's CloudFormation skips: CodeBuild projects, policies of queues and buses, alarms, URLs.
 
 Projects, queues' policies and alarms can be read afterwards by their own APIs; of the others only the stack knows.
+And an update that changes nothing is told so also where a parameter is a list.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from moto.cloudformation import parsing
+from moto.cloudformation.models import Stack
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.codebuild.models import codebuild_backends
 from moto.core.common_models import CloudFormationModel
@@ -136,8 +138,15 @@ def _make_alarm(properties: Properties, place: Place) -> None:
     )
 
 
+def _given_parameters(stack: Any) -> dict[str, Any]:
+    """A stack's parameters as they were given: moto compares an update's with lists."""
+    resolved = stack.resource_map.resolved_parameters
+    return {name: ",".join(value) if isinstance(value, list) else value for name, value in resolved.items()}
+
+
 def complete() -> None:
     """Make the emulator's CloudFormation know these, in this process."""
+    Stack.stack_parameters = property(_given_parameters)
     kinds: tuple[tuple[str, str, Any, Any], ...] = (
         ("AWS::CloudWatch::Alarm", "AlarmName", _make_alarm, _remove_alarm),
         ("AWS::CodeBuild::Project", "Name", _make_project, _remove_project),

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What moto's EventBridge does otherwise than AWS: an event keeps its envelope on the way to another bus, and a rule
-that has a schedule and no pattern matches no event.
+"""What moto's EventBridge does otherwise than AWS: an event keeps its whole envelope on the way to a queue or another
+bus, and a rule that has a schedule and no pattern matches no event.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ def _send_to_targets(rule: Any, event: Any, transform_input: bool = True) -> Non
     targets = rule.targets
     buses = [target for target in targets if ":event-bus/" in target["Arn"]]
     rule.targets = [target for target in targets if target not in buses]
+    transformed = transform_input and any("InputTransformer" in target for target in targets)
+    sent = {name: value for name, value in copy.deepcopy(event).items() if name != "ingestion-time"}
     try:
-        _to_other_targets(rule, copy.deepcopy(event), transform_input)
+        _to_other_targets(rule, sent, transformed)
     finally:
         rule.targets = targets
     for bus in buses:

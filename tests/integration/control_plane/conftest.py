@@ -5,43 +5,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import boto3
 import pytest
 
-from tests.integration.conftest import ROOT
+from tests.integration.conftest import REGION, ROOT
 from tests.integration.vpn import ACCESS, ACCOUNT, POOLS
 
 OTHER_ACCOUNT = "444455556666"
 IDENTITY_REGION = "us-east-1"
+FILES = ROOT / "roles/control_plane/files"
 
 
-class Account:
-    """Clients of one account of the emulated AWS."""
+class Account(NamedTuple):
+    """An account of the emulated AWS: clients, and the options that make an AWS module work in it."""
 
-    def __init__(self, url: str, account_id: str, keys: dict[str, str]) -> None:
-        self.account_id = account_id
-        self._url = url
-        self._keys = keys
-
-    def client(self, service: str, region: str) -> Any:
-        session = boto3.session.Session(**self._keys)
-        return session.client(service, region_name=region, endpoint_url=self._url)  # type: ignore[call-overload]  # by name
-
-    def options(self) -> dict[str, str]:
-        """What makes an AWS module work in this account."""
-        keys = self._keys
-        return {
-            "access_key": keys["aws_access_key_id"],
-            "secret_key": keys["aws_secret_access_key"],
-            "session_token": keys["aws_session_token"],
-        }
+    client: Callable[..., Any]
+    options: dict[str, str]
 
 
 class Played:
@@ -110,6 +97,65 @@ class Deployment:
         return played
 
 
+class Stacks:
+    """The stacks of events, made from the templates without the playbook, and what arrives in the queue."""
+
+    def __init__(self, client: Callable[..., Any]) -> None:
+        self.client = client
+        self.queue_url = ""
+
+    def make(self, code: bytes, **parameters: str) -> None:
+        ec2 = self.client("ec2")
+        vpc = ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"]
+        bucket = {"Bucket": "code", "CreateBucketConfiguration": {"LocationConstraint": REGION}}
+        self.client("s3").create_bucket(**bucket)
+        digest = hashlib.sha256(code).hexdigest()
+        self.client("s3").put_object(Bucket="code", Key=f"functions/{digest}.zip", Body=code)
+        given = {
+            "IdentityAccounts": f"{ACCOUNT},{OTHER_ACCOUNT}",
+            "IdentityRules": f"arn:aws:events:{IDENTITY_REGION}:{ACCOUNT}:rule/tracklib-vpn-iam-events",
+            "CodeBucket": "code",
+            "BundleSha256": "a" * 64,
+            "InventorySha256": "b" * 64,
+            "FunctionsSha256": digest,
+            "BuildSpec": (FILES / "buildspec.yml").read_text(),
+            "VpcId": vpc,
+            "SubnetIds": ec2.create_subnet(VpcId=vpc, CidrBlock="10.20.1.0/24")["Subnet"]["SubnetId"],
+            "GatewaySecurityGroup": ec2.create_security_group(GroupName="gw", Description="gw", VpcId=vpc)["GroupId"],
+            "NamedHosts": json.dumps([{"name": "api", "namespace": "internal.example", "tags": {"Service": "api"}}]),
+        }
+        outputs = create_stack(self.client("cloudformation"), "gateway_account.yml", {**given, **parameters})
+        self.queue_url = outputs["QueueUrl"]
+        self.dead_letters_url = outputs["DeadLettersUrl"]
+        self.make_identity(Account(self.client, {}))
+
+    def make_identity(self, account: Account) -> None:
+        create_stack(
+            account.client("cloudformation", IDENTITY_REGION),
+            "identity_account.yml",
+            {"GatewayAccount": ACCOUNT, "GatewayRegion": REGION},
+        )
+
+    def messages(self, url: str | None = None) -> list[dict[str, Any]]:
+        """The bodies of what is in the queue."""
+        answer = self.client("sqs").receive_message(QueueUrl=url or self.queue_url, MaxNumberOfMessages=10)
+        return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+
+def create_stack(cloudformation: Any, template: str, parameters: dict[str, str]) -> dict[str, str]:
+    """Make a stack from one of the role's templates; returns its outputs."""
+    name = template.partition(".")[0].replace("_", "-")
+    cloudformation.create_stack(
+        StackName=name,
+        TemplateBody=(FILES / template).read_text(),
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+    made = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    assert made["StackStatus"] == "CREATE_COMPLETE"
+    return {output["OutputKey"]: output["OutputValue"] for output in made.get("Outputs", ())}
+
+
 def make_trail(cloudtrail: Any, s3: Any, logging: bool = True, **selectors: Any) -> None:
     s3.create_bucket(Bucket="trail-of-somebody")
     cloudtrail.create_trail(Name="management", S3BucketName="trail-of-somebody", IsMultiRegionTrail=True)
@@ -139,9 +185,18 @@ def other_account(aws_client: Callable[..., Any], aws_url: str) -> Account:
     """A second account with users, and credentials of its own."""
     role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/OrganizationAccountAccessRole"
     given = aws_client("sts").assume_role(RoleArn=role, RoleSessionName="deploy")["Credentials"]
-    keys = {
-        "aws_access_key_id": given["AccessKeyId"],
-        "aws_secret_access_key": given["SecretAccessKey"],
-        "aws_session_token": given["SessionToken"],
-    }
-    return Account(aws_url, OTHER_ACCOUNT, keys)
+    keys = {"access_key": given["AccessKeyId"], "secret_key": given["SecretAccessKey"]}
+    session = boto3.session.Session(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+
+    def client(service: str, region: str = REGION) -> Any:
+        return session.client(service, region_name=region, endpoint_url=aws_url)  # type: ignore[call-overload]  # by name
+
+    return Account(client, {**keys, "session_token": given["SessionToken"]})
+
+
+@pytest.fixture
+def stacks(aws_client: Callable[..., Any]) -> Stacks:
+    """The stacks of events in one account."""
+    made = Stacks(aws_client)
+    made.make(b"PK")
+    return made

@@ -27,4 +27,5 @@ def test_one_account_gets_every_stack_and_a_second_run_changes_nothing(deploymen
     }
     there = deployment.client("cloudformation", IDENTITY_REGION)
     assert "SweepRoleArn" not in _outputs(there, "tracklib-vpn-identity")
-    assert "changed=0" in deployment().output
+    again = deployment()
+    assert "changed=0" in again.output, again.output

@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What the rules of the stacks let through, by the emulator's own delivery: from an identity account to the queue."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import REGION
+from tests.integration.vpn import ACCOUNT
+from tests.support import iam_events
+
+from .conftest import IDENTITY_REGION, OTHER_ACCOUNT, Account, Stacks
+
+
+def _put(events: Any, detail: dict[str, Any], **entry: str) -> None:
+    answer = events.put_events(
+        Entries=[
+            {
+                "Source": "aws.iam",
+                "DetailType": "AWS API Call via CloudTrail",
+                "Detail": json.dumps(detail),
+                **entry,
+            }
+        ]
+    )
+    assert answer["FailedEntryCount"] == 0
+
+
+@pytest.mark.parametrize("name", sorted(iam_events.CALLS))
+def test_every_listed_event_reaches_the_queue_of_the_gateways_region(stacks: Stacks, name: str) -> None:
+    detail = iam_events.record(name)
+    _put(stacks.client("events", IDENTITY_REGION), detail)
+    (message,) = stacks.messages()
+    assert message["detail"] == detail
+    assert (message["source"], message["account"], message["region"]) == ("aws.iam", ACCOUNT, IDENTITY_REGION)
+
+
+def test_an_event_of_another_account_arrives_under_its_own_account(stacks: Stacks, other_account: Account) -> None:
+    stacks.make_identity(other_account)
+    _put(other_account.client("events", IDENTITY_REGION), iam_events.record("DeleteUser", OTHER_ACCOUNT))
+    (message,) = stacks.messages()
+    assert message["account"] == OTHER_ACCOUNT
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        pytest.param(iam_events.record("GetUser", readOnly=True), id="read-only"),
+        pytest.param(iam_events.record("ListUsers", readOnly=True), id="list"),
+        pytest.param(iam_events.record("CreateRole"), id="another-change"),
+        pytest.param(
+            iam_events.record(
+                "DeleteUser", errorCode="AccessDenied", errorMessage="User is not authorized to perform: iam:DeleteUser"
+            ),
+            id="denied",
+        ),
+        pytest.param(iam_events.record("DeleteUser", errorCode="DeleteConflictException"), id="conflict"),
+        pytest.param(iam_events.record("DeleteUser", eventSource="sts.amazonaws.com"), id="another-service"),
+    ],
+)
+def test_calls_that_changed_nobody_are_not_forwarded(stacks: Stacks, detail: dict[str, Any]) -> None:
+    _put(stacks.client("events", IDENTITY_REGION), detail)
+    assert stacks.messages() == []
+
+
+def test_an_event_by_another_name_is_not_forwarded(stacks: Stacks) -> None:
+    events = stacks.client("events", IDENTITY_REGION)
+    _put(events, iam_events.record("DeleteUser"), Source="my.iam")
+    _put(events, iam_events.record("DeleteUser"), DetailType="AWS Console Sign In via CloudTrail")
+    assert stacks.messages() == []
+
+
+@pytest.mark.parametrize(("state", "arrives"), [("running", 1), ("stopped", 1), ("terminated", 1), ("pending", 0)])
+def test_instances_that_start_and_stop_reach_the_queue_where_names_are_kept(
+    stacks: Stacks, state: str, arrives: int
+) -> None:
+    _put(
+        stacks.client("events", REGION),
+        {"instance-id": "i-0123456789abcdef0", "state": state},
+        Source="aws.ec2",
+        DetailType="EC2 Instance State-change Notification",
+    )
+    assert len(stacks.messages()) == arrives
+
+
+def test_the_schedule_comes_every_5_minutes_with_a_message_that_the_dispatcher_knows(stacks: Stacks) -> None:
+    events = stacks.client("events", REGION)
+    assert events.describe_rule(Name="tracklib-vpn-sweep")["ScheduleExpression"] == "rate(5 minutes)"
+    (target,) = events.list_targets_by_rule(Rule="tracklib-vpn-sweep")["Targets"]
+    assert json.loads(target["Input"]) == {"kind": "sweep"}
+    assert target["Arn"].endswith(":tracklib-vpn")
+
+
+def test_every_target_has_a_queue_for_what_it_can_not_deliver(stacks: Stacks) -> None:
+    for region, bus, rule in (
+        (IDENTITY_REGION, "default", "tracklib-vpn-iam-events"),
+        (REGION, "tracklib-vpn", "tracklib-vpn-iam-events"),
+        (REGION, "default", "tracklib-vpn-sweep"),
+        (REGION, "default", "tracklib-vpn-host-events"),
+    ):
+        found = stacks.client("events", region).list_targets_by_rule(Rule=rule, EventBusName=bus)["Targets"]
+        assert [target["DeadLetterConfig"]["Arn"].split(":")[3] for target in found] == [region], rule
