@@ -103,6 +103,7 @@ class Stacks:
     def __init__(self, client: Callable[..., Any]) -> None:
         self.client = client
         self.queue_url = ""
+        self.dead_letters_url = ""
 
     def make(self, code: bytes, **parameters: str) -> None:
         ec2 = self.client("ec2")
@@ -136,10 +137,14 @@ class Stacks:
             {"GatewayAccount": ACCOUNT, "GatewayRegion": REGION},
         )
 
-    def messages(self, url: str | None = None) -> list[dict[str, Any]]:
+    def messages(self) -> list[dict[str, Any]]:
         """The bodies of what is in the queue."""
-        answer = self.client("sqs").receive_message(QueueUrl=url or self.queue_url, MaxNumberOfMessages=10)
-        return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+        bodies: list[dict[str, Any]] = []
+        while True:
+            answer = self.client("sqs").receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10)
+            if "Messages" not in answer:
+                return bodies
+            bodies += [json.loads(message["Body"]) for message in answer["Messages"]]
 
 
 def create_stack(cloudformation: Any, template: str, parameters: dict[str, str]) -> dict[str, str]:

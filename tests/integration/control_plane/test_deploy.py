@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
-from .conftest import IDENTITY_REGION, OTHER_ACCOUNT, Account, Deployment, make_trail
+from .conftest import IDENTITY_REGION, Deployment
 
 
 def _outputs(client: Any, stack: str) -> dict[str, str]:

@@ -64,7 +64,8 @@ class Dispatcher:
         answer: dict[str, Any] = dict(processor.response())
         returned = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
         self._return_together([record for record in event["Records"] if record["messageId"] in returned])
-        self._metrics.flush_metrics()
+        if self._metrics.metric_set:
+            self._metrics.flush_metrics()
         return answer
 
     def _take(self, record: SQSRecord) -> str | None:

@@ -18,9 +18,9 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 
 
 class NamedHosts(BaseModel):
-    """One entry of `vpn_names`: an instance, or those with all of the tags."""
+    """What an entry of `vpn_names` says of hosts: an instance, or those with all of the tags."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     instance_id: str | None = None
     tags: dict[str, str] = {}

@@ -1,0 +1,320 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The dispatcher on a real queue and registry: tombstones, starts, what comes back, what is set aside."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.identity import sweep
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Sweep, User
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from dispatcher import dispatch, handler
+
+from tests.integration.conftest import KEYS, REGION
+from tests.integration.vpn import ACCOUNT, Vpn
+from tests.support import fault_proxy as faults
+from tests.support.fault_proxy import FaultProxy
+from tests.support.iam_events import envelope, record
+
+from .conftest import Stacks
+
+START = "StartBuild"
+RUNS = faults.json_error(400, "AccountLimitExceededException")
+
+
+class Context(LambdaContext):
+    """What the dispatcher uses of Lambda's context."""
+
+    _aws_request_id = "8a2d4f0e-52a5-4c39-9d7a-000000000000"
+
+
+class Lambda:
+    """Feeds the queue's messages to the handler as Lambda's event source mapping does."""
+
+    def __init__(self, stacks: Stacks, vpn: Vpn, proxy: FaultProxy, capsys: pytest.CaptureFixture[str]) -> None:
+        self.stacks = stacks
+        self.vpn = vpn
+        self.proxy = proxy
+        self._sqs = stacks.client("sqs")
+        self._capsys = capsys
+
+    def send(self, *bodies: Any) -> None:
+        for body in bodies:
+            text = body if isinstance(body, str) else json.dumps(body)
+            self._sqs.send_message(QueueUrl=self.stacks.queue_url, MessageBody=text)
+
+    def call(self) -> list[str]:
+        """Give the handler all that is visible, delete what it took; returns the bodies that go back."""
+        records = []
+        while True:
+            answer = self._sqs.receive_message(
+                QueueUrl=self.stacks.queue_url, MaxNumberOfMessages=10, AttributeNames=["All"], VisibilityTimeout=180
+            )
+            if "Messages" not in answer:
+                break
+            records += [_record(message) for message in answer["Messages"]]
+        failed = {
+            one["itemIdentifier"] for one in handler.handler({"Records": records}, Context())["batchItemFailures"]
+        }
+        for one in records:
+            if one["messageId"] not in failed:
+                self._sqs.delete_message(QueueUrl=self.stacks.queue_url, ReceiptHandle=one["receiptHandle"])
+        return [one["body"] for one in records if one["messageId"] in failed]
+
+    def builds(self, project: str = "tracklib-vpn-reconcile") -> int:
+        return len(self.stacks.client("codebuild").list_builds_for_project(projectName=project)["ids"])
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        answer = self._sqs.receive_message(
+            QueueUrl=self.stacks.dead_letters_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+        )
+        messages: list[dict[str, Any]] = answer.get("Messages", [])
+        return messages
+
+    def metrics(self) -> dict[str, Any]:
+        """What was put into the log as metrics since the last time."""
+        lines = [json.loads(line) for line in self._capsys.readouterr().out.splitlines() if line.startswith("{")]
+        return {name: value for line in lines if "_aws" in line for name, value in line.items()}
+
+
+def _record(message: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message["Attributes"],
+        "messageAttributes": {},
+        "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:tracklib-vpn",
+        "awsRegion": REGION,
+    }
+
+
+@pytest.fixture
+def function(
+    stacks: Stacks,
+    vpn: Vpn,
+    fault_proxy: FaultProxy,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Lambda]:
+    """The handler with the environment that its stack gives it, behind a proxy that fails when told to."""
+    deployed = stacks.client("lambda").get_function_configuration(FunctionName="tracklib-vpn-dispatcher")
+    environment = {
+        **deployed["Environment"]["Variables"],
+        **KEYS,
+        "AWS_ENDPOINT_URL": fault_proxy.url,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "POWERTOOLS_DEV": "false",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    handler.dispatcher.cache_clear()
+    monkeypatch.setattr(dispatch, "_PAUSE", (1, 1))  # refused messages come back sooner than for people
+    yield Lambda(stacks, vpn, fault_proxy, capsys)
+    # it keeps writing where standard output went when it was made
+    logging.Logger.manager.loggerDict.pop("tracklib-vpn-dispatcher")
+
+
+def _swept(vpn: Vpn) -> Sweep:
+    """Store a complete sweep of the account, as the last run did."""
+    found = sweep(vpn.iam, ACCOUNT)
+    vpn.registry().store_sweep(found, vpn.registry().take_generation())
+    return found
+
+
+def test_a_deletion_leaves_a_tombstone_and_starts_one_build_that_is_told_nothing(function: Lambda) -> None:
+    user_id = function.vpn.user("alice")
+    _swept(function.vpn)
+    time.sleep(1.1)  # the times of both are whole seconds
+    detail = record("DeleteUser", requestParameters={"userName": "ALICE"})
+    function.send(envelope(detail))
+    assert function.call() == []
+    (tombstone,) = function.vpn.registry().facts().tombstones
+    assert (tombstone.event_id, tombstone.user_name, tombstone.user_id) == (detail["eventID"], "ALICE", user_id)
+    assert function.builds() == 1
+    assert function.metrics()["Tombstones"] == [1.0]
+
+
+def test_r15_a_start_has_the_project_and_nothing_else(function: Lambda) -> None:
+    asked: list[dict[str, Any]] = []
+    client = handler.dispatcher()._clients.codebuild
+    client.meta.events.register("provide-client-params.codebuild.StartBuild", lambda params, **_: asked.append(params))
+    hostile = record("DeleteUser", userAgent="{{ lookup('pipe', 'touch /tmp/owned') }}", sourceIPAddress="$(reboot)")
+    function.send(envelope(hostile))
+    function.call()
+    assert asked == [{"projectName": "tracklib-vpn-reconcile"}]
+
+
+def test_fifty_deletions_start_one_build_and_leave_fifty_tombstones(function: Lambda) -> None:
+    names = [f"user-{number}" for number in range(50)]
+    for name in names:
+        function.vpn.user(name, group=None)
+    _swept(function.vpn)
+    function.send(*[envelope(record("DeleteUser", requestParameters={"userName": name})) for name in names])
+    assert function.call() == []
+    assert {tombstone.user_name for tombstone in function.vpn.registry().facts().tombstones} == set(names)
+    assert function.builds() == 1
+
+
+def test_while_a_build_runs_messages_come_back_together_and_lose_nothing(function: Lambda) -> None:
+    events = [envelope(record("DeleteUser", requestParameters={"userName": f"user-{n}"})) for n in range(12)]
+    function.send(*events, {"kind": "registry_changed"})
+    function.proxy.fail(START, RUNS, last=1)
+    assert len(function.call()) == 13
+    assert len(function.vpn.registry().facts().tombstones) == 12
+    metrics = function.metrics()
+    assert metrics["Refused"] == [1.0]
+    assert "Failed" not in metrics
+    assert function.call() == []
+    assert function.proxy.calls[START] == 1  # nothing is visible yet
+    time.sleep(1.2)
+    assert function.call() == []
+    assert function.proxy.calls[START] == 2
+    time.sleep(1.2)
+    assert function.call() == []
+    assert function.proxy.calls[START] == 2  # nothing is left
+
+
+@pytest.mark.parametrize("fault", [faults.json_error(400, "AccessDeniedException"), faults.reset])
+def test_a_start_that_needs_an_operator_keeps_the_messages_and_is_counted(
+    function: Lambda, fault: faults.Fault
+) -> None:
+    function.send(envelope(record("DeleteGroup")), {"kind": "registry_changed"})
+    function.proxy.fail(START, fault)
+    assert len(function.call()) == 2
+    assert function.metrics()["Failed"] == [1.0]
+
+
+@pytest.mark.parametrize("action", ["GetItem", "PutItem"])
+def test_a_registry_that_does_not_answer_keeps_the_deletion_and_serves_the_others(
+    function: Lambda, action: str
+) -> None:
+    function.send(envelope(record("DeleteUser")), {"kind": "registry_changed"})
+    function.proxy.fail(action, faults.json_error(400, "ProvisionedThroughputExceededException"), last=3)
+    (back,) = function.call()
+    assert json.loads(back)["detail"]["eventName"] == "DeleteUser"
+    assert function.builds() == 1
+    assert function.metrics()["Failed"] == [1.0]
+    time.sleep(1.2)
+    assert function.call() == []
+    assert len(function.vpn.registry().facts().tombstones) == 1
+
+
+def test_poison_is_set_aside_alone_with_the_reason(function: Lambda) -> None:
+    strange = envelope(record("DeleteUser"), "999999999999")
+    function.send(strange, "no json", envelope(record("DeleteUser")), {"kind": "sweep"})
+    assert function.call() == []
+    letters = function.dead_letters()
+    assert {letter["Body"] for letter in letters} == {json.dumps(strange), "no json"}
+    reasons = sorted(letter["MessageAttributes"]["reason"]["StringValue"] for letter in letters)
+    assert "isn't one of the identity accounts" in reasons[0]
+    assert len(function.vpn.registry().facts().tombstones) == 1
+    assert function.builds() == 1
+
+
+def test_poison_that_can_not_be_set_aside_is_kept(function: Lambda) -> None:
+    function.send("no json")
+    function.proxy.fail("SendMessage", faults.json_error(400, "AccessDeniedException"))
+    assert function.call() == ["no json"]
+
+
+def test_poison_alone_starts_nothing(function: Lambda) -> None:
+    function.send(envelope(record("GetUser")))
+    assert function.call() == []
+    assert function.builds() == 0
+
+
+def test_twice_late_and_out_of_order_leave_the_same(function: Lambda) -> None:
+    """A second delivery comes when the stored sweep knows the user no more, or knows another one by that name (R1)."""
+    user_id = function.vpn.user("alice")
+    _swept(function.vpn)
+    time.sleep(1.1)  # the times of both are whole seconds
+    deleted = envelope(record("DeleteUser"))
+    events = [deleted, envelope(record("RemoveUserFromGroup")), envelope(record("DeleteLoginProfile"))]
+    random.shuffle(events)
+    function.send(*events)
+    function.call()
+    before = function.vpn.items("tombstone")
+    function.vpn.delete_user("alice")
+    _swept(function.vpn)
+    function.send(deleted)
+    function.call()
+    time.sleep(1.1)  # IAM's times are whole seconds
+    function.vpn.user("alice")
+    _swept(function.vpn)
+    function.send(deleted)
+    function.call()
+    assert function.vpn.items("tombstone") == before
+    assert [tombstone.user_id for tombstone in function.vpn.registry().facts().tombstones] == [user_id]
+
+
+def test_r1_a_late_deletion_does_not_mean_who_was_created_after_it(function: Lambda) -> None:
+    function.vpn.user("alice")
+    _swept(function.vpn)
+    function.send(envelope(record("DeleteUser", eventTime="2026-01-01T00:00:00Z")))
+    function.call()
+    (tombstone,) = function.vpn.registry().facts().tombstones
+    assert tombstone.user_id is None
+
+
+def test_r12_a_sweep_message_publishes_the_age_of_every_accounts_last_complete_sweep(function: Lambda) -> None:
+    begun = time.time() - 500
+    user = User(ACCOUNT, "AIDA1", "alice", begun)
+    function.vpn.registry().store_sweep(Sweep(ACCOUNT, begun, {"AIDA1": user}), 1)
+    function.send({"kind": "sweep"})
+    assert function.call() == []
+    never, old = sorted(function.metrics()["SweepAge"], reverse=True)
+    assert old == pytest.approx(500, abs=20)
+    assert never > 10**9  # the other account was never swept
+    assert function.builds() == 1
+
+
+@pytest.mark.parametrize(("tags", "starts"), [({"Service": "api"}, 1), ({"Service": "web"}, 0)])
+def test_a_host_that_a_name_stands_for_starts_names_alone(function: Lambda, tags: dict[str, str], starts: int) -> None:
+    ec2 = function.stacks.client("ec2")
+    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    described = [{"ResourceType": "instance", "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}]
+    made = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, TagSpecifications=described)
+    function.send(_host_event(made["Instances"][0]["InstanceId"], "running"))
+    assert function.call() == []
+    assert function.builds("tracklib-vpn-names") == starts
+    assert function.builds() == 0
+
+
+def test_a_host_that_is_gone_starts_names(function: Lambda) -> None:
+    function.send(_host_event("i-0123456789abcdef0", "terminated"))
+    function.call()
+    assert function.builds("tracklib-vpn-names") == 1
+
+
+def test_names_that_run_hold_no_reconcile_up(function: Lambda) -> None:
+    function.send(_host_event("i-0123456789abcdef0", "terminated"), {"kind": "sweep"})
+    function.proxy.fail(START, RUNS, first=1, last=1)  # names comes first, by name
+    (back,) = function.call()
+    assert json.loads(back)["source"] == "aws.ec2"
+    assert function.builds() == 1
+
+
+def _host_event(instance_id: str, state: str) -> dict[str, Any]:
+    return {
+        "version": "0",
+        "id": "8a2d4f0e-52a5-4c39-9d7a-111111111111",
+        "detail-type": "EC2 Instance State-change Notification",
+        "source": "aws.ec2",
+        "account": ACCOUNT,
+        "time": "2026-11-24T20:00:01Z",
+        "region": REGION,
+        "resources": [f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/{instance_id}"],
+        "detail": {"instance-id": instance_id, "state": state},
+    }
