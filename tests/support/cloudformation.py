@@ -146,7 +146,7 @@ def _given_parameters(stack: Any) -> dict[str, Any]:
 
 def complete() -> None:
     """Make the emulator's CloudFormation know these, in this process."""
-    Stack.stack_parameters = property(_given_parameters)
+    Stack.stack_parameters = property(_given_parameters)  # type: ignore[assignment, method-assign]  # replaced on purpose
     kinds: tuple[tuple[str, str, Any, Any], ...] = (
         ("AWS::CloudWatch::Alarm", "AlarmName", _make_alarm, _remove_alarm),
         ("AWS::CodeBuild::Project", "Name", _make_project, _remove_project),

@@ -23,7 +23,7 @@ def _send_to_targets(rule: Any, event: Any, transform_input: bool = True) -> Non
     buses = [target for target in targets if ":event-bus/" in target["Arn"]]
     rule.targets = [target for target in targets if target not in buses]
     transformed = transform_input and any("InputTransformer" in target for target in targets)
-    sent = {name: value for name, value in copy.deepcopy(event).items() if name != "ingestion-time"}
+    sent: Any = {name: value for name, value in copy.deepcopy(event).items() if name != "ingestion-time"}
     try:
         _to_other_targets(rule, sent, transformed)
     finally:
