@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv demo test test-fast molecule lab-up lab-down bench build lock format clean
+.PHONY: help setup venv demo test test-fast molecule lab-up lab-down bench build bundle lock format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -42,6 +42,9 @@ bench: venv ## measure against the usual ways: bench/results.json and a table
 
 build: venv ## the collection's tarball, in .cache/build
 	@$(PY) tools/gates.py build
+
+bundle: venv ## what runs in AWS, for `deploy`: .cache/bundle/bundle.tar and functions.zip
+	@$(PY) tools/bundle.py
 
 lock: ## compile the locks of the development environments anew
 	@tools/lock
