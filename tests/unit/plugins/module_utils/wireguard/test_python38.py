@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 PLUGINS = Path(__file__).parents[5] / "plugins"
-PACKAGE = sorted((PLUGINS / "module_utils/wireguard").glob("*.py"))
-MODULES = sorted((PLUGINS / "modules").glob("wireguard_interface*.py"))
-_OWN = "ansible_collections.tracklib.vpn.plugins.module_utils.wireguard"
+PACKAGES = ("wireguard", "probe")
+FILES = sorted(path for package in PACKAGES for path in (PLUGINS / "module_utils" / package).glob("*.py"))
+MODULES = [PLUGINS / f"modules/{name}.py" for name in ("name_probe", "wireguard_interface", "wireguard_interface_info")]
+_OWN = tuple(f"ansible_collections.tracklib.vpn.plugins.module_utils.{package}." for package in PACKAGES)
 _NEWER = {"graphlib", "tomllib", "zoneinfo"}  # than 3.8
 
 
@@ -29,18 +30,17 @@ def _imported(tree: ast.AST) -> set[str]:
 
 
 def test_there_is_something_to_check() -> None:
-    assert len(PACKAGE) > 8
-    assert [path.stem for path in MODULES] == ["wireguard_interface", "wireguard_interface_info"]
+    assert len(FILES) > 14
+    assert all(path.exists() for path in MODULES)
 
 
-@pytest.mark.parametrize("path", [*PACKAGE, *MODULES], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*FILES, *MODULES], ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_it_compiles_on_python_3_8_and_imports_nothing_that_a_gateway_lacks(path: Path) -> None:
     tree = ast.parse(path.read_text(), feature_version=(3, 8))
     allowed = {"ansible.module_utils.basic"} if path in MODULES else set()
     strange = {
         name
         for name in _imported(tree) - allowed
-        if not (path in MODULES and name.startswith(f"{_OWN}."))
-        and (name.partition(".")[0] not in sys.stdlib_module_names or name in _NEWER)
+        if not name.startswith(_OWN) and (name.partition(".")[0] not in sys.stdlib_module_names or name in _NEWER)
     }
     assert strange == set()

@@ -1,0 +1,182 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Asking a DNS server, and what came of it in one word."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import struct
+import time
+from typing import Iterator, NamedTuple
+
+from .message import Message, MessageError, Record, decode, encode_question
+
+ANSWER, NODATA = "answer", "nodata"
+TIMEOUT, UNREACHABLE, ABSENT, MALFORMED, ERROR = "timeout", "unreachable", "absent", "malformed", "error"
+_RCODES = {2: "servfail", 3: "nxdomain", 5: "refused"}
+_TRIES = 2  # datagrams get lost
+_LARGEST = 65535
+
+
+class Server(NamedTuple):
+    """A DNS server; `own` says that its address is to be one of this host."""
+
+    address: str
+    port: int = 53
+    own: bool = False
+
+
+class Reply(NamedTuple):
+    """What a server said to one question.
+
+    `outcome` is `answer`, `nodata` (the name has no such records), `nxdomain`, `servfail`, `refused`, `error` (another
+    error, `detail` names it), `timeout`, `unreachable` (the system's words in `detail`), `absent` (an own server whose
+    address this host hasn't) or `malformed`. `path` has the names that CNAME records led to.
+    """
+
+    kind: str
+    transport: str
+    outcome: str
+    detail: str = ""
+    path: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
+    ttl: int | None = None
+    milliseconds: int | None = None
+
+
+def ask(server: Server, name: str, kind: str, timeout: float, transport: str = "udp") -> Reply:
+    """One question to a server, by UDP, and by TCP when the answer didn't fit, or by TCP at once.
+
+    :param timeout: seconds for each try.
+    """
+    started = time.monotonic()
+    try:
+        message = _by_tcp(server, name, kind, timeout) if transport == "tcp" else _by_udp(server, name, kind, timeout)
+        if message.truncated and transport == "udp":
+            transport = "tcp"
+            message = _by_tcp(server, name, kind, timeout)
+    except socket.timeout:
+        return Reply(kind, transport, TIMEOUT, f"no answer within {timeout:g} s")
+    except MessageError as error:
+        return Reply(kind, transport, MALFORMED, str(error))
+    except OSError as error:
+        own = server.own and not _is_here(server.address)
+        return Reply(kind, transport, ABSENT if own else UNREACHABLE, error.strerror or str(error))
+    return _reply(message, kind, transport)._replace(milliseconds=round((time.monotonic() - started) * 1000))
+
+
+def _reply(message: Message, kind: str, transport: str) -> Reply:
+    if message.rcode:
+        outcome = _RCODES.get(message.rcode, ERROR)
+        return Reply(kind, transport, outcome, f"DNS error {message.rcode}" if outcome == ERROR else "")
+    path, found = _followed(message, kind)
+    ttls = [record.ttl for record in message.answers]
+    return Reply(
+        kind,
+        transport,
+        ANSWER if found else NODATA,
+        path=path,
+        values=tuple(dict.fromkeys(record.value for record in found)),
+        ports=tuple(dict.fromkeys(record.port for record in found if record.port)),
+        ttl=min(ttls, default=None),
+    )
+
+
+def _followed(message: Message, kind: str) -> tuple[tuple[str, ...], list[Record]]:
+    """The names that the answer's CNAME records lead to, and the records at their end; others are nobody's business."""
+    aliases = {record.name: record.value for record in message.answers if record.kind == "CNAME"}
+    name, path = message.name, ()  # type: str, tuple[str, ...]
+    while name in aliases and aliases[name] not in (message.name, *path):
+        name = aliases[name]
+        path = (*path, name)
+    return path, [record for record in message.answers if record.kind == kind and record.name == name]
+
+
+def _by_udp(server: Server, name: str, kind: str, timeout: float) -> Message:
+    malformed: MessageError | None = None
+    for _try in range(_TRIES):
+        number = secrets.randbits(16)
+        with _socket(server, socket.SOCK_DGRAM, timeout) as endpoint:
+            # connected, so that only this server's answers come in, and the system's errors too
+            endpoint.send(encode_question(number, name, kind))
+            for data in _datagrams(endpoint, timeout):
+                try:
+                    message = decode(data)
+                except MessageError as error:
+                    malformed = error
+                    continue
+                if _answers(message, number, name, kind):
+                    return message
+    raise malformed or socket.timeout()
+
+
+def _datagrams(endpoint: socket.socket, timeout: float) -> Iterator[bytes]:
+    """What comes in until the time is up."""
+    until = time.monotonic() + timeout
+    while True:
+        left = until - time.monotonic()
+        if left <= 0:
+            return
+        endpoint.settimeout(left)
+        try:
+            yield endpoint.recv(_LARGEST)
+        except socket.timeout:
+            return
+
+
+def _by_tcp(server: Server, name: str, kind: str, timeout: float) -> Message:
+    number = secrets.randbits(16)
+    question = encode_question(number, name, kind)
+    with _socket(server, socket.SOCK_STREAM, timeout) as endpoint:
+        endpoint.sendall(struct.pack("!H", len(question)) + question)
+        until = time.monotonic() + timeout
+        (length,) = struct.unpack("!H", _octets(endpoint, 2, until))
+        message = decode(_octets(endpoint, length, until))
+    if not _answers(message, number, name, kind) or message.truncated:
+        raise MessageError("the answer is to another question, or truncated although it came by TCP")
+    return message
+
+
+def _octets(endpoint: socket.socket, count: int, until: float) -> bytes:
+    data = b""
+    while len(data) < count:
+        left = until - time.monotonic()
+        if left <= 0:
+            raise socket.timeout
+        endpoint.settimeout(left)
+        more = endpoint.recv(count - len(data))
+        if not more:
+            raise MessageError(f"the server ended the connection after {len(data)} of {count} octets")
+        data += more
+    return data
+
+
+def _answers(message: Message, number: int, name: str, kind: str) -> bool:
+    return (message.number, message.name, message.kind) == (number, name, kind)
+
+
+def _socket(server: Server, kind: socket.SocketKind, timeout: float) -> socket.socket:
+    family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
+    endpoint = socket.socket(family, kind)
+    try:
+        endpoint.settimeout(timeout)
+        if server.own:
+            endpoint.bind((server.address, 0))
+        endpoint.connect((server.address, server.port))
+    except BaseException:
+        endpoint.close()
+        raise
+    return endpoint
+
+
+def _is_here(address: str) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as endpoint:
+        try:
+            endpoint.bind((address, 0))
+        except OSError:
+            return False
+    return True

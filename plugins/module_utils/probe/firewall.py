@@ -1,0 +1,36 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What the gateway's live firewall lets through from the tunnel, in the form of the role's template."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import Runner
+
+TABLE = ["inet", "tracklib_vpn"]
+_CHAIN = re.compile(r"^\s*chain (\w+) \{$(.*?)^\s*\}$", re.MULTILINE | re.DOTALL)
+_GRANT = re.compile(r"^\s*ip6? daddr ([0-9a-f:./]+) accept$", re.MULTILINE)
+_DNS = re.compile(r"^\s*.*\bdport 53 accept$", re.MULTILINE)
+
+
+class Firewall(NamedTuple):
+    """The networks, in CIDR form, that the tunnel may reach, and whether it may ask this host for names."""
+
+    networks: list[str]
+    dns_open: bool
+
+
+def read(run: Runner) -> Firewall | None:
+    """The firewall as the kernel has it; None without one.
+
+    :raises CommandError: nft isn't there.
+    """
+    listing = run(["nft", "-s", "list", "table", *TABLE])
+    if listing.rc != 0:
+        return None
+    chains = dict(_CHAIN.findall(listing.stdout))
+    granted = _GRANT.findall(chains.get("from_tunnel", ""))
+    return Firewall(granted, bool(_DNS.search(chains.get("input_from_tunnel", ""))))

@@ -1,0 +1,32 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Whether a port is open, as a connection shows."""
+
+from __future__ import annotations
+
+import socket
+from typing import NamedTuple
+
+
+class Port(NamedTuple):
+    """An attempt at a TCP connection; `detail` has the system's words where it failed."""
+
+    address: str
+    port: int
+    open: bool
+    detail: str = ""
+
+
+def connect(address: str, port: int, timeout: float) -> Port:
+    """Try a TCP connection, and end it at once.
+
+    :param timeout: seconds.
+    """
+    try:
+        socket.create_connection((address, port), timeout).close()
+    except socket.timeout:
+        return Port(address, port, False, f"no answer within {timeout:g} s")
+    except OSError as error:
+        return Port(address, port, False, error.strerror or str(error))
+    return Port(address, port, True)

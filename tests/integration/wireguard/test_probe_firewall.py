@@ -1,0 +1,51 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What a probe reads of the firewall that the role's template made, through a real nft."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.tracklib.vpn.plugins.action.wireguard_interface import render
+from ansible_collections.tracklib.vpn.plugins.module_utils.probe.firewall import Firewall, read
+
+from tests.support.wireguard_host import TEMPLATES, Host, variables
+
+NETWORKS = ["10.20.0.0/16", "10.30.0.7/32", "fd20:7472:6163:6b::/64"]
+
+
+def _load(host: Host, **changes: Any) -> None:
+    text = render(
+        TEMPLATES / "nftables.j2",
+        {"generation": 1, "made_at": 1, "peers": []},
+        {**variables(host.name, NETWORKS), **changes},
+    )
+    host.sh("nft", "-f", "-", stdin=text)
+
+
+def test_networks_of_the_live_firewall_are_those_of_the_template(host: Host) -> None:
+    _load(host)
+    assert read(host.run) == Firewall(["10.20.0.0/16", "10.30.0.7", "fd20:7472:6163:6b::/64"], False)
+
+
+def test_rule_for_another_direction_is_no_grant(host: Host) -> None:
+    _load(host, networks=NETWORKS[:1])
+    rule = "add rule inet tracklib_vpn to_tunnel ip daddr 10.99.0.0/16 accept"
+    host.sh("nft", *rule.split())
+    assert read(host.run) == Firewall(NETWORKS[:1], False)
+
+
+def test_open_port_53_is_seen(host: Host) -> None:
+    _load(host, private_dns=True, networks=[])
+    assert read(host.run) == Firewall([], True)
+
+
+def test_rule_taken_away_by_hand_is_missed(host: Host) -> None:
+    _load(host, networks=NETWORKS[:1])
+    host.sh("nft", "flush", "chain", "inet", "tracklib_vpn", "from_tunnel")
+    assert read(host.run) == Firewall([], False)
+
+
+def test_firewall_that_is_not_loaded_is_none(host: Host) -> None:
+    assert read(host.run) is None
