@@ -25,6 +25,31 @@ options:
       - Return only registrations that expire within this time from now, such as V(7d) or V(12h), the earliest first.
       - Those that have expired already aren't among them.
     type: str
+  access:
+    description:
+      - The access policy, C(vpn_access). With it, RV(registrations[].networks) says what it grants the user by the last
+        complete sweep in the registry.
+    type: list
+    elements: dict
+    suboptions:
+      groups:
+        description: Names of IAM groups.
+        type: list
+        elements: str
+        required: true
+      networks:
+        description: Networks behind the gateway in CIDR form.
+        type: list
+        elements: str
+        required: true
+      accounts:
+        description: Accounts in which these groups grant access. By default O(account_id).
+        type: list
+        elements: str
+      ports:
+        description: Ports; not looked at.
+        type: list
+        elements: str
 extends_documentation_fragment:
   - tracklib.vpn.registry
   - amazon.aws.common.modules
@@ -111,19 +136,30 @@ registrations:
       description: Why the user or this device is blocked; null if it isn't.
       type: str
       sample: left the company
+    networks:
+      description: Networks that O(access) grants the user, in CIDR form, merged; empty if none. Only with O(access).
+      type: list
+      elements: str
+      sample: [10.20.0.0/16]
+    networks_reason:
+      description: Why there are no networks; null if there are. Only with O(access).
+      type: str
 """
 
 import time
+from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
+    ACCESS_OPTION,
     REGISTRY_OPTIONS,
     check_credentials,
     one_line_failures,
     registration_result,
     registry,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
+from ansible_collections.tracklib.vpn.plugins.module_utils.client import granted_to
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sweep
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import seconds
 
 
@@ -139,6 +175,41 @@ def _expiring(found: list[Registration], expiring_within: str, now: float) -> li
     return [registration for expires_at, registration in sorted(times) if now < expires_at <= end]
 
 
+def _networks(registration: Registration, sweep: Sweep | None, params: dict[str, Any]) -> dict[str, Any]:
+    """What the access policy grants a registration's user."""
+    if params["access"] is None:
+        return {}
+    user = None if sweep is None else sweep.users.get(registration.user_id)
+    if user is None:
+        reason = f"the last complete sweep of account {registration.account_id} has no user {registration.user_id}"
+        return {"networks": [], "networks_reason": reason}
+    try:
+        return {"networks": granted_to(user, params["access"], params["account_id"]), "networks_reason": None}
+    except ValueError as error:
+        return {"networks": [], "networks_reason": str(error)}
+
+
+def run(module: AnsibleAWSModule) -> list[dict[str, Any]]:
+    params = module.params
+    table = registry(module)
+    reasons = {(block.account_id, block.user_id, block.device): block.reason for block in table.blocks()}
+    found = sorted(table.registrations(), key=lambda registration: registration.label)
+    found = [registration for registration in found if _wanted(registration, params["user_name"], params["device"])]
+    if params["expiring_within"] is not None:
+        found = _expiring(found, params["expiring_within"], time.time())
+    accounts = {registration.account_id for registration in found} if params["access"] is not None else set()
+    sweeps = {account_id: table.sweep(account_id) for account_id in accounts}
+    return [
+        {
+            **registration_result(registration),
+            "blocked": reasons.get((*registration.owner, None))
+            or reasons.get((*registration.owner, registration.device)),
+            **_networks(registration, sweeps.get(registration.account_id), params),
+        }
+        for registration in found
+    ]
+
+
 def main() -> None:
     module = AnsibleAWSModule(
         argument_spec={
@@ -146,26 +217,14 @@ def main() -> None:
             "user_name": {"type": "str"},
             "device": {"type": "str"},
             "expiring_within": {"type": "str"},
+            "access": {**ACCESS_OPTION, "required": False},
         },
         supports_check_mode=True,
     )
     with one_line_failures(module):
         check_credentials(module)
-        table = registry(module)
-        found = sorted(table.registrations(), key=lambda registration: registration.label)
-        if module.params["expiring_within"] is not None:
-            found = _expiring(found, module.params["expiring_within"], time.time())
-        reasons = {(block.account_id, block.user_id, block.device): block.reason for block in table.blocks()}
-    results = [
-        {
-            **registration_result(registration),
-            "blocked": reasons.get((*registration.owner, None))
-            or reasons.get((*registration.owner, registration.device)),
-        }
-        for registration in found
-        if _wanted(registration, module.params["user_name"], module.params["device"])
-    ]
-    module.exit_json(changed=False, registrations=results)
+        registrations = run(module)
+    module.exit_json(changed=False, registrations=registrations)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -19,7 +20,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.registry import DAY, 
 from tests.support import fault_proxy as faults
 from tests.support.fault_proxy import FaultProxy
 
-from .vpn import ACCOUNT, POOLS, Vpn
+from .vpn import ACCESS, ACCOUNT, POOLS, Vpn
 
 
 def test_device_gets_a_key_and_addresses_and_a_second_run_changes_nothing(vpn: Vpn) -> None:
@@ -82,6 +83,20 @@ def test_devices_that_expire_soon_are_listed_the_earliest_first(vpn: Vpn) -> Non
     only = vpn.module("registrations_info", expiring_within="7d", user_name="ALICE")["registrations"]
     assert [found["user_name"] for found in only] == ["alice"]
     assert "expiring_within 'soon' is not a time span" in vpn.fails("registrations_info", expiring_within="soon")
+
+
+def test_networks_of_a_device_are_what_the_policy_grants_its_user_by_the_last_sweep(vpn: Vpn, tmp_path: Path) -> None:
+    for user_name, group in (("alice", "vpn"), ("bob", None)):
+        vpn.user(user_name, group)
+        vpn.register(user_name, "laptop", keys.generate()[1])
+    access = [*ACCESS, {"groups": ["vpn", "others"], "networks": ["10.20.0.0/24", "10.30.0.0/16"]}]
+    never = vpn.module("registrations_info", access=access)["registrations"]
+    vpn.module("roster", dest=str(tmp_path / "roster.json"))
+    alice, bob = vpn.module("registrations_info", access=access)["registrations"]
+    assert "the last complete sweep of account 123456789012 has no user" in never[0]["networks_reason"]
+    assert (alice["networks"], alice["networks_reason"]) == (["10.20.0.0/16", "10.30.0.0/16"], None)
+    assert bob["networks"] == []
+    assert "is in no group that grants access; found no group, expected one of: others, vpn" in bob["networks_reason"]
 
 
 def test_check_mode_changes_nothing(vpn: Vpn) -> None:
