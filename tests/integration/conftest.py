@@ -20,6 +20,7 @@ import pytest
 from tests.support.fault_proxy import FaultProxy
 from tests.support.serving import serving
 
+from .names import Account, Playbook
 from .vpn import Vpn
 
 ROOT = Path(__file__).parents[2]
@@ -103,3 +104,15 @@ def vpn(aws_client: Callable[..., Any], run_module: Callable[..., dict[str, Any]
     template = (ROOT / "roles/control_plane/files/registry.yml").read_text()
     aws_client("cloudformation").create_stack(StackName="registry", TemplateBody=template)
     return Vpn(aws_client("iam"), aws_client("dynamodb"), "tracklib-vpn", run_module)
+
+
+@pytest.fixture
+def account(aws_client: Callable[..., Any], run_module: Callable[..., dict[str, Any]]) -> Account:
+    """A VPC in an account that is empty else."""
+    return Account(aws_client, run_module)
+
+
+@pytest.fixture
+def playbook(tmp_path: Path, aws_env: dict[str, str]) -> Playbook:
+    """Runs playbooks against the emulated AWS: `playbook("names", vpn_names=[…])`."""
+    return Playbook(tmp_path, aws_env)

@@ -4,7 +4,8 @@
 """What moto's Cloud Map leaves out or does otherwise than AWS.
 
 A namespace's hosted zone has its name and its VPC; one VPC can have several namespaces; operations take a while; a
-registered instance is replaced; lists honour their filters and come in pages; the tagging API knows the tags.
+registered instance is replaced, and begins with the health that its attributes say; lists honour their filters and come
+in pages; the tagging API knows the tags.
 """
 
 from __future__ import annotations
@@ -72,6 +73,8 @@ class CloudMap(ServiceDiscoveryBackend, TaggableResourcesMixin):  # type: ignore
         service = self.get_service(service_id)
         service.instances = [one for one in service.instances if one.instance_id != instance_id]
         operation: str = super().register_instance(service_id, instance_id, *args, **kwargs)
+        instance = self.get_instance(service_id, instance_id)
+        instance.health_status = instance.attributes.get("AWS_INIT_HEALTH_STATUS", "HEALTHY")
         return operation
 
     def get_operation(self, operation_id: str) -> Operation:

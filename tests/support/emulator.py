@@ -3,8 +3,8 @@
 
 """moto's server, one request at a time: its DynamoDB transactions aren't atomic between threads, AWS's are.
 
-Its Cloud Map, CloudFormation and EventBridge are completed, see cloud_map.py, cloudformation.py and events.py, and its
-signatures are checked where that matters, see signatures.py.
+Its Cloud Map, CloudFormation, EventBridge and load balancers are completed, see cloud_map.py, cloudformation.py,
+events.py and target_health.py, and its signatures are checked where that matters, see signatures.py.
 
 Usage: python -m tests.support.emulator PORT
 """
@@ -18,7 +18,7 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import run_simple
 
-from . import cloud_map, cloudformation, events, signatures
+from . import cloud_map, cloudformation, events, signatures, target_health
 
 
 def main() -> None:
@@ -27,6 +27,7 @@ def main() -> None:
     cloudformation.complete()
     events.complete()
     signatures.complete()
+    target_health.complete()
     app = signatures.CheckingSignatures(DomainDispatcherApplication(create_backend_app))
     lock = threading.Lock()
 

@@ -12,6 +12,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws import calling
 from .dns import normal
 
 NETWORK, APPLICATION = "network", "application"
+_HEALTHY = "healthy"
 # how the load balancers' interfaces are described; the rest of the description is the end of the ARN
 _INTERFACES = "ELB "
 
@@ -53,6 +54,63 @@ def internal_balancers(elbv2: Any, ec2: Any, vpc_id: str | None) -> list[Balance
     ]
     addresses = _addresses(ec2, vpc_id) if wanted else {}
     return sorted((_balancer(one, addresses) for one in wanted), key=lambda balancer: (balancer.name, balancer.arn))
+
+
+class Target(NamedTuple):
+    """Where a target group sends connections; `state` is elbv2's, `reason` its words where it isn't healthy."""
+
+    target_id: str
+    port: int | None
+    state: str
+    reason: str
+
+
+class TargetGroup(NamedTuple):
+    """A target group and the health of its targets now."""
+
+    name: str
+    arn: str
+    targets: tuple[Target, ...]
+
+    @property
+    def healthy(self) -> list[Target]:
+        """The targets that get connections."""
+        return [target for target in self.targets if target.state == _HEALTHY]
+
+
+def target_groups(elbv2: Any, balancer: Balancer) -> list[TargetGroup]:
+    """The target groups that a load balancer forwards to, ordered by name.
+
+    :raises AWSCallError: a call failed.
+    """
+    with calling("elasticloadbalancing:DescribeTargetGroups", f"load balancer {balancer.name}"):
+        pages = elbv2.get_paginator("describe_target_groups").paginate(LoadBalancerArn=balancer.arn)
+        found = [one for page in pages for one in page["TargetGroups"]]
+    return sorted(
+        TargetGroup(one["TargetGroupName"], one["TargetGroupArn"], _targets(elbv2, one["TargetGroupArn"]))
+        for one in found
+    )
+
+
+def _targets(elbv2: Any, group_arn: str) -> tuple[Target, ...]:
+    with calling("elasticloadbalancing:DescribeTargetHealth", f"target group {group_arn}"):
+        found = elbv2.describe_target_health(TargetGroupArn=group_arn)["TargetHealthDescriptions"]
+    targets = []
+    for one in found:
+        health = one["TargetHealth"]
+        reason = health.get("Description") or health.get("Reason") or ""
+        targets.append(Target(one["Target"]["Id"], one["Target"].get("Port"), health["State"], reason))
+    return tuple(targets)
+
+
+def tcp_ports(elbv2: Any, balancer: Balancer) -> list[int]:
+    """The ports on which a load balancer takes TCP connections, ordered.
+
+    :raises AWSCallError: any page failed.
+    """
+    with calling("elasticloadbalancing:DescribeListeners", f"load balancer {balancer.name}"):
+        pages = elbv2.get_paginator("describe_listeners").paginate(LoadBalancerArn=balancer.arn)
+        return sorted(one["Port"] for page in pages for one in page["Listeners"] if one["Protocol"] != "UDP")
 
 
 def _balancer(found: Mapping[str, Any], addresses: Mapping[str, list[At]]) -> Balancer:

@@ -53,3 +53,12 @@ def is_under(name: str, zone: str) -> bool:
 def most_specific(name: str, zones: Iterable[str]) -> str | None:
     """The zone that the VPC resolver answers a name from: of those that it is under, the longest."""
     return max((zone for zone in zones if is_under(name, zone)), key=len, default=None)
+
+
+def matching(name: str, owners: Iterable[str]) -> str | None:
+    """Which of the names that records are of answers for a name: its own, else the longest wildcard above it."""
+    known = set(owners)
+    if name in known:
+        return name
+    labels = name.split(".")
+    return next((one for one in ("*." + ".".join(labels[n:]) for n in range(1, len(labels))) if one in known), None)

@@ -112,7 +112,7 @@ def _of_registered(one: Registered, zones: Mapping[str, Zone], facts: Facts, res
 
 def _of_records(group: Sequence[Record], zone: Zone, facts: Facts, resolver: _Resolver) -> PrivateName:
     name = group[0].name
-    target = next((target for record in group for target in _targets(record)), None)
+    target = next((target for record in group for target in targets(record)), None)
     balancer = resolver.balancer(target) if target else None
     return PrivateName(
         name=name,
@@ -148,7 +148,12 @@ def _hidden_by(name: str, zone: Zone | None, facts: Facts) -> str | None:
     return best if best != zone.name else None
 
 
-def _targets(record: Record) -> list[str]:
+def named_by(instance: Instance) -> list[str]:
+    """The names that a Cloud Map instance stands for in place of addresses."""
+    return [normal(instance.attributes[key]) for key in (ALIAS, CNAME) if key in instance.attributes]
+
+
+def targets(record: Record) -> list[str]:
     """Names that a record leads on to."""
     if record.alias is not None:
         return [record.alias]
@@ -207,11 +212,11 @@ class _Resolver:
             yield f"{name} is no private name or internal load balancer of this account and region; not followed"
 
     def _through_record(self, record: Record, path: tuple[str, ...]) -> Iterator[Address | str]:
-        targets = _targets(record)
-        for target in targets:
+        leads_to = targets(record)
+        for target in leads_to:
             for found in self._follow(target, record.zone_id, path):
                 yield found._replace(fixed=False) if isinstance(found, Address) and record.routing else found
-        if not targets:
+        if not leads_to:
             for value in record.values:
                 yield Address(_canonical(value), record.routing is None)
         if record.routing is not None:
@@ -228,14 +233,13 @@ class _Resolver:
                     yield Address(
                         address, False, instance.attributes.get("AVAILABILITY_ZONE"), instance.instance_id, state
                     )
-            for key in (ALIAS, CNAME):
-                if key in instance.attributes:
-                    for found in self._follow(normal(instance.attributes[key]), one.namespace.zone_id, path):
-                        yield (
-                            found._replace(instance_id=instance.instance_id, health=state, fixed=False)
-                            if isinstance(found, Address)
-                            else found
-                        )
+            for target in named_by(instance):
+                for found in self._follow(target, one.namespace.zone_id, path):
+                    yield (
+                        found._replace(instance_id=instance.instance_id, health=state, fixed=False)
+                        if isinstance(found, Address)
+                        else found
+                    )
 
 
 def _in_zone(found: Sequence[Any], zone_id: str | None, zone_of: Any) -> Sequence[Any]:

@@ -1,0 +1,194 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What AWS says of one name: the zones that it is under, and all that it leads to. Reads no more than that."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Iterator, NamedTuple, Sequence
+
+from . import balancers, cloud_map, resolve
+from .balancers import Balancer, TargetGroup
+from .cloud_map import Namespace, Service
+from .dns import is_under, matching, most_specific
+from .resolve import Registered
+from .zones import Record, Zone, all_zones, records, zones_of_vpc
+
+_OF_THE_ZONE = ("NS", "SOA")
+_ELB = ".elb."  # in every load balancer's own name, followed by region and domain
+
+
+class Clients(NamedTuple):
+    """Clients of the AWS services that are asked."""
+
+    route53: Any
+    servicediscovery: Any
+    elbv2: Any
+    ec2: Any
+
+
+class Above(NamedTuple):
+    """A zone that the name is under; `holds` says whether it has the name, None where that wasn't or can't be read."""
+
+    zone: Zone
+    associated: bool
+    holds: bool | None
+
+
+class Balanced(NamedTuple):
+    """A load balancer behind the name, its TCP ports and its target groups."""
+
+    balancer: Balancer
+    ports: list[int]
+    groups: list[TargetGroup]
+
+
+class Trace(NamedTuple):
+    """All of it. `above` is ordered from the most specific zone up; `similar` has names that exist nearby."""
+
+    name: str
+    above: list[Above]
+    private_zones: list[str]  # of the VPC, without those that AWS services hold
+    names: list[str]  # on the way, the name itself first
+    kinds: list[str]
+    registered: list[Registered]
+    balanced: list[Balanced]
+    notes: list[str]
+    similar: list[str]
+
+
+def trace(clients: Clients, name: str, vpc_id: str, region: str) -> Trace:
+    """Follow a name as the VPC's resolver does.
+
+    :param name: as `dns.parse` returns it.
+    :param region: the VPC's.
+    :raises AWSCallError: a call failed.
+    """
+    reader = _Reader(clients, vpc_id, region)
+    above = sorted(reader.above(name), key=lambda one: (-len(one.zone.name), not one.associated))
+    names = reader.walk(name)
+    return Trace(
+        name=name,
+        above=above,
+        private_zones=sorted({zone.name for zone in reader.of_vpc if not zone.of_service}),
+        names=names,
+        kinds=sorted({record.kind for record in reader.records if record.name == name}),
+        registered=reader.registered,
+        balanced=[
+            Balanced(one, balancers.tcp_ports(clients.elbv2, one), balancers.target_groups(clients.elbv2, one))
+            for one in reader.balancers
+            if one.dns_name in names or f"dualstack.{one.dns_name}" in names
+        ],
+        notes=reader.notes(name),
+        similar=reader.similar(name),
+    )
+
+
+class _Reader:
+    """Reads each zone, namespace and service once, when a name needs it."""
+
+    def __init__(self, clients: Clients, vpc_id: str, region: str) -> None:
+        self._clients = clients
+        self._vpc_id = vpc_id
+        self.every = all_zones(clients.route53)
+        self.of_vpc = zones_of_vpc(clients.route53, vpc_id, region)
+        self._readable = {zone.zone_id for zone in self.every}
+        self._namespaces: dict[str | None, Namespace] | None = None
+        self._records: dict[str, list[Record]] = {}
+        self._services: dict[str, list[Service]] = {}
+        # what the walk found
+        self.records: list[Record] = []
+        self.registered: list[Registered] = []
+        self.balancers: list[Balancer] = []
+
+    def above(self, name: str) -> Iterator[Above]:
+        """The zones that a name is under, public ones too, in no order."""
+        associated = {zone.zone_id for zone in self.of_vpc}
+        zones = {zone.zone_id: zone for zone in (*self.every, *self.of_vpc)}
+        for zone in zones.values():
+            if is_under(name, zone.name):
+                yield Above(zone, zone.zone_id in associated, self._holds(zone, name))
+
+    def walk(self, name: str) -> list[str]:
+        """The names on the way, each looked up in the one zone that the VPC's resolver answers it from."""
+        names, pending = [], [name]
+        while pending:
+            current = pending.pop(0)
+            if current not in names:
+                names.append(current)
+                pending += self._step(current)
+        return names
+
+    def notes(self, name: str) -> list[str]:
+        """What to know of the name."""
+        facts = resolve.Facts(self.of_vpc, self.records, self.registered, self.balancers)
+        return [warning for one in resolve.private_names(facts) if one.name == name for warning in one.answer.warnings]
+
+    def similar(self, name: str) -> list[str]:
+        """Names of the same zones that are written nearly alike."""
+        found: list[str] = []
+        for zone in (*self.every, *self.of_vpc):
+            if is_under(name, zone.name) and name != zone.name:
+                end = f".{zone.name}"
+                known = {record.name for record in self._records.get(zone.zone_id, ())}
+                known |= {f"{service.name}{end}" for service in self._services.get(zone.zone_id, ())}
+                begins = [one.removesuffix(end) for one in known - {name, zone.name}]
+                found += [f"{one}{end}" for one in difflib.get_close_matches(name.removesuffix(end), begins)]
+        return list(dict.fromkeys(found))
+
+    def _step(self, name: str) -> list[str]:
+        """Read what one name stands for; return the names that it leads to."""
+        if _ELB in name and not self.balancers:
+            self.balancers = balancers.internal_balancers(self._clients.elbv2, self._clients.ec2, self._vpc_id)
+        leads_to = []
+        best = most_specific(name, [zone.name for zone in self.of_vpc])
+        for zone in (zone for zone in self.of_vpc if zone.name == best):
+            registered = [self._registered(zone, one) for one in self._services_of(zone) if _is_of(one, zone, name)]
+            self.registered += registered
+            leads_to += [target for one in registered for each in one.instances for target in resolve.named_by(each)]
+            found = self._records_of(zone, name)
+            self.records += found
+            if not registered:  # else these are the records that Cloud Map made
+                leads_to += [target for record in found for target in resolve.targets(record)]
+        return leads_to
+
+    def _holds(self, zone: Zone, name: str) -> bool | None:
+        if not zone.private:
+            return None
+        if self._records_of(zone, name) or any(_is_of(service, zone, name) for service in self._services_of(zone)):
+            return True
+        return False if zone.zone_id in self._readable else None
+
+    def _records_of(self, zone: Zone, name: str) -> list[Record]:
+        """The records that answer for a name, under that name also where they are of a wildcard."""
+        if zone.zone_id not in self._readable:
+            return []
+        if zone.zone_id not in self._records:
+            found = records(self._clients.route53, zone)
+            self._records[zone.zone_id] = [record for record in found if record.kind not in _OF_THE_ZONE]
+        found = self._records[zone.zone_id]
+        owner = matching(name, (record.name for record in found))
+        return [record._replace(name=name) for record in found if record.name == owner]
+
+    def _services_of(self, zone: Zone) -> Sequence[Service]:
+        if not zone.private:
+            return ()
+        if self._namespaces is None:
+            found = cloud_map.namespaces(self._clients.servicediscovery)
+            self._namespaces = {namespace.zone_id: namespace for namespace in found}
+        namespace = self._namespaces.get(zone.zone_id)
+        if namespace is None:
+            return ()
+        if zone.zone_id not in self._services:
+            self._services[zone.zone_id] = cloud_map.services(self._clients.servicediscovery, namespace)
+        return self._services[zone.zone_id]
+
+    def _registered(self, zone: Zone, service: Service) -> Registered:
+        client = self._clients.servicediscovery
+        namespace = (self._namespaces or {})[zone.zone_id]
+        return Registered(namespace, service, cloud_map.instances(client, service), cloud_map.health(client, service))
+
+
+def _is_of(service: Service, zone: Zone, name: str) -> bool:
+    return f"{service.name}.{zone.name}" == name
