@@ -77,7 +77,7 @@ class Run:
         return [f"{result['host']}: {result['task']}" for result in self.results() if result.get("changed")]
 
 
-def run_playbook(name: str, *arguments: str, rc: int | None = 0, **variables: t.Any) -> Run:
+def run_playbook(name: str, /, *arguments: str, rc: int | None = 0, **variables: t.Any) -> Run:
     """Run a playbook of the collection against the lab's inventory.
 
     :param name: The playbook's name in playbooks/, without `.yml`, or a path.

@@ -176,8 +176,16 @@ def _files(zones: Zones, serial: int) -> dict[str, str]:
     configuration = "".join(f'zone:\n    name: "{name}"\n    zonefile: "{n}.zone"\n' for n, name in enumerate(names))
     return {
         "zones.conf": configuration,
-        **{f"{number}.zone": _zone_file(name, zones[name], serial) for number, name in enumerate(names)},
+        **{
+            f"{number}.zone": _zone_file(zone, [one for one in zones[zone] if _zone_of(one[0], names) == zone], serial)
+            for number, zone in enumerate(names)
+        },
     }
+
+
+def _zone_of(name: str, zones: t.Iterable[str]) -> str:
+    """The most specific zone above a name; NSD would else say of a name that only a wider one has that it exists."""
+    return max((zone for zone in zones if zone == "." or f".{name}".endswith(f".{zone}")), key=len)
 
 
 def _zone_file(zone: str, records: list[Record], serial: int) -> str:

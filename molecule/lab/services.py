@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import typing as t
 
+from tests.support.target_health import HEALTH_TAG
+
 from . import actions, aws, feed
 from .hosts import SERVICE, task_addresses
 from .machine import LabError
@@ -65,12 +67,41 @@ def create_balancer(name: str) -> str:
     return str(made["DNSName"]).lower()
 
 
+def forward(name: str, *tasks: int) -> str:
+    """Let a load balancer's port 80 forward to tasks, none of them checked; return the target group's ARN."""
+    balancers = aws.client("elbv2")
+    group = {"Name": name, "Protocol": "TCP", "Port": 80, "VpcId": aws.vpc_id(), "TargetType": "ip"}
+    arn = str(balancers.create_target_group(**group)["TargetGroups"][0]["TargetGroupArn"])
+    targets = [{"Id": task_addresses(task)[0], "Port": 80} for task in tasks]
+    balancers.register_targets(TargetGroupArn=arn, Targets=targets)
+    balancers.create_listener(
+        LoadBalancerArn=balancers.describe_load_balancers(Names=[name])["LoadBalancers"][0]["LoadBalancerArn"],
+        Protocol="TCP",
+        Port=80,
+        DefaultActions=[{"Type": "forward", "TargetGroupArn": arn}],
+    )
+    return arn
+
+
+def check_targets(group_arn: str) -> None:
+    """Check a target group's targets as its load balancer would, by a connection from the balancer's own host."""
+    balancers = aws.client("elbv2")
+    for described in balancers.describe_target_health(TargetGroupArn=group_arn)["TargetHealthDescriptions"]:
+        target = described["Target"]
+        script = f"nc -z -w 1 {target['Id']} {target['Port']} && echo healthy || echo unhealthy: Health checks failed"
+        outcome = actions.shell(SERVICE.name, script)
+        balancers.add_tags(ResourceArns=[group_arn], Tags=[{"Key": f"{HEALTH_TAG}{target['Id']}", "Value": outcome}])
+
+
 def delete_balancer(name: str) -> None:
-    """Delete a load balancer, if it is there, with its network interfaces; its addresses go dark."""
+    """Delete a load balancer and a target group of its name, if they are there; its addresses go dark."""
     ec2, balancers = aws.client("ec2"), aws.client("elbv2")
     there = [one for one in balancers.describe_load_balancers()["LoadBalancers"] if one["LoadBalancerName"] == name]
     for balancer in there:
         balancers.delete_load_balancer(LoadBalancerArn=balancer["LoadBalancerArn"])
+    for group in balancers.describe_target_groups()["TargetGroups"]:
+        if group["TargetGroupName"] == name:
+            balancers.delete_target_group(TargetGroupArn=group["TargetGroupArn"])
     for interface in ec2.describe_network_interfaces()["NetworkInterfaces"]:
         if interface.get("Description", "").startswith(f"ELB net/{name}/"):
             ec2.delete_network_interface(NetworkInterfaceId=interface["NetworkInterfaceId"])
