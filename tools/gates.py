@@ -123,7 +123,7 @@ def changelog(session: Session) -> None:
 
 def cfn_lint(session: Session) -> None:
     """CloudFormation templates."""
-    session("cfn-lint", *sources("roles/control_plane/files/*.yml"))
+    session("cfn-lint", *sources("roles/control_plane/files/*.yml", "docs/examples/*.cfn.yml"))
 
 
 def docs(session: Session) -> None:
