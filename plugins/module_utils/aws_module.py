@@ -21,6 +21,7 @@ from .model import Registration
 from .registry import Registry, RegistryError
 
 if TYPE_CHECKING:
+    from boto3.session import Session
     from mypy_boto3_iam import IAMClient
 
 REGISTRY_OPTIONS: dict[str, Any] = {
@@ -68,6 +69,19 @@ def _session(profile: str | None) -> Any:
     core = CoreSession()
     core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_timestamp)
     return Session(profile_name=profile, botocore_session=core)
+
+
+def session(module: AnsibleAWSModule) -> Session:
+    """A session with the module's credentials, for what isn't a call of an AWS client.
+
+    :raises AWSCallError: there is no such profile.
+    """
+    from boto3.session import Session
+
+    options = get_aws_connection_info(module)[2]
+    names = ("profile_name", "aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+    with calling("sts:GetCallerIdentity", f"profile {options.get('profile_name')}"):
+        return Session(**{name: options[name] for name in names if name in options})
 
 
 def registry(module: AnsibleAWSModule) -> Registry:

@@ -1,0 +1,210 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Bringing one's own device to the state that it should have, by the self-service function.
+
+The module `enrollment` and the script share this. No Ansible; of the collection only what the script has, too.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple
+
+from . import self_service
+from .self_service import Function, SelfServiceError
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+    from botocore.credentials import ReadOnlyCredentials
+
+# what botocore calls the ways by which credentials are a role's
+_ROLE_SESSIONS = {
+    "sso": "single sign-on",
+    "login": "the console's sign-in",
+    "assume-role": "an assumed role",
+    "assume-role-with-web-identity": "a role assumed by a web identity",
+    "iam-role": "an instance's role",
+    "container-role": "a container's role",
+}
+_USE_YOUR_OWN = (
+    "the VPN knows IAM users only. Use a profile with the access keys of your own IAM user, or with an MFA session "
+    "that was made with them (aws sts get-session-token)"
+)
+
+_HANDSHAKE = 30  # seconds that a handshake may take once the gateways have the device
+_ARN = re.compile(r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}")
+
+
+class Enrollment(NamedTuple):
+    """What became of a device.
+
+    `device` is the registration as the function has it, None if there is none; `before` the same, before the call.
+    `actions` are of `registered`, `rotated`, `renewed`, `removed`; `unknown` tells that the gateways don't have the
+    device as it is now, and learn of it by `in_force_from` at the latest (seconds since the epoch, None when nothing
+    changed). `due` has the user's other devices that have lived more than half of their life.
+    """
+
+    device: dict[str, Any] | None
+    before: dict[str, Any] | None
+    actions: tuple[str, ...]
+    unknown: bool
+    in_force_from: int | None
+    tunnel: dict[str, Any]
+    due: list[dict[str, Any]]
+
+    def wait(self, now: float) -> int:
+        """How many seconds it may take from now on until a gateway answers the device."""
+        return round(max((self.in_force_from or 0) - now, 0)) + _HANDSHAKE
+
+
+def checked(function: Function) -> Function:
+    """Return the function if its ARN and addresses can be ones.
+
+    :raises SelfServiceError: `invalid_function`, naming what was found and what is expected.
+    """
+    if not _ARN.fullmatch(function.arn):
+        raise SelfServiceError(
+            f"{function.arn!r} isn't a function's ARN without alias; expected what the operators of the VPN gave you, "
+            "such as arn:aws:lambda:eu-west-1:111122223333:function:tracklib-vpn-self-service",
+            "invalid_function",
+        )
+    for url in filter(None, function[1:]):
+        if not re.fullmatch(r"https?://[^/\s]+/?[^\s?#]*", url):
+            raise SelfServiceError(f"{url!r} isn't an address; expected https://…", "invalid_function")
+    return function
+
+
+def user_credentials(session: Session) -> ReadOnlyCredentials:
+    """The credentials that a session has, unless they are plainly a role's.
+
+    A role's that look like a user's own, such as exported ones, are refused by the function.
+
+    :raises SelfServiceError: `no_credentials`, `role_session`.
+    """
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        found = session.get_credentials()
+        kind = None if found is None else _ROLE_SESSIONS.get(found.method)
+        if kind is not None:
+            raise SelfServiceError(
+                f"these AWS credentials are a role's session ({kind}), and {_USE_YOUR_OWN}", "role_session"
+            )
+        frozen = None if found is None else found.get_frozen_credentials()
+    except BotoCoreError as error:
+        raise SelfServiceError(f"no AWS credentials: {error}", "no_credentials") from None
+    if frozen is None:
+        raise SelfServiceError(f"no AWS credentials were found; {_USE_YOUR_OWN}", "no_credentials")
+    return frozen
+
+
+def ensure_present(
+    credentials: ReadOnlyCredentials,
+    function: Function,
+    name: str,
+    public_key: str,
+    check_mode: bool = False,
+    clock: Callable[[], float] = time.time,
+) -> Enrollment:
+    """Register a device, give it this key, and renew it from half of its life on.
+
+    :raises SelfServiceError: the function refused, or can't be reached.
+    """
+    listed = self_service.devices(credentials, function)
+    before = _named(listed, name)
+    actions = _needed(before, public_key, clock())
+    result = Enrollment(before, before, actions, False, None, listed["tunnel"], _due(listed, name, clock()))
+    calls = {
+        "registered": lambda: self_service.register(credentials, function, name, public_key),
+        "rotated": lambda: self_service.rotate(credentials, function, name, public_key),
+        "renewed": lambda: _renew(credentials, function, name, before["expires_at"] if before else 0),
+    }
+    for action in () if check_mode else actions:
+        answer = calls[action]()
+        result = result._replace(**{field: answer[field] for field in ("device", "tunnel", "in_force_from")})
+    expired = before is not None and _over(before["expires_at"], clock())
+    return result._replace(unknown=expired or not {"registered", "rotated"}.isdisjoint(actions))
+
+
+def ensure_absent(
+    credentials: ReadOnlyCredentials,
+    function: Function,
+    name: str,
+    check_mode: bool = False,
+    clock: Callable[[], float] = time.time,
+) -> Enrollment:
+    """Remove a device's registration, if there is one.
+
+    :raises SelfServiceError: the function refused, or can't be reached.
+    """
+    listed = self_service.devices(credentials, function)
+    before = _named(listed, name)
+    actions = () if before is None else ("removed",)
+    result = Enrollment(None, before, actions, False, None, listed["tunnel"], _due(listed, name, clock()))
+    if before is None or check_mode:
+        return result
+    return result._replace(in_force_from=self_service.remove(credentials, function, name)["in_force_from"])
+
+
+def _named(listed: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = next((device for device in listed["devices"] if device["device"] == name), None)
+    return found
+
+
+def _needed(before: Mapping[str, Any] | None, public_key: str, now: float) -> tuple[str, ...]:
+    if before is None:
+        return ("registered",)
+    if before["blocked"] is not None:
+        raise SelfServiceError(
+            f"device {before['device']} is blocked ({before['blocked']}); ask the operators of the VPN", "blocked"
+        )
+    rotated = ("rotated",) if before["public_key"] != public_key else ()
+    renewed = ("renewed",) if _over(before["renewable_from"], now) else ()
+    return (*rotated, *renewed)
+
+
+def _renew(credentials: ReadOnlyCredentials, function: Function, name: str, expires_at: float) -> dict[str, Any]:
+    """As self_service.renew, but AWS's own refusal means that the session isn't fresh enough for the renew URL."""
+    try:
+        return self_service.renew(credentials, function, name)
+    except SelfServiceError as error:
+        if error.code != "forbidden":
+            raise
+        raise SelfServiceError(
+            f"device {name} must be renewed by {utc(expires_at)}, and AWS refused that call: authenticate with AWS "
+            "again. Make a new session with your MFA device (aws sts get-session-token --serial-number ARN "
+            "--token-code CODE), then run this again with its credentials",
+            "authenticate_again",
+            error.status,
+        ) from None
+
+
+def _due(listed: Mapping[str, Any], name: str, now: float) -> list[dict[str, Any]]:
+    return [device for device in listed["devices"] if device["device"] != name and _over(device["renewable_from"], now)]
+
+
+def _over(moment: float | None, now: float) -> bool:
+    """Whether a moment has passed; one that is None never comes."""
+    return moment is not None and moment <= now
+
+
+def gateway(tunnel: Mapping[str, Any], endpoint: str | None = None) -> dict[str, Any]:
+    """The gateway to dial, with `endpoint` and `public_key`: the one of that endpoint, by default the first.
+
+    :raises SelfServiceError: `no_such_gateway`.
+    """
+    found: list[dict[str, Any]] = tunnel["gateways"]
+    chosen = [one for one in found if endpoint in (None, one["endpoint"])]
+    if not chosen:
+        raise SelfServiceError(
+            f"there is no gateway {endpoint}; expected one of {', '.join(one['endpoint'] for one in found)}",
+            "no_such_gateway",
+        )
+    return chosen[0]
+
+
+def utc(moment: float) -> str:
+    """A time for people: `2026-11-24 20:30 UTC`."""
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(moment))
