@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 SCENARIO ?=
+SETTINGS ?=
 PY := .venv/bin/python
 LINK := .ansible/collections/ansible_collections/tracklib/vpn
 
@@ -14,7 +15,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv demo test test-fast molecule lab-up lab-down bench build bundle lock format clean
+.PHONY: help setup venv demo test test-fast molecule lab-up lab-down bench build bundle enroll-script lock format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -40,11 +41,14 @@ lab-down: venv ## remove everything that the lab made
 bench: venv ## measure against the usual ways: bench/results.json and a table
 	@$(PY) tests/bench/run.py
 
-build: venv ## the collection's tarball, in .cache/build
+build: venv ## the collection's tarball and the script for users, in .cache/build
 	@$(PY) tools/gates.py build
 
 bundle: venv ## what runs in AWS, for `deploy`: .cache/bundle/bundle.tar and functions.zip
 	@$(PY) tools/bundle.py
+
+enroll-script: ## the script for users without Ansible, in .cache/build: make enroll-script SETTINGS=vpn.json
+	@$(PYTHON) tools/enroll_script.py $(if $(SETTINGS),--settings $(SETTINGS))
 
 lock: ## compile the locks of the development environments anew
 	@tools/lock

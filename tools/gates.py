@@ -17,6 +17,7 @@ import tarfile
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import enroll_script
 import hygiene
 from runner import Gate, GateFailed, Session, run
 
@@ -219,7 +220,7 @@ def molecule(session: Session) -> None:
 
 
 def build(session: Session) -> Path:
-    """The collection's tarball, without development files; returns its path."""
+    """The collection's tarball, without development files, and the script for users; returns the tarball's path."""
     collection = stage("build")
     output = CACHE / "build"
     for old in output.glob("*.tar.gz"):
@@ -236,6 +237,7 @@ def build(session: Session) -> Path:
         raise GateFailed(
             f"development files in the tarball (galaxy.yml's build_ignore): {', '.join(sorted(strangers))}"
         )
+    enroll_script.pack()
     return tarball
 
 

@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""A secret as a QR code on a terminal: seen once, stored nowhere (R10). Drawn by segno, or else by qrencode."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+from typing import TextIO
+
+from .qr import picture
+
+# the terminal's second screen has no scrollback: what was on it is gone when the first one comes back
+_SECOND_SCREEN, _FIRST_SCREEN = "\x1b[?1049h\x1b[H", "\x1b[?1049l"
+
+
+class TerminalError(RuntimeError):
+    """The code can't be shown; the message says what to do."""
+
+
+def check(terminal: TextIO) -> None:
+    """Make sure, before there is a secret, that it can be shown.
+
+    :raises TerminalError: nothing here makes QR codes, or the output isn't a terminal.
+    """
+    if not _has_segno() and shutil.which("qrencode") is None:
+        raise TerminalError(
+            "nothing here makes QR codes; install segno (pip install segno) or qrencode (apt, dnf, brew)"
+        )
+    if not terminal.isatty():
+        raise TerminalError(
+            "the QR code holds a private key and is shown on a terminal only; don't redirect the output"
+        )
+
+
+def show_once(text: str, message: str, terminal: TextIO, keyboard: TextIO) -> None:
+    """Show `text` as a QR code, with a message below, until somebody presses Enter."""
+    terminal.write(f"{_SECOND_SCREEN}{_code(text)}\n{message}\n")
+    terminal.flush()
+    try:
+        keyboard.readline()
+    finally:
+        terminal.write(_FIRST_SCREEN)
+        terminal.flush()
+
+
+def _code(text: str) -> str:
+    if _has_segno():
+        return picture(text, ".txt").decode()
+    done = subprocess.run(
+        ["qrencode", "-t", "ANSIUTF8", "-m", "2"], input=text, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return done.stdout
+
+
+def _has_segno() -> bool:
+    return importlib.util.find_spec("segno") is not None

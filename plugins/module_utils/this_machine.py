@@ -1,0 +1,211 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The tunnel of the machine that the script `enroll` runs on: what the role `client` does where there is Ansible.
+
+Files and unit are the role's, so that either may follow the other. What needs root goes through sudo; no value becomes
+part of a command's text (R15). The standard library alone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+
+from .client import MARKER
+
+HANDSHAKE_AGE = 180  # seconds; a peer that answers makes a new handshake after two minutes
+
+_PACKAGES = {
+    "wg": "wireguard-tools",
+    "wg-quick": "wireguard-tools",
+    "resolvconf": "openresolv",
+    "resolvectl": "systemd-resolved",
+}
+_KEY = """
+set -eu
+umask 077
+mkdir -p "${1%/*}"
+if [ "$2" = new ] || [ ! -s "$1" ]; then
+    wg genkey > "$1.new"
+    mv "$1.new" "$1"
+fi
+chmod 600 "$1"
+wg pubkey < "$1"
+"""
+_PUBLIC_KEY = '[ ! -s "$1" ] || wg pubkey < "$1"'
+_READ = '[ ! -e "$1" ] || cat "$1"'
+_WRITE = 'set -eu; umask 077; cat > "$1.new"; mv "$1.new" "$1"'
+
+
+class MachineError(RuntimeError):
+    """Something that this machine lacks or refused; the message says what to do."""
+
+
+class Machine(NamedTuple):
+    """This machine, with the name of its WireGuard interface."""
+
+    interface: str
+
+    @property
+    def key_file(self) -> str:
+        """Path of the private key."""
+        return f"/etc/wireguard/{self.interface}.key"
+
+    @property
+    def config_file(self) -> str:
+        """Path of the configuration."""
+        return f"/etc/wireguard/{self.interface}.conf"
+
+    @property
+    def unit(self) -> str:
+        """The systemd unit of the tunnel."""
+        return f"wg-quick@{self.interface}.service"
+
+    def check(self) -> None:
+        """Make sure that the tunnel can be made here.
+
+        :raises MachineError: a program is missing, or somebody else's configuration is in the way.
+        """
+        need("wg", "wg-quick")
+        found = _shell(_READ, self.config_file)
+        if found and MARKER not in found:
+            raise MachineError(
+                f"there is a {self.config_file} that wasn't made by tracklib.vpn, and nothing was changed; choose "
+                "another --interface, or take that interface down and move its configuration away"
+            )
+
+    def ensure_key(self, new: bool = False) -> str:
+        """Make the private key if there is none, or another one; return the public key. It stays in its file (R10)."""
+        return _shell(_KEY, self.key_file, "new" if new else "")
+
+    def public_key(self) -> str | None:
+        """The public key of the private key that is here, None without one."""
+        return _shell(_PUBLIC_KEY, self.key_file) or None
+
+    def bring_up(self, text: str, restart: bool) -> None:
+        """Write the configuration and start the tunnel, now and with the machine.
+
+        :param restart: begin anew with the gateway, also when nothing changed here.
+        """
+        changed = f"{_shell(_READ, self.config_file)}\n" != text
+        if changed or restart:
+            self._stop()
+        if changed:
+            _run(["sh", "-c", _WRITE, "sh", self.config_file], stdin=text)
+        self._start()
+
+    def take_down(self) -> None:
+        """Stop the tunnel for good; remove configuration and key."""
+        self._stop()
+        if _has_systemd():
+            _run(["systemctl", "--quiet", "disable", self.unit])
+        _run(["rm", "-f", self.config_file, self.key_file])
+
+    def is_known(self) -> bool:
+        """Whether the gateway answered a handshake lately: it has this machine's key."""
+        handshakes = _run(["wg", "show", self._real_interface(), "latest-handshakes"]).split()
+        return any(time.time() - int(moment) < HANDSHAKE_AGE for moment in handshakes[1::2])
+
+    def dns(self, wanted: str) -> str:
+        """How this machine is told of DNS servers: `wanted`, or for `auto` what it has, as the role finds it.
+
+        :raises MachineError: what is wanted isn't here.
+        """
+        if wanted == "line" and sys.platform != "darwin":
+            need("resolvconf")
+        if wanted == "resolved":
+            need("resolvectl")
+        if wanted != "auto":
+            return wanted
+        if sys.platform == "darwin":
+            return "line"
+        if _found("resolvectl") and _asks_resolved():
+            return "resolved"
+        return "line" if _found("resolvconf") else "none"
+
+    def _start(self) -> None:
+        if _has_systemd():
+            _run(["systemctl", "--quiet", "enable", self.unit])
+            _run(["systemctl", "start", self.unit])
+        elif not self._is_up():
+            _run(["wg-quick", "up", self.config_file])
+
+    def _stop(self) -> None:
+        if _has_systemd():
+            _run(["systemctl", "stop", self.unit])
+        elif self._is_up():
+            _run(["wg-quick", "down", self.config_file])
+
+    def _is_up(self) -> bool:
+        return self._real_interface() in _run(["wg", "show", "interfaces"]).split()
+
+    def _real_interface(self) -> str:
+        """The kernel's name of the interface; macOS gives one of its own, which wg-quick notes."""
+        if sys.platform != "darwin":
+            return self.interface
+        return _shell(_READ, f"/var/run/wireguard/{self.interface}.name") or self.interface
+
+
+def need(*programs: str) -> None:
+    """Make sure that programs are there.
+
+    :raises MachineError: naming those that are missing.
+    """
+    missing = [program for program in programs if not _found(program)]
+    if missing:
+        packages = ", ".join(sorted({_PACKAGES[program] for program in missing}))
+        raise MachineError(
+            f"{', '.join(missing)} not found: install {packages} first (Debian, Ubuntu: sudo apt install; Fedora: sudo "
+            "dnf install; macOS: brew install)"
+        )
+
+
+def _found(program: str) -> bool:
+    path = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin:/opt/homebrew/bin"
+    return shutil.which(program, path=path) is not None
+
+
+def new_key() -> tuple[str, str]:
+    """A new (private key, public key), which only this process has (R10)."""
+    need("wg")
+    private = _capture(["wg", "genkey"]).strip()
+    return private, _capture(["wg", "pubkey"], private).strip()
+
+
+def _has_systemd() -> bool:
+    return os.path.isdir("/run/systemd/system")
+
+
+def _asks_resolved() -> bool:
+    try:
+        with open("/etc/resolv.conf", encoding="utf-8") as file:
+            servers = [line.split()[1] for line in file if line.startswith("nameserver") and len(line.split()) > 1]
+    except OSError:
+        return False
+    return not {"127.0.0.53", "127.0.0.54"}.isdisjoint(servers)
+
+
+def _shell(script: str, *arguments: str) -> str:
+    return _run(["sh", "-c", script, "sh", *arguments]).strip()
+
+
+def _run(command: list[str], stdin: str = "") -> str:
+    """Run a command as root."""
+    return _capture(command if os.geteuid() == 0 else ["sudo", "--", *command], stdin)
+
+
+def _capture(command: list[str], stdin: str = "") -> str:
+    try:
+        # its messages go where the user sees them, as does sudo's question for a password
+        done = subprocess.run(command, input=stdin, stdout=subprocess.PIPE, text=True, check=False)
+    except OSError as error:
+        raise MachineError(f"{command[0]} can't be run: {error.strerror}") from None
+    if done.returncode:
+        words = " ".join(word for word in command if "\n" not in word)
+        raise MachineError(f"`{words}` ended with {done.returncode}; its message is above")
+    return done.stdout
