@@ -20,7 +20,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import pars
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry
 
-from . import aws, hosts
+from . import aws, hosts, self_service
 from .machine import ROOT, LabError
 
 if t.TYPE_CHECKING:
@@ -77,17 +77,20 @@ class Run:
         return [f"{result['host']}: {result['task']}" for result in self.results() if result.get("changed")]
 
 
-def run_playbook(name: str, /, *arguments: str, rc: int | None = 0, **variables: t.Any) -> Run:
+def run_playbook(
+    name: str, /, *arguments: str, rc: int | None = 0, profile: str | None = None, **variables: t.Any
+) -> Run:
     """Run a playbook of the collection against the lab's inventory.
 
     :param name: The playbook's name in playbooks/, without `.yml`, or a path.
     :param arguments: Further arguments of ansible-playbook, such as `--check` or `--limit=gateway`.
     :param rc: The expected exit code; None: any.
+    :param profile: The IAM user whose AWS credentials it has, see :func:`lab.aws.make_profile`; by default an operator.
     :param variables: Extra variables.
     """
     playbook = name if name.endswith(".yml") else str(ROOT / "playbooks" / f"{name}.yml")
     extra = [f"--extra-vars={json.dumps(variables)}"] if variables else []
-    done = _ansible("ansible-playbook", playbook, *arguments, *extra)
+    done = _ansible("ansible-playbook", playbook, *arguments, *extra, profile=profile)
     assert rc is None or done.rc == rc, f"{name} ended with {done.rc}, not {rc}: {done.failures}\n{done.stderr}"
     return done
 
@@ -101,16 +104,16 @@ def run_module(name: str, /, host: str = "localhost", *, become: bool = False, *
     return done.results()[0]
 
 
-def environment() -> dict[str, str]:
+def environment(profile: str | None = None) -> dict[str, str]:
     """Return the environment of a program that is to use the lab and nothing of the developer's."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ANSIBLE_"))},
-        **aws.environment(),
+        **aws.environment(profile),
         "PATH": f"{BIN}:{os.environ['PATH']}",
     }
 
 
-def _ansible(program: str, *arguments: str) -> Run:
+def _ansible(program: str, *arguments: str, profile: str | None = None) -> Run:
     callback = {
         "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
         "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1",
@@ -119,7 +122,7 @@ def _ansible(program: str, *arguments: str) -> Run:
     started = time.monotonic()
     done = subprocess.run(
         [BIN / program, *arguments],
-        env={**environment(), **callback},
+        env={**environment(profile), **callback},
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -148,6 +151,14 @@ def shell(host: str, command: str, *, check: bool = True) -> str:
     if check and done.returncode:
         raise LabError(f"{host}: {command}: exit code {done.returncode}: {done.stdout}{done.stderr}")
     return done.stdout.strip()
+
+
+def put(host: str, path: str, content: bytes, owner: str = "root") -> None:
+    """Write a file on a lab host, which only its owner may read and run."""
+    where, whose = shlex.quote(path), shlex.quote(owner)
+    make = f"umask 077; mkdir -p $(dirname {where}); cat > {where}; chmod 700 {where}"
+    own = f"chown {whose}: {where} $(dirname {where})" if owner != "root" else "true"
+    subprocess.run(_ssh(host, f"set -e; {make}; {own}"), input=content, check=True)
 
 
 def _ssh(host: str, command: str) -> list[str]:
@@ -226,6 +237,18 @@ def connect(
     write = f"umask 077; printf %s {shlex.quote(config)} > /etc/wireguard/{interface}.conf"
     shell(laptop, f"set -e; {write}; {_down(interface)}; wg-quick up {interface} 2>&1")
     return Connection(laptop, user_name, device, public_key, addresses, interface)
+
+
+def start_self_service(**changes: t.Any) -> None:
+    """Start self-service for the gateways that are there; see :func:`lab.self_service.start`."""
+    self_service.start({host.name: shell(host.name, "wg show wg0 public-key") for host in hosts.GATEWAYS}, **changes)
+
+
+def enroll(laptop: str, *, check_name: str | None = None, **variables: t.Any) -> Run:
+    """Run the playbook `enroll` for a laptop's user, as its device `laptop`; self-service must have been started."""
+    user_name = laptop.split("-")[0]
+    given = {"enroll_host": laptop, "enroll_device": "laptop", **self_service.users_file(check_name), **variables}
+    return run_playbook("enroll", profile=user_name, **given)
 
 
 def register_device(user_name: str, device: str, public_key: str, **options: t.Any) -> dict[str, t.Any]:

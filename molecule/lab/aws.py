@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import configparser
 import json
 import os
 import signal
@@ -44,6 +45,7 @@ IMAGE = "amzn2-ami-hvm-*x86*"  # one that moto knows
 OTHER_INSTANCES = ("api", "worker", "database")
 ENV = STATE / "env"
 AWS_CONFIG = STATE / "aws_config"
+CREDENTIALS = STATE / "aws_credentials"  # of users, as profiles
 PID = STATE / "moto.pid"
 PORT = STATE / "moto.port"
 LOG = STATE / "moto.log"
@@ -56,15 +58,19 @@ def endpoint() -> str:
     return f"http://127.0.0.1:{PORT.read_text().strip()}"
 
 
-def environment() -> dict[str, str]:
-    """Return the environment variables that point everything at the lab."""
+def environment(profile: str | None = None) -> dict[str, str]:
+    """Return the environment variables that point everything at the lab.
+
+    :param profile: The IAM user whose credentials they hold, see :func:`make_profile`; by default an operator.
+    """
+    operator = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+    user = {"AWS_PROFILE": profile or "", "AWS_SHARED_CREDENTIALS_FILE": str(CREDENTIALS)}
     return {
+        **(operator if profile is None else user),
         "AWS_ENDPOINT_URL": endpoint(),
         "AWS_URL": endpoint(),
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         "AWS_EC2_METADATA_DISABLED": "true",
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible" / "collections"),
@@ -126,7 +132,7 @@ def stop_server() -> None:
     pid = server_pid()
     if pid is not None:
         os.kill(pid, signal.SIGTERM)
-    for path in (PID, PORT, ENV, AWS_CONFIG):
+    for path in (PID, PORT, ENV, AWS_CONFIG, CREDENTIALS):
         path.unlink(missing_ok=True)
 
 
@@ -159,9 +165,33 @@ def seed(users: int = USERS, *, empty_first: bool = False) -> None:
     say(f"emulated AWS has {users} IAM users ({made} made in {time.monotonic() - started:.1f} s) and the EC2 instances")
 
 
+def make_profile(name: str) -> str:
+    """Make an access key for a user in place of older ones; return the text of its profile, also in CREDENTIALS."""
+    iam = client("iam")
+    _delete_access_keys(iam, name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    profiles = configparser.RawConfigParser()
+    profiles.read(CREDENTIALS)
+    profiles[name] = {
+        "aws_access_key_id": key["AccessKeyId"],
+        "aws_secret_access_key": key["SecretAccessKey"],
+        "region": REGION,
+    }
+    CREDENTIALS.touch(mode=0o600)
+    with CREDENTIALS.open("w") as file:
+        profiles.write(file)
+    return "".join([f"[{name}]\n", *(f"{setting} = {value}\n" for setting, value in profiles[name].items())])
+
+
+def _delete_access_keys(iam: IAMClient, user_name: str) -> None:
+    for key in iam.list_access_keys(UserName=user_name)["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName=user_name, AccessKeyId=key["AccessKeyId"])
+
+
 def delete_user(name: str) -> None:
     """Delete an IAM user as an administrator does."""
     iam = client("iam")
+    _delete_access_keys(iam, name)
     for group in iam.list_groups_for_user(UserName=name)["Groups"]:
         iam.remove_user_from_group(GroupName=group["GroupName"], UserName=name)
     iam.delete_user(UserName=name)

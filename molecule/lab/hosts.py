@@ -85,6 +85,7 @@ def _vpc(number: int) -> tuple[str, str]:
 SERVICE_ADDRESSES = _vpc(80)
 RESOLVER_ADDRESSES = _vpc(2)  # where every VPC has its resolver: base address + 2
 PUBLIC_RESOLVER_ADDRESSES = _internet(30)
+MACHINE_ADDRESS = _internet(1)[0]  # this machine's, which podman gives it
 
 
 def task_addresses(number: int) -> tuple[str, str]:

@@ -21,6 +21,7 @@ PACKAGES = (
     "systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "ca-certificates",  # as on EC2's Debian images
     "python3", "python3-apt", "iproute2", "iputils-ping", "curl", "procps", "kmod",
     "wireguard-go",  # stands in for the kernel's WireGuard where the machine's kernel has none
+    "python3-boto3", "qrencode",  # what the script for users needs on a laptop
     "netcat-openbsd", "tcpdump",  # for tests and for people
 )  # fmt: skip
 # what roles install themselves: not installed, but in apt's cache, so that no test depends on a mirror

@@ -16,7 +16,7 @@ from pathlib import Path
 # started as a program, Python would look for `lab` in this directory and find this file
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from lab import aws, checks, feed, hosts, images, machine  # noqa: E402 - the path comes first
+from lab import aws, checks, feed, hosts, images, machine, self_service  # noqa: E402 - the path comes first
 from lab.machine import STATE, LabError, say  # noqa: E402 - the path comes first
 
 
@@ -61,6 +61,7 @@ def down() -> None:
     """Remove everything that `up` made, the cached images and the ssh key excepted."""
     machine.write_containers_conf()
     say("removing the lab's hosts, networks and processes")
+    self_service.stop()
     aws.stop_server()
     hosts.remove_hosts()
     machine.restore_settings()
@@ -86,6 +87,7 @@ def status() -> bool:
 
 def _start_aws(*, fresh: bool) -> None:
     if fresh:
+        self_service.stop()
         aws.stop_server()
     aws.ensure_server()
     aws.write_env()

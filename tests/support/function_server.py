@@ -9,7 +9,8 @@ Each worker is a process that answers one request at a time, like an execution e
 What this can't show, only AWS does: the policies that allow or deny a call (lambda:InvokeFunctionUrl, MFA's age), and
 how AWS spells a path that has escapes.
 
-Usage: python -m tests.support.function_server PORT WORKERS, with the function's environment and AWS_ENDPOINT_URL
+Usage: python -m tests.support.function_server PORT WORKERS [ADDRESS]
+with the function's environment and AWS_ENDPOINT_URL
 """
 
 from __future__ import annotations
@@ -137,10 +138,11 @@ class Server(http.server.HTTPServer):
 def main() -> None:
     """Serve until killed."""
     port, workers = int(sys.argv[1]), int(sys.argv[2])
+    address = sys.argv[3] if len(sys.argv) > 3 else "127.0.0.1"
     api()  # before the workers are, so that each begins warm
     shared = socket.socket()
     shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    shared.bind(("127.0.0.1", port))
+    shared.bind((address, port))
     shared.listen(256)
     parent = os.getpid()
     children = [os.fork() for _worker in range(workers) if os.getpid() == parent]

@@ -1,0 +1,178 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Self-service in the lab: the function over HTTP where the laptops reach it, and the runner behind its queue.
+
+In AWS a function URL calls the Lambda, and what stands in the queue starts a CodeBuild project that runs `reconcile`;
+the emulation runs neither. Here one process serves the function (tests/support/function_server.py says what of a
+function URL that is) and runs the playbook when there is a message.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import botocore.exceptions
+import yaml
+
+from . import aws
+from .hosts import GATEWAYS, MACHINE_ADDRESS
+from .machine import ROOT, STATE, LabError, say
+
+FUNCTION_ARN = f"arn:aws:lambda:{aws.REGION}:{aws.ACCOUNT}:function:tracklib-vpn-self-service"
+QUEUE = "tracklib-vpn"
+WORKERS = 2
+PID = STATE / "self_service.pid"
+PORT = STATE / "self_service.port"
+LOG = STATE / "self_service.log"
+MODULE = "lab.self_service"
+START_TIMEOUT = 30  # seconds
+POLL = 0.2  # seconds
+
+
+def start(gateway_keys: t.Mapping[str, str], **changes: t.Any) -> None:
+    """Start the function and the runner, as an operator deploys them once the gateways are there.
+
+    :param gateway_keys: The gateways' public keys by name.
+    :param changes: What to add to the function's settings, or to set otherwise.
+    :raises LabError: It didn't answer in time; with the end of its log.
+    """
+    stop()
+    queue_url = aws.client("sqs").create_queue(QueueName=QUEUE, Attributes={"VisibilityTimeout": "10"})["QueueUrl"]
+    variables = yaml.safe_load((ROOT / "inventories" / "lab" / "group_vars" / "all.yml").read_text())
+    settings = {
+        "account_id": variables["vpn_account_id"],
+        "access": variables["vpn_access"],
+        "address_pools": variables["vpn_address_pools"],
+        "gateways": [{"endpoint": f"{host.address}:51820", "public_key": gateway_keys[host.name]} for host in GATEWAYS],
+        **changes,
+    }
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ANSIBLE_"))},
+        **aws.environment(),
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'molecule'}:{ROOT / '.ansible' / 'collections'}",
+        "STS_URL": aws.endpoint(),
+        "REGISTRY_TABLE": variables["vpn_registry_table"],
+        "QUEUE_URL": queue_url,
+        "SETTINGS": json.dumps(settings),
+    }
+    port = _free_port()
+    with LOG.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", MODULE, str(port)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=ROOT,
+            env=environment,
+        )
+    PID.write_text(str(process.pid))
+    PORT.write_text(str(port))
+    give_up = time.monotonic() + START_TIMEOUT
+    while not _answers(port):
+        if process.poll() is not None or time.monotonic() > give_up:
+            raise LabError(f"the self-service function doesn't answer; the end of {LOG}:\n{LOG.read_text()[-2000:]}")
+        time.sleep(0.1)
+    say(f"self-service answers at {url()}")
+
+
+def stop() -> None:
+    """Stop the function and the runner, if they are what the lab started."""
+    process = pid()
+    if process is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process, signal.SIGKILL)
+    for path in (PID, PORT):
+        path.unlink(missing_ok=True)
+
+
+def pid() -> int | None:
+    """Return the id of the process and of its group, None when it doesn't run."""
+    try:
+        process = int(PID.read_text())
+        words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return None
+    return process if MODULE.encode() in words and PORT.read_bytes() in words else None
+
+
+def url() -> str:
+    """Return the address of the function, to which the aliases are added, as the laptops reach it."""
+    return f"http://{MACHINE_ADDRESS}:{PORT.read_text()}"
+
+
+def users_file(check_name: str | None = None) -> dict[str, t.Any]:
+    """Return what the operators give to users: the content of the file for the script, variables for the playbook.
+
+    :param check_name: A private name that has to resolve once the tunnel is up.
+    """
+    return {
+        "vpn_self_service": {
+            **({} if check_name is None else {"check_name": check_name}),
+            "function_arn": FUNCTION_ARN,
+            "manage_url": f"{url()}/manage/",
+            "renew_url": f"{url()}/renew/",
+            "sts_url": aws.endpoint(),
+        }
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((MACHINE_ADDRESS, 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError):
+        socket.create_connection((MACHINE_ADDRESS, port), timeout=1).close()
+        return True
+    return False
+
+
+def _run_when_told() -> None:
+    """Run `reconcile` whenever there is a message; one that comes meanwhile starts another run."""
+    from . import actions
+
+    queue = aws.client("sqs", retries={"total_max_attempts": 2})
+    queue_url = os.environ["QUEUE_URL"]
+    while True:
+        time.sleep(POLL)
+        try:
+            messages = queue.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages", [])
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+            _log(f"the queue can't be read: {error}")
+            continue
+        if not messages:
+            continue
+        # a work directory of its own, because others may run the playbook at the same time
+        done = actions.run_playbook("reconcile", rc=None, vpn_work_dir=str(STATE / "work-runner"))
+        _log(f"{len(messages)} messages, reconcile ended with {done.rc} after {done.seconds:.1f} s: {done.failures}")
+        if done.rc == 0:
+            for message in messages:
+                queue.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+
+
+def _log(text: str) -> None:
+    sys.stdout.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Serve the function at the port that the command line says, and run `reconcile` when told to, until killed."""
+    server = [sys.executable, "-m", "tests.support.function_server", sys.argv[1], str(WORKERS), MACHINE_ADDRESS]
+    with subprocess.Popen(server):
+        _run_when_told()
+
+
+if __name__ == "__main__":
+    main()
