@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Users and their own devices, from the user's command to the packets of the tunnel."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+from lab import actions, aws, hosts, self_service
+from lab.machine import ROOT, LabError
+
+NAME = "web.internal.example"  # see converge.yml
+SCRIPT = "/home/admin/tracklib-vpn-enroll.pyz"
+KEY, CONFIG = "/etc/wireguard/vpn0.key", "/etc/wireguard/vpn0.conf"
+PHONE_CONFIG = "/etc/wireguard/phone0.conf"
+UNTIL_GONE = 10  # seconds after its expiry
+
+
+@pytest.fixture(scope="module", autouse=True)
+def function() -> t.Iterator[None]:
+    """The self-service function, and the runner behind its queue."""
+    aws.seed()
+    actions.start_self_service(domains=["internal.example"])
+    yield
+    self_service.stop()
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The script, with the file that operators give to users in it."""
+    directory = tmp_path_factory.mktemp("script")
+    settings, script = directory / "vpn.json", directory / "enroll.pyz"
+    settings.write_text(json.dumps(self_service.users_file(NAME)))
+    program = str(ROOT / "tools" / "enroll_script.py")
+    subprocess.run([sys.executable, program, "--settings", settings, script], check=True, capture_output=True)
+    return script.read_bytes()
+
+
+class Laptop:
+    """A user's laptop: the script is there, and her AWS credentials."""
+
+    def __init__(self, name: str, script: bytes) -> None:
+        self.name = name
+        self.user_name = name.split("-")[0]
+        self.user_id = aws.client("iam").get_user(UserName=self.user_name)["User"]["UserId"]
+        self.clean()
+        profile = aws.make_profile(self.user_name)
+        actions.put(name, SCRIPT, script, "admin")
+        actions.put(name, "/home/admin/.aws/credentials", profile.encode(), "admin")
+
+    def script(self, *arguments: str) -> str:
+        """Run the script as the laptop's user; return what it says."""
+        command = f"{SCRIPT} --profile {self.user_name} {' '.join(arguments)}"
+        return actions.shell(self.name, f"su - admin -c '{command}' 2>&1")
+
+    def public_key(self) -> str:
+        """The public key of the private key on the laptop."""
+        return actions.shell(self.name, f"wg pubkey < {KEY}")
+
+    def page(self, address: str = hosts.SERVICE_ADDRESSES[0]) -> str:
+        """The service's page, an empty text if it doesn't come."""
+        return actions.fetch(self.name, address) or ""
+
+    def expire_in(self, seconds: float) -> int:
+        """Let the registration expire so soon; return when that is."""
+        moment = int(time.time() + seconds)
+        actions.registry().change(
+            (aws.ACCOUNT, self.user_id, "laptop"),
+            lambda before: t.cast("t.Any", before)._replace(expires_at=moment, renewed_at=moment - 600),
+            [],
+        )
+        return moment
+
+    def clean(self) -> None:
+        """Leave nothing of an enrollment, on the laptop or in the registry."""
+        actions.shell(
+            self.name,
+            "systemctl disable --quiet --now wg-quick@vpn0 2>&1; ip link delete phone0 2>/dev/null; rm -rf "
+            f"{KEY} {CONFIG} {PHONE_CONFIG} {SCRIPT} /home/admin/.aws /etc/systemd/system/wg-quick@vpn0.service.d",
+        )
+        table = actions.registry()
+        for registration in table.registrations_of(aws.ACCOUNT, self.user_id):
+            table.remove(registration, 0)
+
+
+@pytest.fixture
+def alice(packed: bytes) -> t.Iterator[Laptop]:
+    """alice's laptop, Debian 12, not enrolled."""
+    laptop = Laptop("alice-laptop", packed)
+    yield laptop
+    laptop.clean()
+
+
+@pytest.fixture
+def bob(packed: bytes) -> t.Iterator[Laptop]:
+    """bob's laptop, Debian 13, not enrolled."""
+    laptop = Laptop("bob-laptop", packed)
+    yield laptop
+    laptop.clean()
+
+
+def scanned(screen: str, tmp_path: Path) -> str:
+    """What a phone reads from the terminal: a character is two modules, one above the other."""
+    upper, lower = "█▀", "█▄"
+    lines = [re.sub("\x1b\\[[0-9;?]*[A-Za-z]", "", line).rstrip("\r") for line in screen.splitlines()]
+    code = [line for line in lines if line and set(line) <= set("█▀▄ ")]
+    light = [[character in half for character in line] for line in code for half in (upper, lower)]
+    scale = 4
+    rows = [" ".join("0" if module else "1" for module in row for _ in range(scale)) for row in light]
+    width = max(len(row) for row in light) * scale
+    picture = tmp_path / "screen.pbm"
+    picture.write_text("\n".join([f"P1 {width} {len(rows) * scale}", *(row for row in rows for _ in range(scale))]))
+    done = subprocess.run(["zbarimg", "--quiet", "--raw", picture], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_user_is_enrolled_by_the_playbook_and_a_second_run_changes_nothing(alice: Laptop) -> None:
+    done = actions.enroll(alice.name, check_name=NAME, client_dns="resolved")
+    assert "tracklib service" in alice.page(NAME)
+    private_key = actions.shell(alice.name, f"cat {KEY}")
+    assert private_key not in json.dumps(done.report) + done.stderr  # R10
+    assert actions.shell(alice.name, f"stat -c %a {KEY} {CONFIG}").split() == ["600", "600"]
+    assert actions.enroll(alice.name, check_name=NAME, client_dns="resolved").changed == []
+
+
+def test_new_key_takes_the_old_ones_place_by_the_playbook(alice: Laptop) -> None:
+    alice.script("laptop")
+    before = alice.public_key()
+    done = actions.enroll(alice.name, enroll_new_key=True)
+    assert done.result("register or renew laptop")["actions"] == ["rotated"]
+    assert alice.public_key() != before
+    assert "tracklib service" in alice.page()
+    assert before not in actions.live_peers()
+
+
+def test_removed_device_leaves_nothing_by_the_playbook(alice: Laptop) -> None:
+    alice.script("laptop")
+    public_key = alice.public_key()
+    actions.enroll(alice.name, enroll_state="absent")
+    assert actions.shell(alice.name, f"ls {KEY} {CONFIG} 2>/dev/null; wg show interfaces", check=False) == ""
+    give_up = time.monotonic() + 30
+    while public_key in actions.live_peers() and time.monotonic() < give_up:
+        time.sleep(0.5)
+    assert public_key not in actions.live_peers()
+
+
+def test_user_is_enrolled_by_the_script_and_removes_the_device(bob: Laptop) -> None:
+    with pytest.raises(LabError, match="resolvconf not found: install openresolv"):
+        bob.script("--dns line laptop")
+    said = bob.script("laptop")
+    assert "registered" in said
+    assert "waiting until the gateway knows this machine" in said
+    assert f"{NAME} isn't asked of the tunnel" in said
+    assert "tracklib service" in bob.page()
+    assert "nothing to do" in bob.script("laptop")
+    assert "laptop" in bob.script("--list")
+    bob.script("--remove laptop")
+    assert bob.page() == ""
+    assert "not registered, nothing to do" in bob.script("--remove laptop")
+
+
+def test_r10_phone_is_enrolled_from_the_laptop_and_its_key_is_shown_once(bob: Laptop, tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="shown on a terminal only"):
+        bob.script("--phone phone")
+    terminal = f"(sleep 5; echo) | script --quiet --return --command '{SCRIPT} --profile bob --phone phone' /dev/null"
+    screen = actions.shell(bob.name, f'su - admin -c "{terminal}"')
+    config = scanned(screen, tmp_path)
+    private_key = config.split("PrivateKey = ")[1].split("\n")[0]
+    assert f"PublicKey = {actions.shell('gateway', 'wg show wg0 public-key')}" in config
+    assert actions.shell(bob.name, f"grep -r -l '{private_key}' /home/admin /etc/wireguard", check=False) == ""
+    # the laptop stands in for the phone
+    plain = "".join(f"{line}\n" for line in config.splitlines() if not line.startswith("DNS ="))
+    actions.put(bob.name, PHONE_CONFIG, plain.encode())
+    actions.shell(bob.name, f"wg-quick up {PHONE_CONFIG} 2>&1")
+    assert any("tracklib service" in bob.page() for _ in range(10))
+
+
+def test_expired_device_stops_on_time_without_a_run_and_works_again_after_renewal(alice: Laptop) -> None:
+    alice.script("laptop")
+    addresses = actions.shell(alice.name, f"grep Address {CONFIG}")
+    took = actions.run_playbook("reconcile").seconds
+    expires_at = alice.expire_in(1.5 * took + 8)
+    actions.run_playbook("reconcile")  # the gateway learns of the expiry, and of nothing afterwards
+    assert "tracklib service" in alice.page()
+    time.sleep(max(0.0, expires_at + UNTIL_GONE - time.time()))
+    assert alice.page() == ""
+    assert alice.public_key() not in actions.live_peers()
+    assert "renewed" in alice.script("laptop")
+    assert "tracklib service" in alice.page()
+    assert actions.shell(alice.name, f"grep Address {CONFIG}") == addresses
