@@ -12,6 +12,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import (
     PoolError,
     choose,
     gateway_address,
+    granted_networks,
     holds,
     parse_pools,
 )
@@ -33,6 +34,15 @@ from hypothesis import strategies as st
 def test_unusable_pools_are_refused_with_the_reason(pools: list[str], behind: list[str], complaint: str) -> None:
     with pytest.raises(PoolError, match=complaint):
         parse_pools(pools, behind)
+
+
+def test_pool_does_not_conflict_with_a_default_route_that_is_granted() -> None:
+    assert [str(pool) for pool in parse_pools(["10.44.0.0/20"], ["0.0.0.0/0", "::/0"])] == ["10.44.0.0/20"]
+
+
+def test_r15_network_with_an_ipv6_scope_is_refused() -> None:
+    with pytest.raises(PoolError, match="is not a network in CIDR form: it has a scope"):
+        granted_networks([{"networks": ["fe80::%\naccept\n/64"]}], "vpn_access")
 
 
 def test_device_gets_one_address_of_each_version_and_never_the_gateways() -> None:
