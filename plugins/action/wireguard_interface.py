@@ -78,6 +78,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible brings no types
             "made_at": int(roster["made_at"]),
             "revoked": _left_out(roster["revoked"]),
             "left_out": _left_out(roster["excluded"]),
+            "acknowledge": [str(removal_id) for removal_id in roster["recorded"]],
         }
         for option, result in (("template", "config"), ("firewall_template", "firewall")):
             try:

@@ -17,7 +17,8 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from .addresses import PoolError
 from .aws import CLIENT_CONFIG, AWSCallError, calling, parse_timestamp
 from .identity import check_account
-from .model import Registration
+from .model import Receipt, Registration
+from .receipts import delay, delay_in_run
 from .registry import Registry, RegistryError
 
 if TYPE_CHECKING:
@@ -103,6 +104,11 @@ def registration_result(registration: Registration) -> dict[str, Any]:
         "expires_at": None if registration.expires_at is None else int(registration.expires_at),
         "renewed_at": None if registration.renewed_at is None else int(registration.renewed_at),
     }
+
+
+def receipt_result(receipt: Receipt) -> dict[str, Any]:
+    """A receipt as the modules return it."""
+    return {**receipt._asdict(), "delay": delay(receipt), "delay_in_run": delay_in_run(receipt)}
 
 
 def iam_client(module: AnsibleAWSModule, account_id: str, role_arn: str | None = None) -> IAMClient:

@@ -108,6 +108,24 @@ class Block(NamedTuple):
     created_at: float
 
 
+class Receipt(NamedTuple):
+    """Proof that a device is off a gateway. What isn't known is None."""
+
+    gateway: str
+    removal_id: str  # the gateway's
+    account_id: str
+    user_id: str
+    user_name: str
+    device: str
+    fingerprint: str  # of the public key
+    reason: str
+    generation: int  # in force when the device was removed
+    event_id: str | None  # of the tombstone that explains it
+    deleted_at: int | None  # also when the user was blocked, or when the registration expired
+    removed_at: int
+    last_handshake: int | None
+
+
 class Grant(NamedTuple):
     """Members of `groups` in `accounts` may be peers."""
 

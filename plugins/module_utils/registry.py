@@ -11,6 +11,8 @@
 | `devices`      | `ACCOUNT/USER_ID`                | version, raised with each device registered under a limit      |
 | `block`        | `ACCOUNT/USER_ID[/DEVICE]`       | reason, created_at                                             |
 | `tombstone`    | `ACCOUNT/EVENT_ID`               | user_name, user_id, event_time, ttl                            |
+| `receipt`      | `REMOVED_AT/GATEWAY/REMOVAL_ID`  | what model.Receipt has                                         |
+| `recorded`     | `GATEWAY`                        | removal_ids whose receipts are there, for the gateway to forget |
 | `sweep`        | `ACCOUNT`                        | the last complete sweep, compressed; begun_at, generation      |
 | `generation`   | `generation`                     | value                                                          |
 
@@ -25,11 +27,12 @@ import json
 import random
 import time
 import zlib
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from .addresses import Network, choose
 from .aws import AWSCallError, calling
-from .model import Block, Registration, Sweep, Tombstone, User
+from .model import Block, Receipt, Registration, Sweep, Tombstone, User
 
 try:
     from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -44,6 +47,7 @@ DAY = 24 * 3600
 QUARANTINE = 7 * DAY
 TOMBSTONE_LIFE = 120 * DAY  # R4 asks for at least 90 days
 _MAX_ITEM = 390_000  # DynamoDB's limit is 400 KB for an item
+_MAX_BATCH = 25  # items in a BatchWriteItem
 _ATTEMPTS = 12
 _RESTING = 20  # addresses for each device that a user may have; more can't rest, so that no user uses up a pool
 
@@ -66,6 +70,7 @@ class Facts(NamedTuple):
     tombstones: list[Tombstone]
     blocks: list[Block]
     sweeps: dict[str, Sweep]  # the last complete one, by account_id
+    recorded: list[str]  # ids of removals that the gateways may forget
 
 
 class Registry:
@@ -88,6 +93,7 @@ class Registry:
             tombstones=self.tombstones(),
             blocks=self.blocks(),
             sweeps={item["sk"]: _unpack_sweep(item) for item in self._query("sweep")},
+            recorded=[removal_id for ids in self.recorded().values() for removal_id in ids],
         )
 
     def registrations(self) -> list[Registration]:
@@ -397,6 +403,26 @@ class Registry:
         with self._calling("DeleteItem"):
             self._client.delete_item(TableName=self._name, Key=self._item({"pk": "block", "sk": sk}))
 
+    # -- receipts
+
+    def record(self, receipts: Sequence[Receipt]) -> None:
+        """Write receipts, and only then that their gateways may forget the removals. Idempotent."""
+        self._write_all([_receipt_item(receipt) for receipt in receipts])
+        forgettable: dict[str, list[str]] = {}
+        for receipt in receipts:
+            forgettable.setdefault(receipt.gateway, []).append(receipt.removal_id)
+        self._write_all([{"pk": "recorded", "sk": gateway, "removal_ids": ids} for gateway, ids in forgettable.items()])
+
+    def recorded(self) -> dict[str, list[str]]:
+        """By gateway, the ids of the removals that it returned last and whose receipts are written."""
+        return {item["sk"]: item["removal_ids"] for item in self._query("recorded")}
+
+    def receipts(self, since: float = 0) -> list[Receipt]:
+        """The receipts of all removals at or after a time, the earliest first."""
+        return [_receipt(item) for item in self._query("receipt", start=_utc(since))]
+
+    # -- sweeps
+
     def store_sweep(self, sweep: Sweep, generation: int) -> None:
         """Keep a complete sweep as its account's last one, unless a later run already stored its own."""
         data = _pack_sweep(sweep)
@@ -419,12 +445,15 @@ class Registry:
     def _calling(self, operation: str) -> Any:
         return calling(f"dynamodb:{operation}", f"table {self._name}")
 
-    def _query(self, pk: str, prefix: str = "") -> Iterable[dict[str, Any]]:
+    def _query(self, pk: str, prefix: str = "", start: str = "") -> Iterable[dict[str, Any]]:
+        """Items in the order of their sk: all, those that begin with `prefix`, or those from `start` on."""
+        conditions = {"pk = :pk": pk, "begins_with(sk, :sk)": prefix, "sk >= :sk": start}
+        values = {":pk": pk, ":sk": prefix or start}
         request: dict[str, Any] = {
             "TableName": self._name,
             "ConsistentRead": True,
-            "KeyConditionExpression": "pk = :pk" + (" AND begins_with(sk, :prefix)" if prefix else ""),
-            "ExpressionAttributeValues": self._item({":pk": pk, **({":prefix": prefix} if prefix else {})}),
+            "KeyConditionExpression": " AND ".join(condition for condition, value in conditions.items() if value),
+            "ExpressionAttributeValues": self._item({name: value for name, value in values.items() if value}),
         }
         while True:
             with self._calling("Query"):
@@ -470,6 +499,20 @@ class Registry:
             except ClientError as error:
                 if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                     raise
+
+    def _write_all(self, items: Sequence[dict[str, Any]]) -> None:
+        """Write items of different keys, whatever was there before; DynamoDB may leave some for another request."""
+        puts: list[Any] = [{"PutRequest": {"Item": self._item(item)}} for item in items]
+        for attempt in range(len(puts) // _MAX_BATCH + _ATTEMPTS):
+            if not puts:
+                return
+            with self._calling("BatchWriteItem"):
+                answer = self._client.batch_write_item(RequestItems={self._name: puts[:_MAX_BATCH]})
+            left = answer["UnprocessedItems"].get(self._name, [])
+            if left:
+                time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 6)))
+            puts = [*left, *puts[_MAX_BATCH:]]
+        raise RegistryError(f"table {self._name} takes no more writes, {len(puts)} are left; run it again")
 
     def _put(
         self,
@@ -569,6 +612,21 @@ def _tombstone(item: dict[str, Any]) -> Tombstone:
 def _block(item: dict[str, Any]) -> Block:
     account_id, user_id, *device = item["sk"].split("/")
     return Block(account_id, user_id, device[0] if device else None, item["reason"], float(item["created_at"]))
+
+
+def _receipt_item(receipt: Receipt) -> dict[str, Any]:
+    known = {name: value for name, value in receipt._asdict().items() if value is not None}
+    return {"pk": "receipt", "sk": f"{_utc(receipt.removed_at)}/{receipt.gateway}/{receipt.removal_id}", **known}
+
+
+def _receipt(item: dict[str, Any]) -> Receipt:
+    values = [item.get(name) for name in Receipt._fields]
+    return Receipt._make(int(value) if isinstance(value, Decimal) else value for value in values)
+
+
+def _utc(seconds: float) -> str:
+    """A time as keys have it: in the order of time."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def _pack_sweep(sweep: Sweep) -> bytes:

@@ -293,6 +293,7 @@ def run(module: AnsibleAWSModule) -> dict[str, Any]:
         "peers": [{**_peer(peer), "held": peer in decided.held} for peer in decided.peers],
         "revoked": [_left_out(verdict) for verdict in decided.revoked],
         "excluded": [_left_out(verdict) for verdict in decided.excluded],
+        "recorded": facts.recorded,
     }
     before = _last_decision(params["dest"])
     write_private(params["dest"], json.dumps(content, separators=(",", ":")).encode())

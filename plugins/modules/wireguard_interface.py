@@ -16,7 +16,8 @@ description:
   - A peer that has expired by the gateway's clock is left out, or taken off, also when the roster has it.
   - What changed on the device by hand is reported in RV(repaired) and put right.
   - The gateway remembers the highest generation it has seen. A roster of a lower one changes nothing.
-  - Each removal is kept on the gateway, and returned in RV(removals), until it is acknowledged.
+  - Each removal is kept on the gateway, and returned in RV(removals), until a roster says that its receipt is recorded,
+    see M(tracklib.vpn.receipts).
 author:
   - Tracklib (@tracklib)
 options:
@@ -61,11 +62,6 @@ options:
     description: How long to wait for another run on the gateway, in seconds. Confirmed revocations don't wait.
     type: int
     default: 30
-  acknowledge:
-    description: Values of RV(removals[].id) whose receipts are stored safely; the gateway forgets these removals.
-    type: list
-    elements: str
-    default: []
   release_revoked:
     description: Lets those be peers again whom O(revoke) barred on this gateway while the registry couldn't be reached.
     type: bool
@@ -127,13 +123,13 @@ EXAMPLES = r"""
       listen_port: 51820
   register: applied
 
-- name: Forget removals whose receipts are stored
-  tracklib.vpn.wireguard_interface:
-    name: wg0
-    roster: ~/.cache/tracklib-vpn/roster.json
-    template: wg0.conf.j2
-    firewall_template: nftables.j2
-    acknowledge: "{{ applied.removals | map(attribute='id') }}"
+- name: Record the receipts of what the gateway removed
+  tracklib.vpn.receipts:
+    account_id: "111122223333"
+    gateways:
+      - name: gateway-1
+        removals: "{{ applied.removals }}"
+  delegate_to: localhost
 
 - name: Take a user off although the registry can't be reached
   tracklib.vpn.wireguard_interface:
@@ -186,13 +182,13 @@ settings:
   type: list
   elements: str
 removals:
-  description: All removals that weren't acknowledged yet.
+  description: All removals whose receipts this gateway doesn't know to be recorded.
   returned: always
   type: list
   elements: dict
   contains:
     id:
-      description: Identifies the removal, for O(acknowledge).
+      description: Identifies the removal.
       type: str
     user_name:
       description: The IAM user's name.
@@ -275,7 +271,6 @@ def _order(params: dict[str, Any], document: dict[str, Any]) -> Order:
     private_key_file = params["private_key_file"] or f"{params['config_dir']}/{params['name']}.key"
     return Order(
         private_key_file=Path(private_key_file),
-        acknowledge=params["acknowledge"],
         release_revoked=params["release_revoked"],
         lock_timeout=params["lock_timeout"],
         **document,
@@ -316,7 +311,6 @@ def main() -> None:
             "config_dir": {"type": "path", "default": "/etc/wireguard"},
             "state_dir": {"type": "path", "default": "/var/lib/tracklib-vpn"},
             "lock_timeout": {"type": "int", "default": 30},
-            "acknowledge": {"type": "list", "elements": "str", "default": []},
             "release_revoked": {"type": "bool", "default": False},
             "revoke": {
                 "type": "dict",

@@ -129,7 +129,7 @@ roster_age:
   returned: success
   type: int
 removals:
-  description: Removals not acknowledged yet, as M(tracklib.vpn.wireguard_interface) returns them.
+  description: Removals that the gateway keeps, as M(tracklib.vpn.wireguard_interface) returns them.
   returned: success
   type: list
   elements: dict

@@ -360,6 +360,27 @@ def test_r4_revoke_reaches_the_gateways_when_aws_is_down_and_stays(
     assert alice.public_key not in actions.live_peers()
 
 
+def test_each_removal_has_a_receipt_from_each_gateway_before_that_forgets_it(alice: actions.Connection) -> None:
+    actions.run_playbook("reconcile")
+    assert "tracklib service" in (alice.fetch() or "")
+    aws.delete_user("alice")
+    with fault_proxy.FaultProxy(aws.endpoint()) as proxy:
+        proxy.fail("BatchWriteItem", fault_proxy.json_error(400, "AccessDeniedException"))
+        failed = actions.run_playbook("reconcile", rc=2, vpn_aws_options={"endpoint_url": proxy.url})
+    assert "the receipts of removals could not be recorded" in failed.failures[-1]
+    assert alice.fetch() is None
+    done = actions.run_playbook("reconcile")
+    receipts = [found for found in done.result("record the receipts")["receipts"] if found["device"] == alice.device]
+    assert sorted(receipt["gateway"] for receipt in receipts) == GATEWAYS
+    for receipt in receipts:
+        assert receipt["event_id"].startswith("sweep-")
+        assert receipt["last_handshake"] or receipt["gateway"] != "gateway"
+        assert receipt["delay"] < 120
+    assert actions.run_playbook("reconcile").result("bring firewall", "gateway")["removals"] == []
+    listed = actions.run_playbook("receipts", vpn_receipts_user="alice").result("show the receipts")["msg"]
+    assert [line for line in listed if receipts[0]["fingerprint"] in line and "tombstoned" in line]
+
+
 def test_check_mode_names_who_would_go_and_changes_nothing(alice: actions.Connection) -> None:
     actions.run_playbook("reconcile")
     before = actions.registry().generation()

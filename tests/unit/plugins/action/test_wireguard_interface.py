@@ -55,6 +55,7 @@ def roster(tmp_path: Path) -> Path:
         "peers": [ALICE.entry()],
         "revoked": [BOB.entry("tombstoned")],
         "excluded": [],
+        "recorded": ["0123456789abcdef"],
     }
     path.write_text(json.dumps(document))
     return path
@@ -76,6 +77,7 @@ def test_what_is_brought_is_the_rendered_text_and_the_names_of_who_is_out(roster
     assert "# alice/laptop (account 111122223333, AIDAALICE, expires 1792592000)\n" in action.sent["config"]
     assert "table inet tracklib_vpn" in action.sent["firewall"]
     assert action.sent["revoked"] == [{**BOB.owner()._asdict(), "public_key": key(2), "reason": "tombstoned"}]
+    assert action.sent["acknowledge"] == ["0123456789abcdef"]
     assert action.module_options == {"name": "wg7", "lock_timeout": 3, "config_file": "/run/tracklib-vpn/apply.x"}
 
 

@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Receipts: what a gateway says of a removal, with what the registry says of its cause. Pure: no AWS, no Ansible."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
+
+from .model import Block, Receipt, Registration, Tombstone
+
+_ITS_OWN = ("revoked", "expired")  # reasons that a gateway finds without a roster
+_TIMES = ("deleted_at", "removed_at", "last_handshake")
+_COLUMNS = {
+    "removed_at": "REMOVED",
+    "gateway": "GATEWAY",
+    "name": "DEVICE",
+    "account_id": "ACCOUNT",
+    "fingerprint": "KEY",
+    "reason": "REASON",
+    "deleted_at": "DELETED",
+    "delay": "DELAY",
+    "delay_in_run": "IN RUN",
+    "last_handshake": "LAST HANDSHAKE",
+    "event_id": "EVENT",
+}
+
+
+class Causes(NamedTuple):
+    """Why devices may have been removed."""
+
+    tombstones: list[Tombstone]
+    blocks: list[Block]
+    registrations: list[Registration]
+
+
+def receipt(gateway: str, removal: Mapping[str, Any], causes: Causes) -> Receipt:
+    """The receipt of a removal that is done.
+
+    :param removal: as M(tracklib.vpn.wireguard_interface) returns it; `removed_at` isn't None.
+    """
+    event_id, deleted_at = _cause(removal, causes)
+    return Receipt(
+        gateway=gateway,
+        removal_id=removal["id"],
+        account_id=removal["account_id"],
+        user_id=removal["user_id"],
+        user_name=removal["user_name"],
+        device=removal["device"],
+        fingerprint=removal["fingerprint"],
+        reason=removal["reason"],
+        generation=removal["generation"],
+        event_id=event_id,
+        deleted_at=deleted_at,
+        removed_at=removal["removed_at"],
+        last_handshake=removal["last_handshake"],
+    )
+
+
+def delay(receipt: Receipt) -> int | None:
+    """Seconds from deletion, block or expiry to the removal; None if its time isn't known."""
+    return None if receipt.deleted_at is None else receipt.removed_at - receipt.deleted_at
+
+
+def delay_in_run(receipt: Receipt) -> int | None:
+    """Seconds from the begin of the run that decided the removal; None if the gateway removed it by itself.
+
+    A generation is that begin in milliseconds, unless runs follow each other faster.
+    """
+    return None if receipt.reason in _ITS_OWN else receipt.removed_at - receipt.generation // 1000
+
+
+def _cause(removal: Mapping[str, Any], causes: Causes) -> tuple[str | None, int | None]:
+    """Event id and time of what the removal's reason points to; an operator's word left a tombstone or a block."""
+    reason = removal["reason"]
+    if reason in ("tombstoned", "revoked"):
+        found = _deletion(removal, causes.tombstones)
+        if found is not None:
+            return found.event_id, int(found.event_time)
+    if reason in ("blocked", "revoked"):
+        owner = (removal["account_id"], removal["user_id"])
+        times = [
+            block.created_at
+            for block in causes.blocks
+            if (block.account_id, block.user_id) == owner and block.device in (None, removal["device"])
+        ]
+        return None, int(min(times)) if times else None
+    if reason == "expired":
+        return None, _expired_at(removal, causes.registrations)
+    return None, None
+
+
+def _deletion(removal: Mapping[str, Any], tombstones: Iterable[Tombstone]) -> Tombstone | None:
+    """The user's first tombstone, since sweeps find out later; else the last one that has only the name."""
+    account_id, name = removal["account_id"], removal["user_name"].casefold()
+    of_account = [tombstone for tombstone in tombstones if tombstone.account_id == account_id]
+    by_id = [tombstone for tombstone in of_account if tombstone.user_id == removal["user_id"]]
+    by_name = [
+        tombstone
+        for tombstone in of_account
+        if tombstone.user_id is None
+        and tombstone.user_name.casefold() == name
+        and tombstone.event_time <= removal["removed_at"]
+    ]
+    if by_id:
+        return min(by_id, key=lambda tombstone: tombstone.event_time)
+    return max(by_name, key=lambda tombstone: tombstone.event_time, default=None)
+
+
+def _expired_at(removal: Mapping[str, Any], registrations: Iterable[Registration]) -> int | None:
+    """None also if the registration was renewed since."""
+    device = (removal["account_id"], removal["user_id"], removal["device"])
+    for registration in registrations:
+        if (*registration.owner, registration.device) == device:
+            expires_at = registration.expires_at
+            return int(expires_at) if expires_at is not None and expires_at <= removal["removed_at"] else None
+    return None
+
+
+def table(receipts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Receipts as the modules return them, for people: a heading and a line for each."""
+    rows = [list(_COLUMNS.values()), *(_row(_readable(receipt)) for receipt in receipts)]
+    widths = [max(len(cell) for cell in column) for column in zip(*rows)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def json_lines(receipts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The same as one JSON document, with times as text."""
+    return json.dumps([_readable(receipt) for receipt in receipts], indent=1).splitlines()
+
+
+def csv_lines(receipts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The same as CSV with a heading; no spreadsheet takes a cell for a formula (R15)."""
+    names = [*Receipt._fields, "delay", "delay_in_run"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for receipt in receipts:
+        writer.writerow({name: _inert(value) for name, value in _readable(receipt).items()})
+    return text.getvalue().splitlines()
+
+
+FORMATS: dict[str, Callable[[Sequence[Mapping[str, Any]]], list[str]]] = {
+    "table": table,
+    "json": json_lines,
+    "csv": csv_lines,
+}
+
+
+def _readable(receipt: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _utc(value) if name in _TIMES and value is not None else value for name, value in receipt.items()}
+
+
+def _row(receipt: Mapping[str, Any]) -> list[str]:
+    values = {**receipt, "name": f"{receipt['user_name']}/{receipt['device']}"}
+    for name in ("delay", "delay_in_run"):
+        if values[name] is not None:
+            values[name] = f"{values[name]} s"
+    return ["-" if values[name] is None else str(values[name]) for name in _COLUMNS]
+
+
+def _inert(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")) else value
+
+
+def _utc(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

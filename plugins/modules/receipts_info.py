@@ -1,0 +1,152 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: receipts_info
+version_added: 0.1.0
+short_description: Lists the receipts of devices that were taken off the gateways
+description:
+  - Reads the receipts that M(tracklib.vpn.receipts) wrote, one for each removal and gateway.
+author:
+  - Tracklib (@tracklib)
+options:
+  since:
+    description: Return only removals of the last time span, such as V(90d), V(12h), V(30m) or V(45s).
+    type: str
+  user_name:
+    description: Return only removals under this user name, compared without regard to case.
+    type: str
+extends_documentation_fragment:
+  - tracklib.vpn.registry
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+  - tracklib.vpn.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: N/A
+    details: Changes nothing.
+  idempotent:
+    support: full
+seealso:
+  - module: tracklib.vpn.receipts
+  - ref: ansible_collections.tracklib.vpn.receipt_lines_filter
+    description: Makes a table, JSON or CSV of them.
+"""
+
+EXAMPLES = r"""
+- name: Read who was taken off in the last quarter
+  tracklib.vpn.receipts_info:
+    account_id: "111122223333"
+    since: 92d
+  register: removed
+
+- name: Show them
+  ansible.builtin.debug:
+    msg: "{{ removed.receipts | tracklib.vpn.receipt_lines }}"
+"""
+
+RETURN = r"""
+receipts:
+  description: Receipts, the earliest removal first. What isn't known is null.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    gateway:
+      description: The gateway that the device was taken off.
+      type: str
+      sample: gateway-1
+    removal_id:
+      description: Identifies the removal on its gateway.
+      type: str
+      sample: 0123456789abcdef
+    account_id:
+      description: The user's account.
+      type: str
+      sample: "111122223333"
+    user_id:
+      description: The user's unique id.
+      type: str
+      sample: AIDAIOSFODNN7EXAMPLE
+    user_name:
+      description: The user's name then.
+      type: str
+      sample: alice
+    device:
+      description: The user's device.
+      type: str
+      sample: laptop
+    fingerprint:
+      description: The first 16 hexadecimal digits of the SHA-256 of the public key's text.
+      type: str
+      sample: 9f86d081884c7d65
+    reason:
+      description: Why it was removed.
+      type: str
+      sample: tombstoned
+    generation:
+      description: The generation in force when the device was removed.
+      type: int
+      sample: 1790000040000
+    event_id:
+      description: The deletion's event in CloudTrail; C(sweep-USER_ID) if sweeps found it.
+      type: str
+      sample: 5f3b2a10-6c1d-4f6e-9a0b-2c5d8e7f1a34
+    deleted_at:
+      description: When the user was deleted or blocked, or the registration expired, in seconds since the epoch.
+      type: int
+      sample: 1790000000
+    removed_at:
+      description: When the device was off the gateway, in seconds since the epoch.
+      type: int
+      sample: 1790000042
+    last_handshake:
+      description: The device's last handshake with the gateway, in seconds since the epoch; null if there was none.
+      type: int
+      sample: 1789999950
+    delay:
+      description: Seconds from RV(receipts[].deleted_at) to RV(receipts[].removed_at).
+      type: int
+      sample: 42
+    delay_in_run:
+      description: Seconds of RV(receipts[].delay) from the begin of the run; null if the gateway acted by itself.
+      type: int
+      sample: 2
+"""
+
+import time
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
+    REGISTRY_OPTIONS,
+    check_credentials,
+    one_line_failures,
+    receipt_result,
+    registry,
+)
+from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import seconds
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={**REGISTRY_OPTIONS, "since": {"type": "str"}, "user_name": {"type": "str"}},
+        supports_check_mode=True,
+    )
+    span, user_name = module.params["since"], module.params["user_name"]
+    with one_line_failures(module):
+        check_credentials(module)
+        found = registry(module).receipts(time.time() - seconds("since", span) if span else 0)
+    receipts = [
+        receipt_result(each) for each in found if user_name is None or each.user_name.casefold() == user_name.casefold()
+    ]
+    module.exit_json(changed=False, receipts=receipts)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Receipts: what explains a removal, and how they are shown."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.tracklib.vpn.plugins.filter.receipt_lines import receipt_lines
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import receipt_result
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block, Receipt, Registration, Tombstone
+from ansible_collections.tracklib.vpn.plugins.module_utils.receipts import Causes, delay, delay_in_run, receipt
+
+ACCOUNT = "111122223333"
+REMOVED = 1_790_000_042
+
+
+def removal(**changes: Any) -> dict[str, Any]:
+    found = {
+        "id": "0123456789abcdef",
+        "user_name": "alice",
+        "device": "laptop",
+        "account_id": ACCOUNT,
+        "user_id": "AIDA1",
+        "public_key": "key",
+        "fingerprint": "9f86d081884c7d65",
+        "generation": (REMOVED - 2) * 1000,
+        "reason": "tombstoned",
+        "last_handshake": None,
+        "removed_at": REMOVED,
+    }
+    return {**found, **changes}
+
+
+def tombstone(event_id: str, seconds: int, user_id: str | None = "AIDA1", **changes: Any) -> Tombstone:
+    return Tombstone(ACCOUNT, event_id, "alice", user_id, REMOVED - seconds)._replace(**changes)
+
+
+def made(found: dict[str, Any], *causes: Tombstone | Block | Registration) -> Receipt:
+    return receipt(
+        "gateway-1",
+        found,
+        Causes(
+            [cause for cause in causes if isinstance(cause, Tombstone)],
+            [cause for cause in causes if isinstance(cause, Block)],
+            [cause for cause in causes if isinstance(cause, Registration)],
+        ),
+    )
+
+
+def test_event_of_the_deletion_explains_it_not_the_sweep_that_missed_the_user_later() -> None:
+    proof = made(removal(), tombstone("sweep-AIDA1", 10), tombstone("event", 40))
+    assert (proof.event_id, proof.deleted_at, delay(proof), delay_in_run(proof)) == ("event", REMOVED - 40, 40, 2)
+
+
+def test_r1_deletion_of_an_earlier_user_of_that_name_explains_nothing() -> None:
+    proof = made(removal(), tombstone("old", 9000, user_id="AIDA0"), tombstone("other", 90, account_id="444455556666"))
+    assert (proof.event_id, proof.deleted_at, delay(proof)) == (None, None, None)
+
+
+def test_tombstone_by_name_explains_it_when_none_has_the_id() -> None:
+    by_name = [tombstone("old", 9000, None), tombstone("event", 40, None), tombstone("later", -5, None)]
+    assert made(removal(user_name="Alice"), *by_name).event_id == "event"
+    assert made(removal(), *by_name, tombstone("own", 50)).event_id == "own"
+    assert made(removal(user_name="bob"), *by_name).event_id is None
+
+
+@pytest.mark.parametrize("reason", ["blocked", "revoked"])
+def test_block_of_the_user_or_device_explains_it(reason: str) -> None:
+    others = [Block(ACCOUNT, "AIDA1", "phone", "lost", 1.0), Block(ACCOUNT, "AIDA2", None, "left", 2.0)]
+    found = removal(reason=reason)
+    assert made(found, *others).deleted_at is None
+    for device in ("laptop", None):
+        assert made(found, *others, Block(ACCOUNT, "AIDA1", device, "left", REMOVED - 7.5)).deleted_at == REMOVED - 8
+
+
+def test_expiry_explains_it_unless_it_was_renewed_since() -> None:
+    laptop = Registration(ACCOUNT, "AIDA1", "laptop", "alice", "key", (), 1.0, REMOVED - 3.0)
+    phone = laptop._replace(device="phone", expires_at=5.0)
+    proof = made(removal(reason="expired"), phone, laptop)
+    assert (proof.deleted_at, delay(proof), delay_in_run(proof)) == (REMOVED - 3, 3, None)
+    assert made(removal(reason="expired"), phone, laptop._replace(expires_at=REMOVED + 9.0)).deleted_at is None
+
+
+def test_reason_decides_which_cause_counts() -> None:
+    causes = (tombstone("event", 40), Block(ACCOUNT, "AIDA1", None, "left", REMOVED - 20.0))
+    assert made(removal(reason="blocked"), *causes).deleted_at == REMOVED - 20
+    assert made(removal(reason="revoked"), *causes).event_id == "event"
+    assert made(removal(reason="not_in_group"), *causes).deleted_at is None
+
+
+def test_table_has_a_line_for_each_receipt_with_readable_times() -> None:
+    rows = [receipt_result(made(removal(), tombstone("event", 40))), receipt_result(made(removal(user_name="bo")))]
+    heading, alice, bob = receipt_lines(rows)
+    columns = "REMOVED GATEWAY DEVICE ACCOUNT KEY REASON DELETED DELAY IN RUN LAST HANDSHAKE EVENT"
+    assert heading.split() == columns.split()
+    assert "2026-09-21T14:14:02Z  gateway-1  alice/laptop" in alice
+    assert alice.endswith("2026-09-21T14:13:22Z  40 s   2 s     -               event")
+    assert bob.split()[-6:] == ["-", "-", "2", "s", "-", "-"]
+    assert alice.index("event") == heading.index("EVENT")
+
+
+def test_json_and_csv_have_every_field() -> None:
+    result = receipt_result(made(removal(last_handshake=REMOVED - 60), tombstone("event", 40)))
+    (as_json,) = json.loads("\n".join(receipt_lines([result], "json")))
+    (as_csv,) = csv.DictReader(receipt_lines([result], "csv"))
+    assert set(as_json) == set(result) == set(as_csv)
+    assert as_json["last_handshake"] == "2026-09-21T14:13:02Z" == as_csv["last_handshake"]
+    assert as_json["delay"] == 40 == int(as_csv["delay"])
+
+
+def test_r15_csv_holds_no_formula() -> None:
+    result = receipt_result(made(removal(user_name="=cmd|calc", device="a,b")))
+    (row,) = csv.DictReader(receipt_lines([result], "csv"))
+    assert (row["user_name"], row["device"]) == ("'=cmd|calc", "a,b")
+
+
+def test_no_receipts_are_a_heading_alone() -> None:
+    assert [len(receipt_lines([], form)) for form in ("table", "csv", "json")] == [1, 1, 1]
+
+
+def test_unknown_format_is_named() -> None:
+    with pytest.raises(AnsibleFilterError, match="no format 'xml', expected one of table, json, csv"):
+        receipt_lines([], "xml")
