@@ -98,8 +98,17 @@ class Tombstone(NamedTuple):
     event_time: float
 
 
+class Sign(NamedTuple):
+    """An early sign that a user leaves: a way to sign in to AWS was taken away. Whether another is left, IAM says."""
+
+    account_id: str
+    user_id: str
+    event_name: str
+    event_time: float
+
+
 class Block(NamedTuple):
-    """An operator's word that a user (device None) or one device may not connect."""
+    """An operator's or a policy's word that a user (device None) or one device may not connect."""
 
     account_id: str
     user_id: str

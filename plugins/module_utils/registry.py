@@ -11,6 +11,7 @@
 | `devices`      | `ACCOUNT/USER_ID`                | version, raised with each device registered under a limit      |
 | `block`        | `ACCOUNT/USER_ID[/DEVICE]`       | reason, created_at                                             |
 | `tombstone`    | `ACCOUNT/EVENT_ID`               | user_name, user_id, event_time, ttl                            |
+| `sign`         | `ACCOUNT/USER_ID`                | event_name, event_time, ttl                                    |
 | `receipt`      | `REMOVED_AT/GATEWAY/REMOVAL_ID`  | what model.Receipt has                                         |
 | `recorded`     | `GATEWAY`                        | removal_ids whose receipts are there, for the gateway to forget |
 | `sweep`        | `ACCOUNT`                        | the last complete sweep, compressed; begun_at, generation      |
@@ -32,7 +33,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Na
 
 from .addresses import Network, choose
 from .aws import AWSCallError, calling
-from .model import Block, Receipt, Registration, Sweep, Tombstone, User
+from .model import Block, Receipt, Registration, Sign, Sweep, Tombstone, User
 
 try:
     from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 DAY = 24 * 3600
 QUARANTINE = 7 * DAY
 TOMBSTONE_LIFE = 120 * DAY  # R4 asks for at least 90 days
+SIGN_LIFE = 30 * DAY
 _MAX_ITEM = 390_000  # DynamoDB's limit is 400 KB for an item
 _MAX_BATCH = 25  # items in a BatchWriteItem
 _ATTEMPTS = 12
@@ -69,6 +71,7 @@ class Facts(NamedTuple):
     registrations: list[Registration]
     tombstones: list[Tombstone]
     blocks: list[Block]
+    signs: list[Sign]
     sweeps: dict[str, Sweep]  # the last complete one, by account_id
     recorded: list[str]  # ids of removals that the gateways may forget
 
@@ -92,6 +95,7 @@ class Registry:
             registrations=self.registrations(),
             tombstones=self.tombstones(),
             blocks=self.blocks(),
+            signs=[_sign(item) for item in self._query("sign")],
             sweeps={item["sk"]: _unpack_sweep(item) for item in self._query("sweep")},
             recorded=[removal_id for ids in self.recorded().values() for removal_id in ids],
         )
@@ -403,6 +407,26 @@ class Registry:
         with self._calling("DeleteItem"):
             self._client.delete_item(TableName=self._name, Key=self._item({"pk": "block", "sk": sk}))
 
+    def write_sign(self, sign: Sign) -> None:
+        """Write an early sign; an earlier one of the same user is replaced."""
+        times = {"event_time": int(sign.event_time), "ttl": int(sign.event_time + SIGN_LIFE)}
+        self._write({"pk": "sign", "sk": f"{sign.account_id}/{sign.user_id}", "event_name": sign.event_name, **times})
+
+    def forget_sign(self, sign: Sign) -> None:
+        """Delete an early sign, unless a later one of the user came meanwhile."""
+        key = {"pk": "sign", "sk": f"{sign.account_id}/{sign.user_id}"}
+        with self._calling("DeleteItem"):
+            try:
+                self._client.delete_item(
+                    TableName=self._name,
+                    Key=self._item(key),
+                    ConditionExpression="event_time <= :event_time",
+                    ExpressionAttributeValues=self._item({":event_time": int(sign.event_time)}),
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                    raise
+
     # -- receipts
 
     def record(self, receipts: Sequence[Receipt]) -> None:
@@ -612,6 +636,11 @@ def _tombstone(item: dict[str, Any]) -> Tombstone:
 def _block(item: dict[str, Any]) -> Block:
     account_id, user_id, *device = item["sk"].split("/")
     return Block(account_id, user_id, device[0] if device else None, item["reason"], float(item["created_at"]))
+
+
+def _sign(item: dict[str, Any]) -> Sign:
+    account_id, _slash, user_id = item["sk"].partition("/")
+    return Sign(account_id, user_id, item["event_name"], float(item["event_time"]))
 
 
 def _receipt_item(receipt: Receipt) -> dict[str, Any]:

@@ -41,6 +41,15 @@ options:
     type: list
     elements: str
     required: true
+  early_signs:
+    description:
+      - What to do about a user of whom an event told that a login profile or access key was taken away, if IAM shows
+        neither a login profile nor an active access key any more.
+      - V(warn) names the user in RV(early_signs) and changes nothing. V(suspend) blocks the user, until an operator
+        unblocks by M(tracklib.vpn.registration).
+    type: str
+    choices: [warn, suspend]
+    default: warn
   guard_count:
     description: Unexplained removals beyond this number, and beyond O(guard_share), are held.
     type: int
@@ -120,6 +129,12 @@ held:
   returned: success
   type: list
   elements: str
+early_signs:
+  description: Names of the users who can't sign in to AWS any more, see O(early_signs).
+  returned: success
+  type: list
+  elements: str
+  sample: [alice]
 problems:
   description: Sentences for an operator. A run with any must end non-zero, after the gateways were served.
   returned: success
@@ -147,9 +162,10 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.files import write_private
 from ansible_collections.tracklib.vpn.plugins.module_utils.identity import merged, sweep
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Grant, Registration, Sweep
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block, Grant, Registration, Sweep
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Facts, Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.roster import Account, Policy, Roster, Verdict, decide
+from ansible_collections.tracklib.vpn.plugins.module_utils.signs import Signs, check, suspension
 
 
 def _policy(params: dict[str, Any]) -> Policy:
@@ -191,6 +207,28 @@ def _missing(found: Sweep, stored: Sweep | None, facts: Facts) -> frozenset[str]
     )
 
 
+def _signs(module: AnsibleAWSModule, account: Account, role_arn: str | None, facts: Facts) -> Signs:
+    """What IAM says of an account's early signs; no call is made where there are none."""
+    signs = [sign for sign in facts.signs if sign.account_id == account.account_id]
+    if account.sweep is None or not signs:
+        return Signs()
+    blocked = {(block.account_id, block.user_id) for block in facts.blocks if block.device is None}
+    registered = {registration.owner for registration in facts.registrations} - blocked
+    try:
+        return check(iam_client(module, account.account_id, role_arn), account.sweep, signs, registered, time.time())
+    except AWSCallError as error:
+        return Signs(error=f"early signs of leaving in account {account.account_id} could not be checked: {error}")
+
+
+def _write_suspensions(table: Registry, signs: list[Signs], suspensions: list[Block]) -> None:
+    for block in suspensions:
+        table.block(block)
+    for checked in signs:
+        answered = [sign for sign, _name in checked.confirmed] if suspensions else []
+        for sign in [*checked.refuted, *answered]:
+            table.forget_sign(sign)
+
+
 def _write_registry(table: Registry, accounts: list[Account], decided: Roster, generation: int) -> None:
     for tombstone in decided.leavers:
         table.write_tombstone(tombstone)
@@ -200,8 +238,8 @@ def _write_registry(table: Registry, accounts: list[Account], decided: Roster, g
                 table.store_sweep(account.sweep, generation)
 
 
-def _problems(accounts: list[Account], decided: Roster) -> list[str]:
-    problems = []
+def _problems(accounts: list[Account], signs: list[Signs], decided: Roster) -> list[str]:
+    problems = [checked.error for checked in signs if checked.error is not None]
     for account in accounts:
         if account.sweep is None and account.stored is None:
             problems.append(
@@ -276,9 +314,13 @@ def run(module: AnsibleAWSModule) -> dict[str, Any]:
     facts = table.facts()
     wanted = params["identity_accounts"] or [{"account_id": params["account_id"], "role_arn": None}]
     accounts = [_account(module, account["account_id"], account["role_arn"], facts) for account in wanted]
+    signs = [_signs(module, account, each["role_arn"], facts) for account, each in zip(accounts, wanted, strict=True)]
+    confirmed = [found for checked in signs for found in checked.confirmed]
+    suspensions = [suspension(found.sign) for found in confirmed] if params["early_signs"] == "suspend" else []
     now = time.time()
-    decided = decide(accounts, facts.registrations, facts.tombstones, facts.blocks, policy, now)
+    decided = decide(accounts, facts.registrations, facts.tombstones, facts.blocks + suspensions, policy, now)
     if not module.check_mode:
+        _write_suspensions(table, signs, suspensions)
         _write_registry(table, accounts, decided, generation)
     for tombstone in decided.reversed:
         module.warn(
@@ -313,7 +355,8 @@ def run(module: AnsibleAWSModule) -> dict[str, Any]:
             for verdict in decided.excluded
         ],
         "held": sorted(registration.label for registration in decided.held),
-        "problems": _problems(accounts, decided),
+        "early_signs": sorted(found.user_name for found in confirmed),
+        "problems": _problems(accounts, signs, decided),
         "release_token": decided.release_token,
     }
 
@@ -330,6 +373,7 @@ def main() -> None:
             },
             "access": ACCESS_OPTION,
             "address_pools": {"type": "list", "elements": "str", "required": True},
+            "early_signs": {"type": "str", "choices": ["warn", "suspend"], "default": "warn"},
             "guard_count": {"type": "int", "default": 5},
             "guard_share": {"type": "float", "default": 25.0},
             "release_held": {"type": "str", "no_log": False},
