@@ -21,7 +21,7 @@ from pathlib import Path
 import boto3
 import botocore.config
 
-from .hosts import GATEWAYS, VPC
+from .hosts import GATEWAYS, INSTANCE_METADATA, VPC
 from .machine import ROOT, STATE, LabError, say
 
 if t.TYPE_CHECKING:
@@ -112,7 +112,7 @@ def ensure_server() -> None:
     PORT.write_text(str(_free_port()))
     with LOG.open("wb") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", SERVER, PORT.read_text()],
+            [sys.executable, "-m", SERVER, PORT.read_text(), str(INSTANCE_METADATA)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -25,6 +25,7 @@ SPEC_LABEL = "com.tracklib.vpn.spec"  # the hash of what the host is made from
 HERE = Path(__file__).parent
 KEY = STATE / "id_ed25519"
 KNOWN_HOSTS = STATE / "known_hosts"
+INSTANCE_METADATA = STATE / "metadata"  # what the emulated AWS tells instances, for the service host to serve
 SSH_CONFIG = STATE / "ssh_config"
 FIREWALL_TABLE = "tracklib_vpn_lab_"  # and the slot
 PRIVATE_NETWORKS = ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
@@ -54,6 +55,7 @@ class Host:
     suite: str
     addresses: dict[str, tuple[str, str]]  # network name: IPv4 and IPv6 address
     network_commands: tuple[str, ...] = ()  # at every boot
+    volumes: tuple[str, ...] = ()  # in podman's form
     packages: tuple[str, ...] = ()  # installed by the lab, with what they depend on; what a role installs isn't here
     files: tuple[str, ...] = ()  # of this directory, for the host's /etc/lab
     machine_dns: bool = True  # resolves names as this machine does
@@ -131,6 +133,7 @@ SERVICE = Host(
     {"vpc": SERVICE_ADDRESSES},
     network_commands=tuple(f"ip address replace {address} dev eth0 nodad" for address in (METADATA[0], METADATA[1])),
     files=("service.py", "files/lab-web.service", "files/lab-echo.service"),
+    volumes=(f"{INSTANCE_METADATA}:/run/lab-metadata:ro",),
 )
 RESOLVER = Host(
     "resolver",
@@ -211,6 +214,7 @@ def ensure_hosts(*, fresh: bool = False) -> None:
     :param fresh: Make all of them anew.
     :raises LabError: A host didn't come up.
     """
+    INSTANCE_METADATA.mkdir(exist_ok=True)
     there = _containers()
     for name in set(there) - (set() if fresh else {host.container for host in HOSTS}):
         podman("rm", "--force", "--time=0", name)
@@ -278,7 +282,8 @@ def _run_options(host: Host) -> list[str]:
     # privileged: systemd, nftables, wg-quick, sysctl and /dev/net/tun work as on a real host
     return [
         "--detach", "--privileged", "--systemd=always", f"--name={host.container}", f"--hostname={host.name}",
-        f"--label={LABEL}={ROOT}", *networks, *([] if host.machine_dns else ["--dns=none"]),
+        f"--label={LABEL}={ROOT}", *networks, *(f"--volume={volume}" for volume in host.volumes),
+        *([] if host.machine_dns else ["--dns=none"]),
     ]  # fmt: skip
 
 

@@ -7,7 +7,11 @@ from __future__ import annotations
 import http.server
 import socket
 import sys
+from pathlib import Path
 
+METADATA = Path("/run/lab-metadata")  # ADDRESS/USER, written by the emulated AWS
+ACTIVE_KEYS = "/latest/meta-data/managed-ssh-keys/active-keys/"
+TOKEN = "lab"
 METADATA_ADDRESSES = ("169.254.169.254", "fd00:ec2::254")
 SO_RCVBUFFORCE = 33  # asm-generic/socket.h; Python's socket module doesn't name it
 
@@ -18,9 +22,29 @@ class _Page(http.server.BaseHTTPRequestHandler):
         asked, client = (
             address[0].removeprefix("::ffff:") for address in (self.connection.getsockname(), self.client_address)
         )
+        if asked == METADATA_ADDRESSES[0] and self.path.startswith(ACTIVE_KEYS):
+            self._active_keys(client)
+            return
         title = "instance metadata" if asked in METADATA_ADDRESSES else "tracklib service"
-        body = f"{title} on {socket.gethostname()}, {asked}\nclient {client}\n".encode()
-        self.send_response(200)
+        self._answer(200, f"{title} on {socket.gethostname()}, {asked}\nclient {client}\n".encode())
+
+    def do_PUT(self) -> None:
+        """Give a token, as IMDSv2 does."""
+        self._answer(200 if self.path == "/latest/api/token" else 404, TOKEN.encode())
+
+    def _active_keys(self, client: str) -> None:
+        """Answer an instance, known by its address, with what the emulated EC2 Instance Connect has for a user."""
+        user = self.path.removeprefix(ACTIVE_KEYS).strip("/")
+        keys = METADATA / client / user
+        if self.headers.get("X-aws-ec2-metadata-token") != TOKEN:
+            self._answer(401, b"")
+        elif not user or "/" in user or not keys.is_file():
+            self._answer(404, b"")
+        else:
+            self._answer(200, keys.read_bytes())
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -6,19 +6,22 @@
 Its Cloud Map, CloudFormation, EventBridge and load balancers are completed, see cloud_map.py, cloudformation.py,
 events.py and target_health.py, and its signatures are checked where that matters, see signatures.py.
 
-Usage: python -m tests.support.emulator PORT
+Usage: python -m tests.support.emulator PORT [DIRECTORY]
+
+DIRECTORY is where what EC2 Instance Connect tells instances is written; see instance_connect.py.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import run_simple
 
-from . import cloud_map, cloudformation, events, signatures, target_health
+from . import cloud_map, cloudformation, events, instance_connect, signatures, target_health
 
 
 def main() -> None:
@@ -28,6 +31,8 @@ def main() -> None:
     events.complete()
     signatures.complete()
     target_health.complete()
+    if len(sys.argv) > 2:
+        instance_connect.complete(Path(sys.argv[2]))
     app = signatures.CheckingSignatures(DomainDispatcherApplication(create_backend_app))
     lock = threading.Lock()
 
