@@ -1,13 +1,20 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""The playbook `deploy`: one account, two accounts, what it refuses."""
+"""The playbook `deploy`: one account, then a second one, and what it refuses."""
 
 from __future__ import annotations
 
+import json
+import shutil
 from typing import Any
 
-from .conftest import IDENTITY_REGION, Deployment
+from tests.integration.vpn import ACCOUNT
+from tests.support import iam_events
+
+from .conftest import IDENTITY_REGION, OTHER_ACCOUNT, Account, Deployment, make_trail
+
+ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/tracklib-vpn-sweep"
 
 
 def _outputs(client: Any, stack: str) -> dict[str, str]:
@@ -15,16 +22,92 @@ def _outputs(client: Any, stack: str) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
 
 
-def test_one_account_gets_every_stack_and_a_second_run_changes_nothing(deployment: Deployment) -> None:
+def _stacks(client: Any) -> set[str]:
+    return {stack["StackName"] for stack in client.describe_stacks()["Stacks"]}
+
+
+def test_one_account_then_another_one_and_then_nothing_to_do(deployment: Deployment, other_account: Account) -> None:
     deployment()
-    here = deployment.client("cloudformation")
-    assert {stack["StackName"] for stack in here.describe_stacks()["Stacks"]} == {
-        "tracklib-vpn-registry",
-        "tracklib-vpn-code",
-        "tracklib-vpn-gateways",
-        "tracklib-vpn-self-service",
-    }
-    there = deployment.client("cloudformation", IDENTITY_REGION)
+    here, there = deployment.client("cloudformation"), deployment.client("cloudformation", IDENTITY_REGION)
+    ours = {"tracklib-vpn-registry", "tracklib-vpn-code", "tracklib-vpn-gateways", "tracklib-vpn-self-service"}
+    assert _stacks(here) == ours
     assert "SweepRoleArn" not in _outputs(there, "tracklib-vpn-identity")
-    again = deployment()
+    _check_projects(deployment)
+
+    make_trail(other_account.client("cloudtrail", IDENTITY_REGION), other_account.client("s3", IDENTITY_REGION))
+    both = {
+        "vpn_identity_accounts": [{"account_id": ACCOUNT}, {"account_id": OTHER_ACCOUNT, "role_arn": ROLE}],
+        "control_plane_identity_options": {OTHER_ACCOUNT: other_account.options},
+        "control_plane_registry_writers": [f"arn:aws:iam::{ACCOUNT}:role/Operators"],
+    }
+    deployment(**both)
+    assert _stacks(here) == {*ours, f"tracklib-vpn-self-service-{OTHER_ACCOUNT}"}
+    its_own = other_account.client("cloudformation", IDENTITY_REGION)
+    assert _outputs(its_own, "tracklib-vpn-identity")["SweepRoleArn"] == ROLE
+    _check_forwarding(deployment, other_account)
+    _check_table(deployment)
+
+    again = deployment(**both)
     assert "changed=0" in again.output, again.output
+
+
+def _check_projects(deployment: Deployment) -> None:
+    """A build gets what was uploaded, and its hash."""
+    (project,) = deployment.client("codebuild").batch_get_projects(names=["tracklib-vpn-reconcile"])["projects"]
+    variables = {one["name"]: one["value"] for one in project["environment"]["environmentVariables"]}
+    assert variables["PLAYBOOK"] == "reconcile"
+    for name in ("BUNDLE", "INVENTORY"):
+        bucket, key = variables[name].removeprefix("s3://").split("/", maxsplit=1)
+        assert variables[f"{name}_SHA256"] in key
+        assert deployment.client("s3").get_object(Bucket=bucket, Key=key)["ContentLength"] > 0
+
+
+def _check_forwarding(deployment: Deployment, other_account: Account) -> None:
+    entry = {
+        "Source": "aws.iam",
+        "DetailType": "AWS API Call via CloudTrail",
+        "Detail": json.dumps(iam_events.record("DeleteUser", OTHER_ACCOUNT)),
+    }
+    other_account.client("events", IDENTITY_REGION).put_events(Entries=[entry])
+    sqs = deployment.client("sqs")
+    url = _outputs(deployment.client("cloudformation"), "tracklib-vpn-gateways")["QueueUrl"]
+    (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    assert json.loads(message["Body"])["account"] == OTHER_ACCOUNT
+
+
+def _check_table(deployment: Deployment) -> None:
+    """The stack gives the table's policy all who write; the emulator keeps no policies of tables."""
+    (stack,) = deployment.client("cloudformation").describe_stacks(StackName="tracklib-vpn-registry")["Stacks"]
+    given = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
+    roles = ("dispatcher", "reconcile", "self-service")
+    assert set(given["Writers"]) == {
+        f"arn:aws:iam::{ACCOUNT}:role/Operators",
+        *(f"arn:aws:iam::{ACCOUNT}:role/tracklib-vpn-{role}" for role in roles),
+    }
+
+
+def test_what_can_not_work_is_refused_before_anything_is_made(deployment: Deployment) -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"vpn_account_id": OTHER_ACCOUNT}, f"these credentials belong to account {ACCOUNT}, expected {OTHER_ACCOUNT}"),
+        ({"control_plane_subnet_ids": []}, "control_plane_subnet_ids is empty; set it to private subnets"),
+        (
+            {"vpn_identity_accounts": [{"account_id": ACCOUNT}, {"account_id": OTHER_ACCOUNT, "role_arn": ROLE}]},
+            f"no credentials for identity account {OTHER_ACCOUNT}",
+        ),
+    ]
+    for variables, message in cases:
+        _refused(deployment, message, **variables)
+    deployment.client("cloudtrail", IDENTITY_REGION).stop_logging(Name="management")
+    _refused(deployment, f"account {ACCOUNT} has no trail that logs IAM's changes in {IDENTITY_REGION}")
+    assert _stacks(deployment.client("cloudformation")) == set()
+
+
+def test_a_missing_bundle_is_named_with_what_makes_it(deployment: Deployment) -> None:
+    shutil.rmtree(deployment.bundle)
+    _refused(deployment, "make both with `make bundle`", control_plane_parts=["events"])
+
+
+def _refused(deployment: Deployment, message: str, **variables: Any) -> None:
+    played = deployment.run(**variables)
+    assert played.rc != 0
+    assert message in " ".join(played.output.split())

@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Archives that depend on names and contents alone."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.archive import pack, sha256
+
+
+def _tree(root: Path, names: list[str]) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(f"content of {name}")
+    return root
+
+
+NAMES = ["group_vars/all.yml", "b.yml", "a.yml"]
+
+
+def test_the_same_files_are_the_same_bytes_whatever_their_times_order_and_owners(tmp_path: Path) -> None:
+    first, second = _tree(tmp_path / "first", NAMES), _tree(tmp_path / "second", NAMES[::-1])
+    os.utime(second / "a.yml", (1, 1))
+    (second / "b.yml").chmod(0o600)
+    assert pack(str(first)) == pack(str(second))
+    assert len(sha256(pack(str(first)))) == 64
+
+
+def test_another_content_name_or_executable_bit_is_another_archive(tmp_path: Path) -> None:
+    tree = _tree(tmp_path, NAMES)
+    seen = {pack(str(tree))}
+    (tree / "a.yml").write_text("another content")
+    seen.add(pack(str(tree)))
+    (tree / "a.yml").rename(tree / "c.yml")
+    seen.add(pack(str(tree)))
+    (tree / "c.yml").chmod(0o755)
+    seen.add(pack(str(tree)))
+    assert len(seen) == 4
+
+
+def test_everything_but_caches_comes_back(tmp_path: Path) -> None:
+    tree = _tree(tmp_path / "tree", [*NAMES, "__pycache__/x.pyc", ".git/config"])
+    (tree / "link.yml").symlink_to("a.yml")
+    with tarfile.open(fileobj=io.BytesIO(pack(str(tree)))) as archive:
+        archive.extractall(tmp_path / "out", filter="data")
+    found = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert found == {*NAMES, "link.yml"}
+    assert (tmp_path / "out/link.yml").read_text() == "content of a.yml"
+
+
+def test_what_can_not_be_packed_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no directory with files"):
+        pack(str(tmp_path / "missing"))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe is neither a file nor a directory"):
+        pack(str(tmp_path))
