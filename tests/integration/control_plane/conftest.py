@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+import uuid
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -162,8 +163,10 @@ def create_stack(cloudformation: Any, template: str, parameters: dict[str, str])
 
 
 def make_trail(cloudtrail: Any, s3: Any, logging: bool = True, **selectors: Any) -> None:
-    s3.create_bucket(Bucket="trail-of-somebody")
-    cloudtrail.create_trail(Name="management", S3BucketName="trail-of-somebody", IsMultiRegionTrail=True)
+    """A trail of one's own, as an account has it that keeps records."""
+    bucket = f"trail-{uuid.uuid4()}"
+    s3.create_bucket(Bucket=bucket)
+    cloudtrail.create_trail(Name="management", S3BucketName=bucket, IsMultiRegionTrail=True)
     if logging:
         cloudtrail.start_logging(Name="management")
     chosen = selectors or {"EventSelectors": [{"IncludeManagementEvents": True, "ReadWriteType": "All"}]}
