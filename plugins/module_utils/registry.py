@@ -408,9 +408,13 @@ class Registry:
             self._client.delete_item(TableName=self._name, Key=self._item({"pk": "block", "sk": sk}))
 
     def write_sign(self, sign: Sign) -> None:
-        """Write an early sign; an earlier one of the same user is replaced."""
+        """Write an early sign, unless a later one of the same user is there."""
         times = {"event_time": int(sign.event_time), "ttl": int(sign.event_time + SIGN_LIFE)}
-        self._write({"pk": "sign", "sk": f"{sign.account_id}/{sign.user_id}", "event_name": sign.event_name, **times})
+        self._write_if(
+            {"pk": "sign", "sk": f"{sign.account_id}/{sign.user_id}", "event_name": sign.event_name, **times},
+            "attribute_not_exists(pk) OR event_time < :event_time",
+            {":event_time": times["event_time"]},
+        )
 
     def forget_sign(self, sign: Sign) -> None:
         """Delete an early sign, unless a later one of the user came meanwhile."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError, calling
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Sweep, Tombstone
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Sign, Sweep, Tombstone
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
@@ -19,7 +19,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from .messages import HostChanged, IamChanged, Poison, SweepDue, UserDeleted, parse
+from .messages import HostChanged, IamChanged, Poison, SignOfLeaving, SweepDue, UserDeleted, parse
 from .settings import NamedHosts, Settings
 
 NAMESPACE = "tracklib.vpn"  # of the metrics
@@ -50,10 +50,12 @@ class Dispatcher:
         self._clock = clock
         self._logger = Logger()
         self._metrics = Metrics(namespace=NAMESPACE)
+        self._sweeps: dict[str, Sweep | None] = {}  # of this batch
 
     def __call__(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Take every message, then start what they ask for; names the messages that go back to the queue."""
         self._logger.append_keys(request_id=context.aws_request_id)
+        self._sweeps.clear()
         processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
         with processor(records=event["Records"], handler=self._take):
             taken = processor.process()
@@ -90,21 +92,28 @@ class Dispatcher:
             return self._settings.names_project if self._is_named(message.instance_id) else None
         if isinstance(message, SweepDue):
             self._measure_sweeps()
-        if isinstance(message, (IamChanged, UserDeleted)):
+        if isinstance(message, (IamChanged, SignOfLeaving, UserDeleted)):
             self._metrics.add_metric("EventDelay", MetricUnit.Seconds, max(0, self._clock() - message.event_time))
+        received_at = int(record.attributes.sent_timestamp) / 1000
         if isinstance(message, UserDeleted):
-            self._bury(message, received_at=int(record.attributes.sent_timestamp) / 1000)
+            self._registry.write_tombstone(tombstone(message, self._sweep(message.account_id), received_at))
+            self._metrics.add_metric("Tombstones", MetricUnit.Count, 1)
+        if isinstance(message, SignOfLeaving):
+            found = sign(message, self._sweep(message.account_id), received_at)
+            if found is not None:
+                self._registry.write_sign(found)
         return self._settings.reconcile_project
 
-    def _bury(self, deleted: UserDeleted, received_at: float) -> None:
-        sweep = self._registry.sweep(deleted.account_id)
-        self._registry.write_tombstone(tombstone(deleted, sweep, received_at))
-        self._metrics.add_metric("Tombstones", MetricUnit.Count, 1)
+    def _sweep(self, account_id: str) -> Sweep | None:
+        """The account's last complete sweep, read once for a batch."""
+        if account_id not in self._sweeps:
+            self._sweeps[account_id] = self._registry.sweep(account_id)
+        return self._sweeps[account_id]
 
     def _measure_sweeps(self) -> None:
         """Publish how old each account's last complete sweep is, which nobody else can who doesn't run."""
         for account_id in sorted(self._settings.identity_accounts):
-            sweep = self._registry.sweep(account_id)
+            sweep = self._sweep(account_id)
             begun_at = 0.0 if sweep is None else sweep.begun_at
             self._metrics.add_metric("SweepAge", MetricUnit.Seconds, max(0, self._clock() - begun_at))
 
@@ -169,14 +178,25 @@ class Dispatcher:
 def tombstone(deleted: UserDeleted, sweep: Sweep | None, received_at: float) -> Tombstone:
     """The record of a deletion.
 
-    :param sweep: the account's last complete one, which may know the name's `user_id`. A user who was created after
-        the deletion bears the name of the one who is gone, and isn't meant (R1).
+    :param sweep: the account's last complete one, which may know the name's `user_id`.
     :param received_at: when the queue got the event, which can't have happened later.
     """
     event_time = min(deleted.event_time, received_at)
-    user = None if sweep is None else sweep.named(deleted.user_name)
-    user_id = user.user_id if user is not None and user.created_at < event_time else None
+    user_id = _user_id(deleted.user_name, sweep, event_time)
     return Tombstone(deleted.account_id, deleted.event_id, deleted.user_name, user_id, event_time)
+
+
+def sign(seen: SignOfLeaving, sweep: Sweep | None, received_at: float) -> Sign | None:
+    """The record of an early sign; None of a user whom the last complete sweep doesn't know."""
+    event_time = min(seen.event_time, received_at)
+    user_id = _user_id(seen.user_name, sweep, event_time)
+    return None if user_id is None else Sign(seen.account_id, user_id, seen.event_name, event_time)
+
+
+def _user_id(user_name: str, sweep: Sweep | None, event_time: float) -> str | None:
+    """Who bore the name before the event; not a user created later, whom the sweep may know by now (R1)."""
+    user = None if sweep is None else sweep.named(user_name)
+    return user.user_id if user is not None and user.created_at < event_time else None
 
 
 def is_named(instance_id: str, tags: dict[str, str], named: Sequence[NamedHosts]) -> bool:

@@ -20,6 +20,7 @@ IAM_EVENTS = (
     "AddUserToGroup", "RemoveUserFromGroup", "DeleteGroup", "UpdateGroup",
     "DeleteLoginProfile", "DeleteAccessKey", "UpdateAccessKey", "DeactivateMFADevice",
 )  # fmt: skip
+SIGNS = ("DeleteLoginProfile", "DeleteAccessKey", "UpdateAccessKey")
 HOST_STATES = ("running", "stopped", "terminated")
 
 
@@ -53,6 +54,16 @@ class UserDeleted(NamedTuple):
     event_time: float
 
 
+class SignOfLeaving(NamedTuple):
+    """A way to sign in was taken away from a user, who may be about to leave."""
+
+    account_id: str
+    event_id: str
+    event_name: str
+    user_name: str
+    event_time: float
+
+
 class HostChanged(NamedTuple):
     """An EC2 instance is running, stopped or terminated."""
 
@@ -60,7 +71,7 @@ class HostChanged(NamedTuple):
     state: str
 
 
-Message = Union[SweepDue, RegistryChanged, IamChanged, UserDeleted, HostChanged]
+Message = Union[SweepDue, RegistryChanged, IamChanged, UserDeleted, SignOfLeaving, HostChanged]
 
 
 class _Model(BaseModel):
@@ -89,7 +100,7 @@ class _IamEvent(_Model):
     detail: _IamDetail
 
 
-class _DeletedUser(_Model):
+class _Named(_Model):
     user_name: Annotated[str, Field(alias="userName", pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$")]
 
 
@@ -135,10 +146,21 @@ def _iam_message(event: _IamEvent, accounts: Collection[str]) -> Message:
     if detail.event_name not in IAM_EVENTS:
         raise Poison(f"detail.eventName: {detail.event_name!r} is no event that the rules forward")
     at = detail.event_time.timestamp()
-    if detail.event_name != "DeleteUser":
-        return IamChanged(event.account, detail.event_id, detail.event_name, at)
-    deleted = _DeletedUser.model_validate(detail.request_parameters)
-    return UserDeleted(event.account, detail.event_id, deleted.user_name, at)
+    if detail.event_name == "DeleteUser":
+        named = _Named.model_validate(detail.request_parameters)
+        return UserDeleted(event.account, detail.event_id, named.user_name, at)
+    if _is_sign(detail):
+        named = _Named.model_validate(detail.request_parameters)
+        return SignOfLeaving(event.account, detail.event_id, detail.event_name, named.user_name, at)
+    return IamChanged(event.account, detail.event_id, detail.event_name, at)
+
+
+def _is_sign(detail: _IamDetail) -> bool:
+    """Whether a user can't sign in one of the ways any more; who does it to themselves may leave out the name."""
+    parameters = detail.request_parameters
+    if detail.event_name not in SIGNS or not isinstance(parameters, dict) or "userName" not in parameters:
+        return False
+    return detail.event_name != "UpdateAccessKey" or parameters.get("status") == "Inactive"
 
 
 def _host_message(event: _HostEvent, account: str) -> Message:

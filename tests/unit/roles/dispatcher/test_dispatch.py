@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Sweep, Tombstone, User
-from dispatcher.dispatch import is_named, tombstone
-from dispatcher.messages import UserDeleted
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Sign, Sweep, Tombstone, User
+from dispatcher.dispatch import is_named, sign, tombstone
+from dispatcher.messages import SignOfLeaving, UserDeleted
 from dispatcher.settings import NamedHosts, read
 
 ACCOUNT = "123456789012"
@@ -46,6 +46,14 @@ def test_r1_a_user_created_after_the_deletion_is_not_meant(created_at: float) ->
 
 def test_r4_a_deletion_is_never_later_than_its_receipt() -> None:
     assert tombstone(DELETED._replace(event_time=NOW + 3600), None, NOW).event_time == NOW
+
+
+def test_an_early_sign_is_of_a_user_whom_the_stored_sweep_knows() -> None:
+    seen = SignOfLeaving(ACCOUNT, "event-2", "DeleteLoginProfile", "alice", NOW - 60)
+    alice = User(ACCOUNT, "AIDA1", "Alice", created_at=NOW - 86400)
+    assert sign(seen, sweep(alice), NOW) == Sign(ACCOUNT, "AIDA1", "DeleteLoginProfile", NOW - 60)
+    assert sign(seen, sweep(), NOW) is None
+    assert sign(seen, sweep(alice._replace(created_at=NOW - 30)), NOW) is None
 
 
 def test_instances_are_named_by_id_or_by_all_of_the_tags() -> None:

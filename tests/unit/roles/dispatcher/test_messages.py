@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 from dispatcher.messages import (
+    SIGNS,
     HostChanged,
     IamChanged,
     Message,
     Poison,
     RegistryChanged,
+    SignOfLeaving,
     SweepDue,
     UserDeleted,
     parse,
@@ -47,7 +49,21 @@ def test_a_deletion_says_who_and_when() -> None:
     assert read(event) == UserDeleted(OTHER, EVENT_ID, "alice", 1795550401.0)
 
 
-@pytest.mark.parametrize("name", sorted(set(CALLS) - {"DeleteUser"}))
+@pytest.mark.parametrize("name", SIGNS)
+def test_an_early_sign_says_of_whom(name: str) -> None:
+    message = read(envelope(record(name, eventID=EVENT_ID, eventTime="2026-11-24T20:00:01Z")))
+    assert message == SignOfLeaving(ACCOUNT, EVENT_ID, name, "alice", 1795550401.0)
+
+
+def test_a_key_made_active_or_taken_from_oneself_without_a_name_is_no_sign() -> None:
+    active = {"status": "Active", "userName": "alice", "accessKeyId": "AKIAIOSFODNN7EXAMPLE"}
+    assert isinstance(read(envelope(record("UpdateAccessKey", requestParameters=active))), IamChanged)
+    unnamed = {"accessKeyId": "AKIAIOSFODNN7EXAMPLE"}
+    assert isinstance(read(envelope(record("DeleteAccessKey", requestParameters=unnamed))), IamChanged)
+    assert isinstance(read(envelope(record("DeleteLoginProfile", requestParameters=None))), IamChanged)
+
+
+@pytest.mark.parametrize("name", sorted(set(CALLS) - {"DeleteUser", *SIGNS}))
 def test_every_other_listed_event_is_a_reason_to_run(name: str) -> None:
     message = read(envelope(record(name, eventID=EVENT_ID)))
     assert isinstance(message, IamChanged)
@@ -89,6 +105,7 @@ def test_the_account_is_the_envelopes_and_not_what_the_record_claims() -> None:
         (envelope(record("DeleteUser", requestParameters={"userName": "alice\nPublicKey = x"})), "userName"),
         (envelope(record("DeleteUser", requestParameters={"userName": "{{ lookup('pipe', 'id') }}"})), "userName"),
         (envelope(record("DeleteUser", requestParameters={"userName": "a" * 65})), "userName"),
+        (envelope(record("DeleteLoginProfile", requestParameters={"userName": "a/b"})), "userName"),
         ({**envelope({}), "detail": "{}"}, "detail"),
         ({**envelope(record("DeleteUser")), "detail-type": "AWS Service Event via CloudTrail"}, "detail-type"),
         ({**host_event(), "account": STRANGER}, "isn't the gateways' account"),
@@ -130,7 +147,7 @@ def test_whatever_stands_in_a_field_it_is_a_message_or_poison(event: dict[str, A
         message = read(event)
     except Poison:
         return
-    assert isinstance(message, (UserDeleted, IamChanged, HostChanged))
+    assert isinstance(message, (UserDeleted, IamChanged, SignOfLeaving, HostChanged))
 
 
 @given(st.text())
