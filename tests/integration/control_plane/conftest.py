@@ -67,6 +67,7 @@ class Deployment:
         self.variables = {
             "control_plane_parts": ["registry", "events", "self_service"],
             "control_plane_bundle": str(self.bundle),
+            "control_plane_registry_writers": [f"arn:aws:iam::{ACCOUNT}:role/Operators"],
             "control_plane_vpc_id": vpc,
             "control_plane_subnet_ids": [subnet],
             "control_plane_gateway_security_group": group,

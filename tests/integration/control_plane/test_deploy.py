@@ -38,7 +38,6 @@ def test_one_account_then_another_one_and_then_nothing_to_do(deployment: Deploym
     both = {
         "vpn_identity_accounts": [{"account_id": ACCOUNT}, {"account_id": OTHER_ACCOUNT, "role_arn": ROLE}],
         "control_plane_identity_options": {OTHER_ACCOUNT: other_account.options},
-        "control_plane_registry_writers": [f"arn:aws:iam::{ACCOUNT}:role/Operators"],
     }
     deployment(**both)
     assert _stacks(here) == {*ours, f"tracklib-vpn-self-service-{OTHER_ACCOUNT}"}
