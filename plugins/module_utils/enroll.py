@@ -38,16 +38,19 @@ _began = time.monotonic()
 
 
 def main() -> None:
-    """Do what the command line says; end with 1 and a sentence when that fails."""
+    """Do what the command line says.
+
+    :raises SystemExit: with a sentence when that fails.
+    """
     arguments = _parser().parse_args()
     try:
         _enroll(arguments)
     except SelfServiceError as error:
-        sys.exit(f"enroll: {error} ({error.code})")
+        raise SystemExit(f"enroll: {error} ({error.code})") from None
     except (MachineError, terminal.TerminalError, OSError, ValueError) as error:
-        sys.exit(f"enroll: {error}")
+        raise SystemExit(f"enroll: {error}") from None
     except KeyboardInterrupt:
-        sys.exit("enroll: interrupted; run it again to go on")
+        raise SystemExit("enroll: interrupted; run it again to go on") from None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -60,7 +60,7 @@ class _Resource:
 
     def get_cfn_attribute(self, attr: str) -> str:
         if attr == "FunctionUrl":
-            function = str(self.properties["TargetFunctionArn"]).split(":")[-1]
+            function = str(self.properties["TargetFunctionArn"]).rpartition(":")[2]
             return f"https://{function}-{self.properties['Qualifier']}.lambda-url.{self.place.region}.on.aws/"
         service, kind = self.kind.split("::")[1:]
         resource = {"Project": "project", "ReportGroup": "report-group"}[kind]
