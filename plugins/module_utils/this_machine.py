@@ -10,6 +10,7 @@ part of a command's text (R15). The standard library alone.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,7 @@ chmod 600 "$1"
 wg pubkey < "$1"
 """
 _PUBLIC_KEY = '[ ! -s "$1" ] || wg pubkey < "$1"'
+_LIVE_KEY = 'wg show "$1" public-key 2>/dev/null || :'
 _READ = '[ ! -e "$1" ] || cat "$1"'
 _WRITE = 'set -eu; umask 077; cat > "$1.new"; mv "$1.new" "$1"'
 
@@ -71,6 +73,8 @@ class Machine(NamedTuple):
 
         :raises MachineError: a program is missing, or somebody else's configuration is in the way.
         """
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}", self.interface):
+            raise MachineError(f"interface {self.interface!r} is refused; expected 1 to 15 letters, digits, _ . or -")
         need("wg", "wg-quick")
         found = _shell(_READ, self.config_file)
         if found and MARKER not in found:
@@ -93,7 +97,7 @@ class Machine(NamedTuple):
         :param restart: begin anew with the gateway, also when nothing changed here.
         """
         changed = f"{_shell(_READ, self.config_file)}\n" != text
-        if changed or restart:
+        if changed or restart or self._has_another_key():
             self._stop()
         if changed:
             _run(["sh", "-c", _WRITE, "sh", self.config_file], stdin=text)
@@ -127,6 +131,11 @@ class Machine(NamedTuple):
         if _found("resolvectl") and _asks_resolved():
             return "resolved"
         return "line" if _found("resolvconf") else "none"
+
+    def _has_another_key(self) -> bool:
+        """Whether the tunnel is up with an earlier key than the one in the file, as after an interrupted run."""
+        live = _shell(_LIVE_KEY, self._real_interface())
+        return live not in ("", self.public_key())
 
     def _start(self) -> None:
         if _has_systemd():

@@ -140,6 +140,18 @@ def test_new_key_takes_the_old_ones_place_by_the_playbook(alice: Laptop) -> None
     assert before not in actions.live_peers()
 
 
+def test_key_that_an_interrupted_run_registered_gets_into_the_tunnel(alice: Laptop) -> None:
+    alice.script("laptop")
+    new = actions.shell(alice.name, f"wg genkey > {KEY}; wg pubkey < {KEY}")
+    actions.registry().change(  # where it stopped: the registry has the key, the tunnel doesn't
+        (aws.ACCOUNT, alice.user_id, "laptop"), lambda before: t.cast("t.Any", before)._replace(public_key=new), []
+    )
+    actions.run_playbook("reconcile")
+    alice.script("laptop")
+    assert actions.shell(alice.name, "wg show vpn0 public-key") == new
+    assert "tracklib service" in alice.page()
+
+
 def test_removed_device_leaves_nothing_by_the_playbook(alice: Laptop) -> None:
     alice.script("laptop")
     public_key = alice.public_key()
