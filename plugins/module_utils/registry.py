@@ -540,7 +540,8 @@ class Registry:
             if left:
                 time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 6)))
             puts = [*left, *puts[_MAX_BATCH:]]
-        raise RegistryError(f"table {self._name} takes no more writes, {len(puts)} are left; run it again")
+        if puts:
+            raise RegistryError(f"table {self._name} takes no more writes, {len(puts)} are left; run it again")
 
     def _put(
         self,

@@ -21,11 +21,12 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import run_simple
 
-from . import cloud_map, cloudformation, events, instance_connect, signatures, target_health
+from . import builds, cloud_map, cloudformation, events, instance_connect, signatures, target_health
 
 
 def main() -> None:
     """Serve until killed."""
+    builds.complete()
     cloud_map.complete()
     cloudformation.complete()
     events.complete()

@@ -1,0 +1,418 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the emulated AWS lacks between an IAM call and a build, so that the shipped code can be run from end to end.
+
+IAM's calls put no events on a bus: `Account.delete_user` does, as CloudTrail would. Nothing runs functions or builds:
+`Runner` gives the queue's messages to the dispatcher's handler, and does a build's commands in an empty directory.
+Rules, buses, queues, the registry, the builds' refusal and the code are the real ones.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+import typing as t
+import zipfile
+from pathlib import Path
+
+import boto3
+import yaml
+
+from . import actions, aws
+from .machine import ROOT, STATE, LabError
+
+sys.path.append(str(ROOT / "roles/control_plane/files"))  # the dispatcher, whose events the tests' records name
+
+from tests.support import iam_events
+
+OTHER_ACCOUNT = "444455556666"
+IDENTITY_REGION = "us-east-1"  # where IAM's events are
+NAME = "tracklib-vpn"
+BUNDLE = STATE / "bundle"
+INVENTORY = STATE / "build-inventory"
+HERE = Path(__file__).parent
+FUNCTION = f"{NAME}-dispatcher"
+PROJECT = f"{NAME}-reconcile"
+BATCH_WINDOW = 2  # seconds; the emulator forgets that of the stack
+VARIABLES: dict[str, t.Any] = {
+    "vpn_account_id": aws.ACCOUNT,
+    "vpn_registry_table": actions.TABLE,
+    "vpn_address_pools": actions.POOLS,
+    "vpn_identity_accounts": [
+        {"account_id": aws.ACCOUNT},
+        {"account_id": OTHER_ACCOUNT, "role_arn": f"arn:aws:iam::{OTHER_ACCOUNT}:role/{NAME}-sweep"},
+    ],
+    "vpn_access": [
+        {"groups": ["vpn-developers"], "networks": ["10.20.0.0/16"], "accounts": [aws.ACCOUNT, OTHER_ACCOUNT]}
+    ],
+}
+
+
+class Account:
+    """One account of the emulated AWS, whose IAM calls raise events as CloudTrail's do."""
+
+    def __init__(self, account_id: str) -> None:
+        """Get credentials for it."""
+        self.account_id = account_id
+        self.keys = {"aws_access_key_id": aws.ACCESS_KEY, "aws_secret_access_key": aws.SECRET_KEY}
+        if account_id != aws.ACCOUNT:
+            role = f"arn:aws:iam::{account_id}:role/OrganizationAccountAccessRole"
+            given = aws.client("sts").assume_role(RoleArn=role, RoleSessionName="lab")["Credentials"]
+            self.keys = {
+                "aws_access_key_id": given["AccessKeyId"],
+                "aws_secret_access_key": given["SecretAccessKey"],
+                "aws_session_token": given["SessionToken"],
+            }
+
+    def client(self, service: str, region: str = aws.REGION) -> t.Any:
+        """Return a boto3 client of the account."""
+        session = boto3.session.Session(**self.keys)  # type: ignore[arg-type]  # of strings
+        return session.client(service, region_name=region, endpoint_url=aws.endpoint())  # type: ignore[call-overload]  # by name
+
+    def options(self) -> dict[str, str]:
+        """Return what makes an AWS module work in this account."""
+        words = {"aws_access_key_id": "access_key", "aws_secret_access_key": "secret_key"}
+        return {words.get(name, "session_token"): value for name, value in self.keys.items()}
+
+    def add_user(self, name: str) -> str:
+        """Make a user of vpn-developers; return its id."""
+        iam = self.client("iam")
+        with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+            iam.create_group(GroupName="vpn-developers")
+        user_id: str = iam.create_user(UserName=name)["User"]["UserId"]
+        iam.add_user_to_group(GroupName="vpn-developers", UserName=name)
+        return user_id
+
+    def delete_user(self, name: str) -> dict[str, t.Any]:
+        """Delete a user; return the record of the event, which isn't on the bus yet."""
+        iam = self.client("iam")
+        for group in iam.list_groups_for_user(UserName=name)["Groups"]:
+            iam.remove_user_from_group(GroupName=group["GroupName"], UserName=name)
+        iam.delete_user(UserName=name)
+        return self.record("DeleteUser", requestParameters={"userName": name})
+
+    def record(self, name: str, **fields: t.Any) -> dict[str, t.Any]:
+        """Return CloudTrail's record of a call."""
+        return iam_events.record(name, self.account_id, **fields)
+
+    def raise_events(self, *records: dict[str, t.Any]) -> None:
+        """Put events on the account's bus."""
+        bus = self.client("events", IDENTITY_REGION)
+        entries = [
+            {"Source": "aws.iam", "DetailType": "AWS API Call via CloudTrail", "Detail": json.dumps(record)}
+            for record in records
+        ]
+        for start in range(0, len(entries), 10):
+            assert bus.put_events(Entries=entries[start : start + 10])["FailedEntryCount"] == 0
+
+
+def deploy() -> actions.Run:
+    """Deploy registry, events and builds for both accounts, by the playbook; what an operator has before is made."""
+    _make_trails()
+    ec2 = aws.client("ec2")
+    subnet = ec2.describe_subnets(Filters=[{"Name": "tag:Name", "Values": ["lab"]}])["Subnets"][0]
+    return actions.run_playbook(
+        "deploy",
+        control_plane_parts=["registry", "events"],
+        control_plane_bundle=str(_make_bundle()),
+        control_plane_inventory=str(_make_inventory()),
+        control_plane_vpc_id=subnet["VpcId"],
+        control_plane_subnet_ids=[subnet["SubnetId"]],
+        control_plane_gateway_security_group=_security_group(ec2, subnet["VpcId"]),
+        control_plane_identity_options={OTHER_ACCOUNT: Account(OTHER_ACCOUNT).options()},
+        **VARIABLES,
+    )
+
+
+def _make_trails() -> None:
+    for account in (Account(aws.ACCOUNT), Account(OTHER_ACCOUNT)):
+        cloudtrail, s3 = account.client("cloudtrail", IDENTITY_REGION), account.client("s3", IDENTITY_REGION)
+        bucket = f"trail-of-{account.account_id}"
+        if cloudtrail.describe_trails()["trailList"]:
+            continue
+        s3.create_bucket(Bucket=bucket)
+        cloudtrail.create_trail(Name="management", S3BucketName=bucket, IsMultiRegionTrail=True)
+        cloudtrail.start_logging(Name="management")
+        selectors = [{"IncludeManagementEvents": True, "ReadWriteType": "All"}]
+        cloudtrail.put_event_selectors(TrailName="management", EventSelectors=selectors)
+
+
+def _security_group(ec2: t.Any, vpc_id: str) -> str:
+    there = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["gateways"]}])["SecurityGroups"]
+    group_id: str = (
+        there[0]["GroupId"]
+        if there
+        else ec2.create_security_group(GroupName="gateways", Description="gateways", VpcId=vpc_id)["GroupId"]
+    )
+    return group_id
+
+
+def _make_bundle() -> Path:
+    """Make bundle.tar and functions.zip of this working tree; the packages are those of the tests' environment."""
+    shutil.rmtree(BUNDLE, ignore_errors=True)
+    BUNDLE.mkdir()
+    with tarfile.open(BUNDLE / "bundle.tar", "w") as bundle:
+        link = tarfile.TarInfo("site-packages")
+        link.type, link.linkname = tarfile.SYMTYPE, str(Path(boto3.__file__).parents[1])
+        bundle.addfile(link)
+        for part in ("galaxy.yml", "meta", "playbooks", "plugins", "roles"):
+            bundle.add(ROOT / part, f"collections/ansible_collections/tracklib/vpn/{part}", filter=_without_caches)
+    with zipfile.ZipFile(BUNDLE / "functions.zip", "w") as functions:
+        for path in (ROOT / "roles/control_plane/files/dispatcher").glob("*.py"):
+            functions.write(path, f"dispatcher/{path.name}")
+        for path in (ROOT / "plugins/module_utils").glob("*.py"):
+            functions.write(path, f"ansible_collections/tracklib/vpn/plugins/module_utils/{path.name}")
+    return BUNDLE
+
+
+def _without_caches(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return None if "__pycache__" in member.name else member
+
+
+def _make_inventory() -> Path:
+    """Make the inventory of builds: gateways by their addresses, no keys, no SSH configuration of the lab's."""
+    shutil.rmtree(INVENTORY, ignore_errors=True)
+    (INVENTORY / "group_vars").mkdir(parents=True)
+    plugin = {
+        "plugin": "tracklib.vpn.gateway",
+        "filters": {"tag:Role": "vpn-gateway", "instance-state-name": "running"},
+        "hostnames": ["tag:Name"],
+        "compose": {"ansible_host": "public_ip_address"},
+    }
+    gateways = {"ansible_user": "admin", "ansible_python_interpreter": "/usr/bin/python3"}
+    for name, content in (
+        ("lab.gateway.yml", plugin),
+        ("group_vars/all.yml", VARIABLES),
+        ("group_vars/vpn_gateways.yml", gateways),
+    ):
+        (INVENTORY / name).write_text(yaml.safe_dump(content))
+    return INVENTORY
+
+
+@dataclasses.dataclass
+class Build:
+    """A build that was started."""
+
+    build_id: str
+    directory: Path
+    began: float  # seconds since the epoch
+    process: subprocess.Popen[str] | None = None
+    ended: float | None = None
+    rc: int | None = None
+    output: str = ""
+
+
+class Runner:
+    """Lambda and CodeBuild of the gateways' account, while used as a context.
+
+    `hold` keeps builds from beginning; `builds` are those that were started, in their order.
+    """
+
+    def __init__(self) -> None:
+        """Find what the stack made."""
+        self.builds: list[Build] = []
+        self.batches: list[tuple[float, float, int, int]] = []  # began, ended, messages, returned
+        self.hold = threading.Event()
+        self.extra: dict[str, str] = {}  # variables of the next builds, such as the address of a proxy
+        self._stop = threading.Event()
+        self._directory = Path(tempfile.mkdtemp(prefix="runner-"))
+        self._queue = aws.client("sqs").get_queue_url(QueueName=NAME)["QueueUrl"]
+        self._function: subprocess.Popen[str] | None = None
+        self._threads = [threading.Thread(target=loop) for loop in (self._run_functions, self._run_builds)]
+        self._failure: BaseException | None = None
+
+    def __enter__(self) -> t.Self:
+        self._function = self._start_function()
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        if self._function is not None:
+            self._function.kill()
+            self._function.wait()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def schedule(self) -> None:
+        """Do what the schedule does every 5 minutes."""
+        rule = aws.client("events").list_targets_by_rule(Rule=f"{NAME}-sweep")["Targets"][0]
+        aws.client("sqs").send_message(QueueUrl=self._queue, MessageBody=rule["Input"])
+
+    def wait(self, builds: int, timeout: float = 120) -> list[Build]:
+        """Wait until so many builds have ended and the queue is empty; return all builds.
+
+        :raises LabError: That took too long.
+        """
+        give_up = time.monotonic() + timeout
+        while time.monotonic() < give_up:
+            if self._failure is not None:
+                raise LabError(f"the runner broke: {self._failure!r}") from self._failure
+            ended = [build for build in self.builds if build.ended is not None]
+            if len(ended) >= builds and len(ended) == len(self.builds) and self._waiting() == 0:
+                return ended
+            time.sleep(0.2)
+        logs = "\n".join(build.output[-3000:] for build in self.builds)
+        raise LabError(f"{len(self.builds)} builds, {self._waiting()} messages after {timeout} s:\n{logs}")
+
+    def _waiting(self) -> int:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        found = aws.client("sqs").get_queue_attributes(QueueUrl=self._queue, AttributeNames=names)["Attributes"]
+        return sum(int(value) for value in found.values())
+
+    def _start_function(self) -> subprocess.Popen[str]:
+        """Start the dispatcher by what is deployed: its code from the bucket, its variables from the function."""
+        described = aws.client("lambda").get_function(FunctionName=FUNCTION)["Configuration"]
+        code = self._directory / "code"
+        with zipfile.ZipFile(BUNDLE / "functions.zip") as functions:
+            functions.extractall(code)
+        return subprocess.Popen(
+            [sys.executable, str(HERE / "lambda_host.py"), described["Handler"]],
+            env={**_account_environment(), **described["Environment"]["Variables"], "PYTHONPATH": str(code)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=(STATE / "dispatcher.log").open("a"),
+            text=True,
+        )
+
+    def _run_functions(self) -> None:
+        """Take batches from the queue as Lambda does: what the answer doesn't name as failed is deleted."""
+        sqs = aws.client("sqs")
+        with self._watched():
+            while not self._stop.is_set():
+                records = self._receive(sqs)
+                if records:
+                    self._invoke(sqs, records)
+                time.sleep(0.1)
+
+    def _receive(self, sqs: t.Any) -> list[dict[str, t.Any]]:
+        records: list[dict[str, t.Any]] = []
+        closes = None
+        while not self._stop.is_set() and (closes is None or time.monotonic() < closes):
+            answer = sqs.receive_message(
+                QueueUrl=self._queue, MaxNumberOfMessages=10, AttributeNames=["All"], WaitTimeSeconds=0
+            )
+            found = [_lambda_record(message) for message in answer.get("Messages", [])]
+            records += found
+            if not records:
+                return []
+            closes = closes or time.monotonic() + BATCH_WINDOW
+            if not found:
+                time.sleep(0.1)
+        return records
+
+    def _invoke(self, sqs: t.Any, records: list[dict[str, t.Any]]) -> None:
+        began = time.time()
+        function = self._function
+        assert function is not None
+        assert function.stdin is not None
+        assert function.stdout is not None
+        function.stdin.write(json.dumps({"Records": records}) + "\n")
+        function.stdin.flush()
+        line = function.stdout.readline()
+        if not line:  # it crashed: all messages come back in their time
+            function.wait()
+            self._function = self._start_function()
+            return
+        failed = {item["itemIdentifier"] for item in json.loads(line)["batchItemFailures"]}
+        for record in records:
+            if record["messageId"] not in failed:
+                sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=record["receiptHandle"])
+        self.batches.append((began, time.time(), len(records), len(failed)))
+
+    def _run_builds(self) -> None:
+        codebuild = aws.client("codebuild")
+        with self._watched():
+            while not self._stop.is_set():
+                known = {build.build_id for build in self.builds}
+                for build_id in codebuild.list_builds_for_project(projectName=PROJECT)["ids"]:
+                    found = codebuild.batch_get_builds(ids=[build_id])["builds"][0]
+                    if build_id not in known and found["buildStatus"] == "IN_PROGRESS":
+                        build = Build(build_id, Path(tempfile.mkdtemp(prefix="build-")), time.time())
+                        self.builds.append(build)
+                        self.run(build)
+                        codebuild.stop_build(id=build_id)
+                        build.ended = time.time()
+                time.sleep(0.1)
+
+    def run(self, build: Build) -> None:
+        """Do a build's commands in its empty directory, with the variables that CodeBuild gives and no others."""
+        while self.hold.is_set() and not self._stop.is_set():
+            time.sleep(0.05)
+        project = aws.client("codebuild").batch_get_projects(names=[PROJECT])["projects"][0]
+        spec = yaml.safe_load(project["source"]["buildspec"])
+        tools = build.directory / "bin"
+        tools.mkdir()
+        (tools / "aws").write_text(f"#!{sys.executable}\n" + (HERE / "files/aws").read_text())
+        (tools / "aws").chmod(0o755)
+        (tools / "python3").symlink_to(Path(sys.executable).resolve())
+        source = build.directory / "src"
+        source.mkdir()
+        environment = {
+            **_account_environment(),
+            "HOME": str(build.directory),
+            "PATH": f"{tools}:/usr/local/bin:/usr/bin:/bin",
+            "CODEBUILD_BUILD_ID": build.build_id,
+            **spec["env"]["variables"],
+            **{variable["name"]: variable["value"] for variable in project["environment"]["environmentVariables"]},
+            **self.extra,
+        }
+        script = "\n".join(["set -e", *spec["phases"]["build"]["commands"]])
+        build.process = subprocess.Popen(
+            ["bash", "-c", script],
+            cwd=source,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        build.output = build.process.communicate()[0]
+        build.rc = build.process.returncode
+
+    @contextlib.contextmanager
+    def _watched(self) -> t.Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self._failure = error
+            raise
+
+
+def kill(build: Build) -> None:
+    """End a build as a machine that is lost does."""
+    assert build.process is not None
+    os.killpg(build.process.pid, signal.SIGKILL)
+
+
+def _account_environment() -> dict[str, str]:
+    """Return what AWS gives functions and builds: where they are, and credentials."""
+    return {name: value for name, value in aws.environment().items() if name.startswith("AWS_")}
+
+
+def _lambda_record(message: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return a message as Lambda's event has it."""
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message["Attributes"],
+        "messageAttributes": {},
+        "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:{aws.REGION}:{aws.ACCOUNT}:{NAME}",
+        "awsRegion": aws.REGION,
+    }
