@@ -17,7 +17,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import tempfile
 import threading
 import time
@@ -29,7 +28,7 @@ import boto3
 import yaml
 
 from . import actions, aws
-from .machine import ROOT, STATE, LabError
+from .machine import ROOT, STATE, LabError, run
 
 sys.path.append(str(ROOT / "roles/control_plane/files"))  # the dispatcher, whose events the tests' records name
 
@@ -41,6 +40,7 @@ NAME = "tracklib-vpn"
 BUNDLE = STATE / "bundle"
 INVENTORY = STATE / "build-inventory"
 HERE = Path(__file__).parent
+PYTHON = Path(sys.executable).resolve()  # not the environment's: functions and builds have packages of their own
 FUNCTION = f"{NAME}-dispatcher"
 PROJECT = f"{NAME}-reconcile"
 BATCH_WINDOW = 2  # seconds; the emulator forgets that of the stack
@@ -119,6 +119,7 @@ class Account:
 def deploy() -> actions.Run:
     """Deploy registry, events and builds for both accounts, by the playbook; what an operator has before is made."""
     _make_trails()
+    _forget_stacks()
     ec2 = aws.client("ec2")
     subnet = ec2.describe_subnets(Filters=[{"Name": "tag:Name", "Values": ["lab"]}])["Subnets"][0]
     return actions.run_playbook(
@@ -132,6 +133,13 @@ def deploy() -> actions.Run:
         control_plane_identity_options={OTHER_ACCOUNT: Account(OTHER_ACCOUNT).options()},
         **VARIABLES,
     )
+
+
+def _forget_stacks() -> None:
+    """Remove the stacks that an earlier run made: the emulator can't update them."""
+    for account in (Account(aws.ACCOUNT), Account(OTHER_ACCOUNT)):
+        account.client("cloudformation", IDENTITY_REGION).delete_stack(StackName=f"{NAME}-identity")
+    aws.client("cloudformation").delete_stack(StackName=f"{NAME}-gateways")
 
 
 def _make_trails() -> None:
@@ -158,25 +166,10 @@ def _security_group(ec2: t.Any, vpc_id: str) -> str:
 
 
 def _make_bundle() -> Path:
-    """Make bundle.tar and functions.zip of this working tree; the packages are those of the tests' environment."""
-    shutil.rmtree(BUNDLE, ignore_errors=True)
-    BUNDLE.mkdir()
-    with tarfile.open(BUNDLE / "bundle.tar", "w") as bundle:
-        link = tarfile.TarInfo("site-packages")
-        link.type, link.linkname = tarfile.SYMTYPE, str(Path(boto3.__file__).parents[1])
-        bundle.addfile(link)
-        for part in ("galaxy.yml", "meta", "playbooks", "plugins", "roles"):
-            bundle.add(ROOT / part, f"collections/ansible_collections/tracklib/vpn/{part}", filter=_without_caches)
-    with zipfile.ZipFile(BUNDLE / "functions.zip", "w") as functions:
-        for path in (ROOT / "roles/control_plane/files/dispatcher").glob("*.py"):
-            functions.write(path, f"dispatcher/{path.name}")
-        for path in (ROOT / "plugins/module_utils").glob("*.py"):
-            functions.write(path, f"ansible_collections/tracklib/vpn/plugins/module_utils/{path.name}")
+    """Make bundle.tar and functions.zip of this working tree, for this machine's Python."""
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    run(sys.executable, ROOT / "tools/bundle.py", "--python", python, "--output", BUNDLE)
     return BUNDLE
-
-
-def _without_caches(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    return None if "__pycache__" in member.name else member
 
 
 def _make_inventory() -> Path:
@@ -279,7 +272,7 @@ class Runner:
         with zipfile.ZipFile(BUNDLE / "functions.zip") as functions:
             functions.extractall(code)
         return subprocess.Popen(
-            [sys.executable, str(HERE / "lambda_host.py"), described["Handler"]],
+            [PYTHON, HERE / "lambda_host.py", described["Handler"]],
             env={**_account_environment(), **described["Environment"]["Variables"], "PYTHONPATH": str(code)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -357,7 +350,7 @@ class Runner:
         tools.mkdir()
         (tools / "aws").write_text(f"#!{sys.executable}\n" + (HERE / "files/aws").read_text())
         (tools / "aws").chmod(0o755)
-        (tools / "python3").symlink_to(Path(sys.executable).resolve())
+        (tools / "python3").symlink_to(PYTHON)
         source = build.directory / "src"
         source.mkdir()
         environment = {

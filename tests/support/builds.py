@@ -32,5 +32,5 @@ def _batch_get_builds(backend: Any, ids: list[str]) -> list[dict[str, Any]]:
 
 def complete() -> None:
     """Put this in place of moto's, in this process."""
-    CodeBuildBackend.start_build = _start_build  # type: ignore[method-assign]
-    CodeBuildBackend.batch_get_builds = _batch_get_builds  # type: ignore[method-assign]
+    CodeBuildBackend.start_build = _start_build  # type: ignore[assignment, method-assign]
+    CodeBuildBackend.batch_get_builds = _batch_get_builds  # type: ignore[assignment, method-assign]

@@ -8,7 +8,8 @@ events.py and target_health.py, and its signatures are checked where that matter
 
 Usage: python -m tests.support.emulator PORT [DIRECTORY]
 
-DIRECTORY is where what EC2 Instance Connect tells instances is written; see instance_connect.py.
+With DIRECTORY it is a lab's: builds go on until they are ended, and what EC2 Instance Connect tells instances is
+written there; see builds.py and instance_connect.py.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from . import builds, cloud_map, cloudformation, events, instance_connect, signa
 
 def main() -> None:
     """Serve until killed."""
-    builds.complete()
     cloud_map.complete()
     cloudformation.complete()
     events.complete()
     signatures.complete()
     target_health.complete()
     if len(sys.argv) > 2:
+        builds.complete()
         instance_connect.complete(Path(sys.argv[2]))
     app = signatures.CheckingSignatures(DomainDispatcherApplication(create_backend_app))
     lock = threading.Lock()

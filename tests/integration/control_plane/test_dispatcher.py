@@ -150,6 +150,18 @@ def test_a_deletion_leaves_a_tombstone_and_starts_one_build_that_is_told_nothing
     assert function.metrics()["Tombstones"] == [1.0]
 
 
+def test_a_way_in_that_is_taken_leaves_a_sign_of_a_known_user(function: Lambda) -> None:
+    user_id = function.vpn.user("alice")
+    _swept(function.vpn)
+    time.sleep(1.1)  # the times of both are whole seconds
+    function.send(envelope(record("DeleteLoginProfile")))
+    function.send(envelope(record("DeleteAccessKey", requestParameters={"userName": "nobody"})))
+    assert function.call() == []
+    (sign,) = function.vpn.registry().facts().signs
+    assert (sign.user_id, sign.event_name) == (user_id, "DeleteLoginProfile")
+    assert function.builds() == 1
+
+
 def test_r15_a_start_has_the_project_and_nothing_else(function: Lambda) -> None:
     asked: list[dict[str, Any]] = []
     client = handler.dispatcher()._clients.codebuild
