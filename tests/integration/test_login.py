@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""`instance_connect_key` and `host_key` against an emulated AWS over HTTP."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import fault_proxy as faults
+from tests.support.fault_proxy import FaultProxy
+
+INSTANCES = [{"instance_id": f"i-{number:017x}", "os_user": "admin"} for number in range(3)]
+INSTANCE = "i-0123456789abcdef0"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB0ykIh3Xc0yoWmZmTjCR9bUhCAXMZ5yOvJuxUWmwBbZ"
+FEW_TRIES = {"retries": {"mode": "standard", "total_max_attempts": 1}}
+
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.mark.usefixtures("aws_client")
+def test_each_run_has_a_private_key_of_its_own_that_ssh_can_read(run_module: Run, tmp_path: Path) -> None:
+    path = tmp_path / "run" / "id_ed25519"
+    first = run_module("instance_connect_key", {"path": str(path), "instances": INSTANCES})
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    public = subprocess.run(["ssh-keygen", "-y", "-f", path], check=True, capture_output=True, text=True).stdout
+    assert public.split()[:2] == first["public_key"].split()
+    second = run_module("instance_connect_key", {"path": str(path), "instances": INSTANCES})
+    assert second["public_key"] != first["public_key"]
+    assert first["problems"] == second["problems"] == []
+
+
+@pytest.mark.usefixtures("aws_client")
+def test_r10_private_key_is_not_in_the_result(run_module: Run, tmp_path: Path) -> None:
+    result = run_module("instance_connect_key", {"path": str(tmp_path / "key"), "instances": INSTANCES})
+    assert (tmp_path / "key").read_text().splitlines()[1] not in str(result)
+
+
+@pytest.mark.usefixtures("aws_client")
+def test_instance_that_takes_no_key_is_named_and_the_others_have_it(
+    run_module: Run, fault_proxy: FaultProxy, tmp_path: Path
+) -> None:
+    fault_proxy.fail("SendSSHPublicKey", faults.json_error(400, "AccessDeniedException"), last=1)
+    options = {"path": str(tmp_path / "key"), "instances": INSTANCES, "aws_config": FEW_TRIES}
+    result = run_module("instance_connect_key", options, env={"AWS_URL": fault_proxy.url})
+    assert fault_proxy.calls["SendSSHPublicKey"] == len(INSTANCES)
+    (problem,) = result["problems"]
+    assert "these credentials need ec2-instance-connect:SendSSHPublicKey on instance i-" in problem
+
+
+def test_host_key_is_published_once(run_module: Run, aws_client: Callable[..., Any]) -> None:
+    options = {"instance_id": INSTANCE, "public_key": f"{KEY} root@gateway\n"}
+    assert run_module("host_key", options, check=True)["changed"]
+    assert run_module("host_key", options)["changed"]
+    assert not run_module("host_key", options)["changed"]
+    name = f"/tracklib-vpn/host-keys/{INSTANCE}"
+    assert aws_client("ssm").get_parameter(Name=name)["Parameter"]["Value"] == KEY
+
+
+@pytest.mark.usefixtures("aws_client")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"public_key": f"{KEY}\n10.0.0.1 {KEY}\n"},
+        {"public_key": "ssh-rsa AAAA"},
+        {"public_key": ""},
+        {"instance_id": "i-0123/../x"},
+    ],
+)
+def test_r15_what_would_be_more_than_one_host_key_is_refused(run_module: Run, changes: dict[str, str]) -> None:
+    result = run_module("host_key", {"instance_id": INSTANCE, "public_key": KEY, **changes})
+    assert result["failed"]
+    assert "expected" in result["msg"] or "isn't one line" in result["msg"]
