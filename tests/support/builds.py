@@ -32,5 +32,7 @@ def _batch_get_builds(backend: Any, ids: list[str]) -> list[dict[str, Any]]:
 
 def complete() -> None:
     """Put this in place of moto's, in this process."""
+    # mypy wants no method replaced, which is what completing the emulator is
     CodeBuildBackend.start_build = _start_build  # type: ignore[assignment, method-assign]
+    # the same
     CodeBuildBackend.batch_get_builds = _batch_get_builds  # type: ignore[assignment, method-assign]
