@@ -333,7 +333,7 @@ class Runner:
                 for build_id in codebuild.list_builds_for_project(projectName=PROJECT)["ids"]:
                     found = codebuild.batch_get_builds(ids=[build_id])["builds"][0]
                     if build_id not in known and found["buildStatus"] == "IN_PROGRESS":
-                        build = Build(build_id, Path(tempfile.mkdtemp(prefix="build-")), time.time())
+                        build = Build(build_id, Path(tempfile.mkdtemp(prefix="build-", dir=self._directory)), time.time())
                         self.builds.append(build)
                         self.run(build)
                         codebuild.stop_build(id=build_id)
