@@ -260,6 +260,18 @@ class Runner:
         logs = "\n".join(build.output[-3000:] for build in self.builds)
         raise LabError(f"{len(self.builds)} builds, {self._waiting()} messages after {timeout} s:\n{logs}")
 
+    def started(self, number: int, timeout: float = 60) -> Build:
+        """Wait until the process of the build of that number, the first being 1, runs.
+
+        :raises LabError: That took too long.
+        """
+        give_up = time.monotonic() + timeout
+        while time.monotonic() < give_up:
+            if len(self.builds) >= number and self.builds[number - 1].process is not None:
+                return self.builds[number - 1]
+            time.sleep(0.05)
+        raise LabError(f"build {number} didn't begin within {timeout} s; {len(self.builds)} have begun")
+
     def _waiting(self) -> int:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         found = aws.client("sqs").get_queue_attributes(QueueUrl=self._queue, AttributeNames=names)["Attributes"]
@@ -333,7 +345,9 @@ class Runner:
                 for build_id in codebuild.list_builds_for_project(projectName=PROJECT)["ids"]:
                     found = codebuild.batch_get_builds(ids=[build_id])["builds"][0]
                     if build_id not in known and found["buildStatus"] == "IN_PROGRESS":
-                        build = Build(build_id, Path(tempfile.mkdtemp(prefix="build-", dir=self._directory)), time.time())
+                        build = Build(
+                            build_id, Path(tempfile.mkdtemp(prefix="build-", dir=self._directory)), time.time()
+                        )
                         self.builds.append(build)
                         self.run(build)
                         codebuild.stop_build(id=build_id)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import time
 import typing as t
@@ -152,6 +153,29 @@ def test_r12_leaver_whose_event_is_lost_is_gone_after_the_next_scheduled_sweep(
     assert runner.wait(2)[-1].rc == 0
     assert gone(dora)
     assert {receipt.event_id for receipt in receipts(dora)} == {f"sweep-{dora.user_id}"}
+
+
+@pytest.mark.parametrize("when", ["before the gateways are reached", "once a gateway was served"])
+def test_r4_build_that_is_killed_is_completed_by_the_next_run(
+    runner: events.Runner, other: events.Account, devices: t.Callable[[str], Registration], when: str
+) -> None:
+    dora, emil = devices("dora"), devices("emil")
+    peers_everywhere(runner, dora, emil)
+    watching = watch("gateway", dora.public_key)
+    record = other.delete_user("dora")
+    other.raise_events(record)
+    build = runner.started(2)
+    if when == "once a gateway was served":
+        watching.communicate(timeout=60)
+    events.kill(build)
+    assert runner.wait(2)[-1].rc == -signal.SIGKILL
+    watching.kill()
+    runner.schedule()
+    assert runner.wait(3)[-1].rc == 0
+    assert gone(dora)
+    assert emil.public_key in actions.live_peers()
+    assert sorted(receipt.gateway for receipt in receipts(dora)) == GATEWAYS
+    assert {receipt.event_id for receipt in receipts(dora)} == {record["eventID"]}
 
 
 def test_events_twice_late_and_in_disorder_end_in_the_same_state(
