@@ -367,9 +367,11 @@ class Runner:
         (tools / "python3").symlink_to(PYTHON)
         source = build.directory / "src"
         source.mkdir()
+        (build.directory / "tmp").mkdir()
         environment = {
             **_account_environment(),
             "HOME": str(build.directory),
+            "TMPDIR": str(build.directory / "tmp"),
             "PATH": f"{tools}:/usr/local/bin:/usr/bin:/bin",
             "CODEBUILD_BUILD_ID": build.build_id,
             **spec["env"]["variables"],

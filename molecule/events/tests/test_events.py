@@ -18,6 +18,8 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import pars
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Receipt, Registration
 from lab import actions, aws, events, hosts
 
+from tests.support import fault_proxy
+
 GATEWAYS = [host.name for host in hosts.GATEWAYS]
 BURST = 50
 
@@ -154,6 +156,39 @@ def test_r12_leaver_whose_event_is_lost_is_gone_after_the_next_scheduled_sweep(
     assert runner.wait(2)[-1].rc == 0
     assert gone(dora)
     assert {receipt.event_id for receipt in receipts(dora)} == {f"sweep-{dora.user_id}"}
+
+
+def test_r3_account_that_can_not_be_read_keeps_its_peers_loses_its_deleted_and_fails_the_build(
+    runner: events.Runner, other: events.Account, devices: t.Callable[[str], Registration]
+) -> None:
+    dora, emil = devices("dora"), devices("emil")
+    peers_everywhere(runner, dora, emil)
+    time.sleep(1)  # the event's time is in whole seconds
+    other.delete_user("emil")  # nothing tells
+    record = other.delete_user("dora")
+    with fault_proxy.FaultProxy(aws.endpoint()) as proxy:
+        proxy.fail("AssumeRole", fault_proxy.error(403, "AccessDenied"))
+        runner.extra = {"AWS_ENDPOINT_URL": proxy.url, "AWS_URL": proxy.url}
+        other.raise_events(record)
+        failed = runner.wait(2)[-1]
+        runner.extra = {}
+    assert failed.rc != 0
+    assert f"the sweep of account {other.account_id} is incomplete" in failed.output
+    assert gone(dora)
+    assert emil.public_key in actions.live_peers()
+    runner.schedule()
+    assert runner.wait(3)[-1].rc == 0
+    assert gone(emil)
+
+
+def test_r10_build_leaves_a_report_and_neither_key_nor_secret(runner: events.Runner) -> None:
+    runner.schedule()
+    build = runner.wait(1)[-1]
+    (report,) = (build.directory / "src/reports").glob("*.xml")
+    assert "Bring firewall, interface and peers to the roster" in report.read_text()
+    assert aws.SECRET_KEY not in build.output + report.read_text()
+    assert "PRIVATE KEY" not in build.output + report.read_text()
+    assert list((build.directory / "tmp").rglob("id_ed25519")) == []
 
 
 @pytest.mark.parametrize("when", ["before the gateways are reached", "once a gateway was served"])
