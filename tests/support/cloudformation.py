@@ -75,10 +75,13 @@ class _Resource:
         return cls(name, properties, place)
 
     @classmethod
-    def update_from_cloudformation_json(
-        cls, _original: _Resource, name: str, definition: dict[str, Any], account_id: str, region: str
-    ) -> _Resource:
-        return cls.create_from_cloudformation_json(name, definition, account_id, region)
+    def update_from_cloudformation_json(cls, **changed: Any) -> _Resource:
+        return cls.create_from_cloudformation_json(
+            changed["new_resource_name"],
+            changed["cloudformation_json"],
+            changed["account_id"],
+            changed["region_name"],
+        )
 
     @classmethod
     def delete_from_cloudformation_json(
