@@ -4,7 +4,7 @@
 """Resources that moto's CloudFormation skips: CodeBuild projects, policies of queues and buses, alarms, URLs.
 
 Projects, queues' policies and alarms can be read afterwards by their own APIs; of the others only the stack knows.
-And an update that changes nothing is told so also where a parameter is a list.
+And an update that changes nothing is told so also where a parameter is a list or a number.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from moto.awslambda.models import lambda_backends
 from moto.cloudformation import parsing
 from moto.cloudformation.models import Stack
 from moto.cloudwatch.models import cloudwatch_backends
@@ -141,10 +142,16 @@ def _make_alarm(properties: Properties, place: Place) -> None:
     )
 
 
+def _make_alias(properties: Properties, place: Place) -> None:
+    lambda_backends[place.account_id][place.region].create_alias(
+        properties["Name"], str(properties["FunctionName"]), properties["FunctionVersion"], "", ""
+    )
+
+
 def _given_parameters(stack: Any) -> dict[str, Any]:
-    """A stack's parameters as they were given: moto compares an update's with lists."""
+    """A stack's parameters as they were given: moto compares an update's with lists and numbers."""
     resolved = stack.resource_map.resolved_parameters
-    return {name: ",".join(value) if isinstance(value, list) else value for name, value in resolved.items()}
+    return {name: ",".join(value) if isinstance(value, list) else str(value) for name, value in resolved.items()}
 
 
 def complete() -> None:
@@ -155,7 +162,7 @@ def complete() -> None:
         ("AWS::CodeBuild::Project", "Name", _make_project, _remove_project),
         ("AWS::CodeBuild::ReportGroup", "Name", None, None),
         ("AWS::Events::EventBusPolicy", "", None, None),
-        ("AWS::Lambda::Alias", "", None, None),
+        ("AWS::Lambda::Alias", "", _make_alias, None),
         ("AWS::Lambda::Url", "", None, None),
         ("AWS::S3::BucketPolicy", "", None, None),
         ("AWS::SNS::Subscription", "", None, None),

@@ -78,11 +78,8 @@ def _check_table(deployment: Deployment) -> None:
     """The stack gives the table's policy all who write; the emulator keeps no policies of tables."""
     (stack,) = deployment.client("cloudformation").describe_stacks(StackName="tracklib-vpn-registry")["Stacks"]
     given = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
-    roles = ("dispatcher", "reconcile", "self-service")
-    assert set(given["Writers"]) == {
-        f"arn:aws:iam::{ACCOUNT}:role/Operators",
-        *(f"arn:aws:iam::{ACCOUNT}:role/tracklib-vpn-{role}" for role in roles),
-    }
+    for role in ("Operators", "tracklib-vpn-dispatcher", "tracklib-vpn-reconcile", "tracklib-vpn-self-service"):
+        assert f"arn:aws:iam::{ACCOUNT}:role/{role}" in given["Writers"]
 
 
 def test_what_can_not_work_is_refused_before_anything_is_made(deployment: Deployment) -> None:
