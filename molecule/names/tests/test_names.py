@@ -78,7 +78,8 @@ def test_laptop_reaches_the_service_by_name_over_ipv4_and_ipv6(laptop: str) -> N
         addresses = [hosts.task_addresses(number)[expected] for number in (1, 2)]
         found = actions.shell(laptop, f"getent ahostsv{version} api.{NAMESPACE} | cut -d ' ' -f 1 | sort -u").split()
         assert found == addresses
-        assert any(address in page(laptop, f"api.{NAMESPACE}", f"-{version}") for address in addresses)
+        found_page = page(laptop, f"api.{NAMESPACE}", f"-{version}")
+        assert any(f"tracklib service on service, {address}" in found_page for address in addresses), found_page
 
 
 def test_name_follows_a_replaced_task_within_its_ttl_and_2_seconds(laptop: str) -> None:
