@@ -409,7 +409,8 @@ def kill(build: Build) -> None:
 
 def _account_environment() -> dict[str, str]:
     """Return what AWS gives functions and builds: where they are, and credentials."""
-    return {name: value for name, value in aws.environment().items() if name.startswith("AWS_")}
+    # AWS_URL is Ansible's, not the SDK's
+    return {name: value for name, value in aws.environment().items() if name.startswith("AWS_") and name != "AWS_URL"}
 
 
 def _lambda_record(message: dict[str, t.Any]) -> dict[str, t.Any]:

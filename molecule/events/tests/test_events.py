@@ -168,7 +168,7 @@ def test_r3_account_that_can_not_be_read_keeps_its_peers_loses_its_deleted_and_f
     record = other.delete_user("dora")
     with fault_proxy.FaultProxy(aws.endpoint()) as proxy:
         proxy.fail("AssumeRole", fault_proxy.error(403, "AccessDenied"))
-        runner.extra = {"AWS_ENDPOINT_URL": proxy.url, "AWS_URL": proxy.url}
+        runner.extra = {"AWS_ENDPOINT_URL_STS": proxy.url}
         other.raise_events(record)
         failed = runner.wait(2)[-1]
         runner.extra = {}
