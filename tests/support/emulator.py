@@ -3,13 +3,13 @@
 
 """moto's server, one request at a time: its DynamoDB transactions aren't atomic between threads, AWS's are.
 
-Its Cloud Map, CloudFormation, EventBridge and load balancers are completed, see cloud_map.py, cloudformation.py,
-events.py and target_health.py, and its signatures are checked where that matters, see signatures.py.
+Its Cloud Map, CloudFormation, CodeBuild, EventBridge and load balancers are completed, see cloud_map.py,
+cloudformation.py, builds.py, events.py and target_health.py, and its signatures are checked where that matters, see
+signatures.py.
 
 Usage: python -m tests.support.emulator PORT [DIRECTORY]
 
-With DIRECTORY it is a lab's: builds go on until they are ended, and what EC2 Instance Connect tells instances is
-written there; see builds.py and instance_connect.py.
+DIRECTORY is a lab's: what EC2 Instance Connect tells instances is written there, see instance_connect.py.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from . import builds, cloud_map, cloudformation, events, instance_connect, signa
 
 def main() -> None:
     """Serve until killed."""
+    builds.complete()
     cloud_map.complete()
     cloudformation.complete()
     events.complete()
     signatures.complete()
     target_health.complete()
     if len(sys.argv) > 2:
-        builds.complete()
         instance_connect.complete(Path(sys.argv[2]))
     app = signatures.CheckingSignatures(DomainDispatcherApplication(create_backend_app))
     lock = threading.Lock()
