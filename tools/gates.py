@@ -260,8 +260,9 @@ def galaxy(session: Session) -> None:
     session(ROOT / "tools/venv", venv, ROOT / "requirements-galaxy.txt")
     packages = next(venv.glob("lib/python3*/site-packages")) / "ansible_collections"
     packages.mkdir(exist_ok=True)
-    if not (packages / "amazon").exists():
-        (packages / "amazon").symlink_to(SITE_PACKAGES / "ansible_collections/amazon")
+    for namespace in ("amazon", "community"):  # what the collection needs, and what its examples use
+        if not (packages / namespace).exists():
+            (packages / namespace).symlink_to(SITE_PACKAGES / "ansible_collections" / namespace)
     env = {"PATH": f"{venv}/bin:{os.environ['PATH']}", "ANSIBLE_COLLECTIONS_PATH": str(collections)}
     session(venv / "bin/python", "-m", "galaxy_importer.main", tarball, cwd=CACHE / "build", env=env)
     # the importer ends with 0 whatever it found
