@@ -28,7 +28,7 @@ from .hosts import GATEWAYS, MACHINE_ADDRESS
 from .machine import ROOT, STATE, LabError, say
 
 FUNCTION_ARN = f"arn:aws:lambda:{aws.REGION}:{aws.ACCOUNT}:function:tracklib-vpn-self-service"
-QUEUE = "tracklib-vpn"
+QUEUE = "lab-self-service"  # not the one of the events' stack, which has a runner of its own
 WORKERS = 2
 PID = STATE / "self_service.pid"
 PORT = STATE / "self_service.port"
