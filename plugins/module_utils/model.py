@@ -140,3 +140,11 @@ class Grant(NamedTuple):
 
     groups: frozenset[str]
     accounts: frozenset[str]
+
+
+class Granted(NamedTuple):
+    """What operators grant: whose users may be peers, and which addresses devices have."""
+
+    accounts: tuple[str, ...]
+    grants: tuple[Grant, ...]
+    pools: tuple[str, ...]  # CIDR

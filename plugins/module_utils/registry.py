@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Na
 
 from .addresses import Network, choose
 from .aws import AWSCallError, calling
-from .model import Block, Receipt, Registration, Sign, Sweep, Tombstone, User
+from .model import Block, Grant, Granted, Receipt, Registration, Sign, Sweep, Tombstone, User
 
 try:
     from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -51,6 +51,7 @@ SIGN_LIFE = 30 * DAY
 _MAX_ITEM = 390_000  # DynamoDB's limit is 400 KB for an item
 _MAX_BATCH = 25  # items in a BatchWriteItem
 _ATTEMPTS = 12
+_GRANTED = "granted"  # among the sweeps, so that a run reads both by one query
 _RESTING = 20  # addresses for each device that a user may have; more can't rest, so that no user uses up a pool
 
 
@@ -73,6 +74,7 @@ class Facts(NamedTuple):
     blocks: list[Block]
     signs: list[Sign]
     sweeps: dict[str, Sweep]  # the last complete one, by account_id
+    granted: Granted | None  # what the last run decided by
     recorded: list[str]  # ids of removals that the gateways may forget
 
 
@@ -91,12 +93,15 @@ class Registry:
 
     def facts(self) -> Facts:
         """Everything that a roster is decided by, each part read consistently."""
+        of_last_run = {item["sk"]: item for item in self._query("sweep")}
+        granted = of_last_run.pop(_GRANTED, None)
         return Facts(
             registrations=self.registrations(),
             tombstones=self.tombstones(),
             blocks=self.blocks(),
             signs=[_sign(item) for item in self._query("sign")],
-            sweeps={item["sk"]: _unpack_sweep(item) for item in self._query("sweep")},
+            sweeps={account_id: _unpack_sweep(item) for account_id, item in of_last_run.items()},
+            granted=None if granted is None else _granted(granted),
             recorded=[removal_id for ids in self.recorded().values() for removal_id in ids],
         )
 
@@ -468,6 +473,11 @@ class Registry:
             )
         self._write_if(item, "attribute_not_exists(pk) OR generation < :generation", {":generation": generation})
 
+    def store_granted(self, granted: Granted, generation: int) -> None:
+        """Keep what a run decided by, beside the sweeps, unless a later run already stored its own."""
+        item = {"pk": "sweep", "sk": _GRANTED, "generation": generation, **_granted_item(granted)}
+        self._write_if(item, "attribute_not_exists(pk) OR generation < :generation", {":generation": generation})
+
     # -- DynamoDB's wire form
 
     def _calling(self, operation: str) -> Any:
@@ -689,3 +699,16 @@ def _unpack_sweep(item: dict[str, Any]) -> Sweep:
             "delete that item (pk `sweep`) after checking that IAM is well, the next run stores a new one"
         ) from None
     return Sweep(item["sk"], float(item["begun_at"]), users)
+
+
+def _granted_item(granted: Granted) -> dict[str, Any]:
+    return {
+        "accounts": list(granted.accounts),
+        "grants": [{"groups": sorted(grant.groups), "accounts": sorted(grant.accounts)} for grant in granted.grants],
+        "pools": list(granted.pools),
+    }
+
+
+def _granted(item: dict[str, Any]) -> Granted:
+    grants = (Grant(frozenset(grant["groups"]), frozenset(grant["accounts"])) for grant in item["grants"])
+    return Granted(tuple(item["accounts"]), tuple(grants), tuple(item["pools"]))

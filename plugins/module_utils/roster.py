@@ -34,13 +34,20 @@ class Account(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """What operators configure. Pools may be empty in no real run; a registration outside them is left out."""
+    """What operators configure. A registration outside the pools is left out."""
 
     grants: Sequence[Grant]
     pools: Sequence[Network]
     guard_count: int = 5
     guard_share: float = 25.0  # percent
     release: str | None = None  # the token of the removals that an operator lets go
+
+
+class Last(NamedTuple):
+    """What the last run decided by. Registrations judged by it are what the gateways have, so far as nobody left."""
+
+    sweeps: Sequence[Sweep]
+    grants: Sequence[Grant]
 
 
 class Verdict(NamedTuple):
@@ -69,15 +76,17 @@ def decide(
     tombstones: Sequence[Tombstone],
     blocks: Iterable[Block],
     policy: Policy,
+    last: Last,
     now: float,
 ) -> Roster:
     """Decide for every registration.
 
+    :param last: a removal is one from what this gave, so that a mistake in the policy is held as one in IAM is (R5).
     :param now: seconds since the epoch; registrations that expire at or before it are left out.
     """
     blocked = {(block.account_id, block.user_id, block.device): block.reason for block in blocks}
     wanted = _Standing([account.in_force for account in accounts], tombstones, blocked, policy.grants)
-    before = _Standing([account.stored for account in accounts], tombstones, blocked, policy.grants)
+    before = _Standing(last.sweeps, tombstones, blocked, last.grants)
 
     judged = [(registration, wanted.verdict(registration)) for registration in registrations]
     fit = [

@@ -150,7 +150,8 @@ def _receipts(table: Registry, gateways: list[dict[str, Any]]) -> list[Receipt]:
     ]
     if not done:
         return []
-    causes = Causes(table.tombstones(), table.blocks(), table.registrations())
+    expired = any(removal["reason"] == "expired" for _gateway, removal in done)  # the only ones to look up a device for
+    causes = Causes(table.tombstones(), table.blocks(), table.registrations() if expired else [])
     return [receipt(gateway, removal, causes) for gateway, removal in done]
 
 

@@ -14,7 +14,9 @@ description:
   - A sweep that isn't complete changes nobody's membership. The last complete one decides then, and RV(problems)
     says so. Blocks, tombstones, expiry and changed keys count all the same.
   - More removals than the guard allows, that no tombstone, block, expiry or registry change explains, are held until
-    an operator releases them.
+    an operator releases them. They are counted from what the last run decided by, so that a mistake in O(access) or
+    O(identity_accounts) is held as well.
+  - Pools that no longer hold a peer's address are refused before anything changes.
 author:
   - Tracklib (@tracklib)
 options:
@@ -151,7 +153,7 @@ import time
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
+from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import PoolError, holds, parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     ACCESS_OPTION,
@@ -162,9 +164,22 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.files import write_private
 from ansible_collections.tracklib.vpn.plugins.module_utils.identity import merged, sweep
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block, Grant, Registration, Sweep
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
+    Block,
+    Grant,
+    Granted,
+    Registration,
+    Sweep,
+)
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Facts, Registry
-from ansible_collections.tracklib.vpn.plugins.module_utils.roster import Account, Policy, Roster, Verdict, decide
+from ansible_collections.tracklib.vpn.plugins.module_utils.roster import (
+    Account,
+    Last,
+    Policy,
+    Roster,
+    Verdict,
+    decide,
+)
 from ansible_collections.tracklib.vpn.plugins.module_utils.signs import Signs, check, suspension
 
 
@@ -229,13 +244,36 @@ def _write_suspensions(table: Registry, signs: list[Signs], suspensions: list[Bl
             table.forget_sign(sign)
 
 
-def _write_registry(table: Registry, accounts: list[Account], decided: Roster, generation: int) -> None:
+def _check_pools(decided: Roster, policy: Policy, last: Granted) -> None:
+    """Refuse pools that leave out devices which the last run's held, before anything is changed."""
+    before = parse_pools(last.pools)
+    lost = sorted(
+        f"{verdict.registration.label} ({', '.join(verdict.registration.addresses)})"
+        for verdict in decided.excluded
+        if verdict.reason == "address_outside_pool"
+        and verdict.registration.addresses
+        and all(holds(before, address) for address in verdict.registration.addresses)
+    )
+    if lost:
+        raise PoolError(
+            f"the address pools {', '.join(map(str, policy.pools))} no longer hold the addresses of {len(lost)} "
+            f"devices that {', '.join(last.pools)} held: {', '.join(lost[:5])}{', …' if lost[5:] else ''}. Nothing was "
+            "changed. Have the old pool in vpn_address_pools beside the new one until these devices are registered "
+            "again or removed"
+        )
+
+
+def _write_registry(
+    table: Registry, accounts: list[Account], decided: Roster, granted: Granted, last: Granted | None, generation: int
+) -> None:
     for tombstone in decided.leavers:
         table.write_tombstone(tombstone)
     if not decided.held:
         for account in accounts:
             if account.sweep is not None:
                 table.store_sweep(account.sweep, generation)
+        if granted != last:
+            table.store_granted(granted, generation)
 
 
 def _problems(accounts: list[Account], signs: list[Signs], decided: Roster) -> list[str]:
@@ -254,7 +292,8 @@ def _problems(accounts: list[Account], signs: list[Signs], decided: Roster) -> l
     if decided.held:
         names = ", ".join(sorted(registration.label for registration in decided.held))
         problems.append(
-            f"{len(decided.held)} removals are held, no deletion, block or expiry explains them: {names}. "
+            f"{len(decided.held)} removals are held, no deletion, block or expiry explains them: {names}. Look for a "
+            "mistake in IAM's groups, vpn_access or vpn_identity_accounts. "
             f"If they are right, run again with vpn_release_held={decided.release_token}"
         )
     return problems
@@ -318,10 +357,17 @@ def run(module: AnsibleAWSModule) -> dict[str, Any]:
     confirmed = [found for checked in signs for found in checked.confirmed]
     suspensions = [suspension(found.sign) for found in confirmed] if params["early_signs"] == "suspend" else []
     now = time.time()
-    decided = decide(accounts, facts.registrations, facts.tombstones, facts.blocks + suspensions, policy, now)
+    granted = Granted(
+        tuple(account.account_id for account in accounts), tuple(policy.grants), tuple(map(str, policy.pools))
+    )
+    last = facts.granted or granted
+    swept = [facts.sweeps[account_id] for account_id in last.accounts if account_id in facts.sweeps]
+    blocks = facts.blocks + suspensions
+    decided = decide(accounts, facts.registrations, facts.tombstones, blocks, policy, Last(swept, last.grants), now)
+    _check_pools(decided, policy, last)
     if not module.check_mode:
         _write_suspensions(table, signs, suspensions)
-        _write_registry(table, accounts, decided, generation)
+        _write_registry(table, accounts, decided, granted, facts.granted, generation)
     for tombstone in decided.reversed:
         module.warn(
             f"{tombstone.user_name} ({tombstone.user_id}) is in IAM again: a complete sweep outweighs tombstone "

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import emulated
-from .figures import Row, Sizes, at_most, faster, in_pairs, say
+from .figures import Figure, Row, Sizes, at_most, faster, in_pairs, say
 from .replay import LATENCIES, Replay
 
 HERE = Path(__file__).parent
@@ -32,8 +32,10 @@ def runs(sizes: Sizes) -> Iterator[Row]:
         small, large = (gateway.name for gateway in hosts.GATEWAYS)
         few = stack.enter_context(_runner(small, sizes.few, sizes.few, aws.endpoint(), actions.environment()))
         name, users = "whole reconcile, one change, SSH", f"{sizes.few:,} users"
-        pair = in_pairs(few.reconcile, few.noop, sizes.repetitions, "reconcile, no-op play")
-        yield at_most(name, users, pair, "a play of two no-op modules", 1.6)
+        ours, noop = in_pairs(few.reconcile, few.noop, 2 * sizes.repetitions, "reconcile, no-op play")
+        for change, every_other in (("a user less, its receipt recorded", 0), ("a user more", 1)):
+            pair = Figure(ours.values[every_other::2]), noop
+            yield at_most(name, f"{users}, {change}", pair, "a play of two no-op modules", 1.6)
         few.prepare_naive()
         for few.replay.latency, at in LATENCIES.items():
             pair = in_pairs(few.reconcile, few.naive, sizes.long_repetitions, "reconcile, usual play")

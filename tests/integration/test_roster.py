@@ -198,6 +198,22 @@ def test_r5_mass_removal_is_held_and_the_token_releases_it(roster: Runs) -> None
     assert roster.peers() == ["gina/laptop"]
 
 
+def test_r5_group_mistyped_in_the_policy_is_held_until_it_is_put_right(roster: Runs) -> None:
+    for name in ("dora", "emil", "fred"):
+        roster.vpn.user(name)
+        roster.vpn.register(name, "laptop", keys.generate()[1])
+    roster()
+    mistyped = [{"groups": ["vnp"], "networks": ["10.20.0.0/16"]}]
+    for _ in range(2):
+        held = roster(access=mistyped)
+        assert held["counts"] == {"peers": 6, "held": 6, "revoked": 0, "excluded": 0}
+        assert "vpn_access" in held["problems"][0]
+    assert roster()["counts"]["held"] == 0
+    roster(access=mistyped, release_held=held["release_token"])
+    assert roster.peers() == []
+    assert roster(access=mistyped)["counts"]["held"] == 0
+
+
 def test_r6_each_run_has_a_higher_generation(roster: Runs) -> None:
     assert roster()["generation"] < roster()["generation"]
 
@@ -215,6 +231,18 @@ def test_pool_overlapping_a_granted_network_fails_before_anything_changes(roster
     failure = roster.vpn.fails("roster", dest=str(roster.dest), address_pools=["10.20.0.0/24"])
     assert "10.20.0.0/24 overlaps 10.20.0.0/16" in failure
     assert roster.vpn.registry().generation() == before
+
+
+def test_pool_that_no_longer_holds_a_device_fails_before_anything_changes(roster: Runs) -> None:
+    roster.vpn.iam.remove_user_from_group(GroupName="vpn", UserName="carol")
+    before, stored = roster.dest.read_text(), roster.vpn.items("sweep")
+    new = ["10.45.0.0/20", "fd44:7472:6163:6b::/64"]
+    failure = roster.vpn.fails("roster", dest=str(roster.dest), address_pools=new)
+    assert "no longer hold the addresses of 2 devices" in failure
+    assert "alice/laptop (10.44.0." in failure
+    assert (roster.dest.read_text(), roster.vpn.items("sweep")) == (before, stored)
+    roster(address_pools=[*new, "10.44.0.0/20"])
+    assert roster.peers() == ["alice/laptop", "bob/laptop"]
 
 
 def test_sweep_of_1000_users_is_two_requests(vpn: Vpn, fault_proxy: FaultProxy) -> None:

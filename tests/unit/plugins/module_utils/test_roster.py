@@ -18,7 +18,14 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     Tombstone,
     User,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.roster import CONSISTENCY, Account, Policy, Roster, decide
+from ansible_collections.tracklib.vpn.plugins.module_utils.roster import (
+    CONSISTENCY,
+    Account,
+    Last,
+    Policy,
+    Roster,
+    decide,
+)
 
 ACCOUNT = "111122223333"
 OTHER = "444455556666"
@@ -53,8 +60,11 @@ def decided(
     tombstones: tuple[Tombstone, ...] = (),
     blocks: tuple[Block, ...] = (),
     policy: Policy = POLICY,
+    last: Last | None = None,
 ) -> Roster:
-    return decide(accounts, registrations, tombstones, blocks, policy, NOW)
+    """By default the last run decided by the accounts' stored sweeps and the same policy."""
+    stored = [account.stored for account in accounts if account.stored is not None]
+    return decide(accounts, registrations, tombstones, blocks, policy, last or Last(stored, policy.grants), NOW)
 
 
 def reasons(roster: Roster) -> dict[str, str]:
@@ -211,6 +221,20 @@ def test_r5_group_emptied_by_mistake_is_held() -> None:
     emptied = sweep(*(each._replace(groups=()) for each in everyone))
     roster = decided([account(emptied, sweep(*everyone))], [registration(number) for number in range(10)])
     assert len(roster.held) == 10
+
+
+def test_r5_mistyped_group_in_the_policy_is_held() -> None:
+    everyone = sweep(*(user(number) for number in range(10)))
+    mistyped = POLICY._replace(grants=[Grant(frozenset({"vnp"}), frozenset({ACCOUNT}))])
+    registrations = [registration(number) for number in range(10)]
+    roster = decided([account(everyone, everyone)], registrations, policy=mistyped, last=Last([everyone], GRANTS))
+    assert len(roster.held) == len(roster.peers) == 10
+
+
+def test_r5_account_that_is_configured_no_more_is_held() -> None:
+    everyone = sweep(*(user(number) for number in range(10)))
+    roster = decided([], [registration(number) for number in range(10)], last=Last([everyone], GRANTS))
+    assert len(roster.held) == len(roster.peers) == 10
 
 
 def test_r5_confirmed_revocations_go_while_others_are_held() -> None:
