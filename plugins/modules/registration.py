@@ -151,6 +151,13 @@ revocations:
     user_id:
       description: Whom it is for; null if no id is known for the name.
       type: str
+generation:
+  description:
+    - A generation taken after that was written, for O(tracklib.vpn.wireguard_interface#module:generation) where a user
+      is taken off without a roster. In check mode the last one.
+  returned: for O(state=blocked)
+  type: int
+  sample: 1790000000000
 """
 
 import re
@@ -317,6 +324,7 @@ def ensure_blocked(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
     return {
         "changed": bool(new),
         "revocations": [{"kind": kind, "user_id": user_id} for user_id in wanted],
+        "generation": table.generation() if module.check_mode else table.take_generation(),
         "diff": {"before": "", "after": "".join(f"{kind} {params['user_name']} ({user_id})\n" for user_id in new)},
     }
 

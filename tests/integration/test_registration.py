@@ -220,6 +220,7 @@ def test_blocking_an_existing_user_writes_a_block_and_lifting_it_removes_it(vpn:
     vpn.register("alice", "laptop", keys.generate()[1])
     blocked = vpn.module("registration", state="blocked", user_name="alice", reason="left")
     assert [revocation["kind"] for revocation in blocked["revocations"]] == ["block"]
+    assert blocked["generation"] == vpn.registry().generation() > 0
     assert vpn.module("registrations_info")["registrations"][0]["blocked"] == "left"
     assert not vpn.module("registration", state="blocked", user_name="alice", reason="left")["changed"]
     assert vpn.module("registration", state="unblocked", user_name="alice")["changed"]
