@@ -67,11 +67,23 @@ class Row:
         theirs = "" if self.theirs is None else str(self.theirs)
         return [self.what, self.at, str(self.ours), self.against, theirs, self.ratio, self.target, met, self.note]
 
+    @property
+    def subject(self) -> tuple[str, str, str]:
+        """What is measured."""
+        return self.what, self.at, self.against
+
     def record(self) -> dict[str, Any]:
         """The line for bench/results.json, with every measurement."""
         return dataclasses.asdict(self)
 
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> Row:
+        """The line of such a record."""
+        figures = {side: record[side] and Figure(tuple(record[side]["values"]), record[side]["unit"]) for side in SIDES}
+        return cls(**{**record, **figures})
 
+
+SIDES = ("ours", "theirs")
 HEADINGS = ["what", "at", "ours", "against", "theirs", "ratio", "target", "", "note"]
 
 
