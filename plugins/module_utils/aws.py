@@ -32,6 +32,12 @@ CLIENT_CONFIG: dict[str, Any] = {
     "connect_timeout": 10,
     "read_timeout": 30,
 }
+# Lambda ends a function's call after 30 s, so none of its own may wait for long.
+FUNCTION_CONFIG: dict[str, Any] = {
+    "retries": {"mode": "standard", "total_max_attempts": 3},
+    "connect_timeout": 2,
+    "read_timeout": 5,
+}
 
 
 class AWSCallError(RuntimeError):

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import boto3
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws import FUNCTION_CONFIG
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
@@ -17,13 +18,7 @@ from botocore.config import Config
 from .dispatch import Clients, Dispatcher
 from .settings import read
 
-# Lambda ends a call after 30 s, so no other call may wait for long.
-_CONFIG = Config(
-    user_agent_extra="tracklib.vpn",
-    connect_timeout=2,
-    read_timeout=5,
-    retries={"mode": "standard", "total_max_attempts": 3},
-)
+_CONFIG = Config(user_agent_extra="tracklib.vpn", **FUNCTION_CONFIG)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

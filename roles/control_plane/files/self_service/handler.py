@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import urllib3
-from ansible_collections.tracklib.vpn.plugins.module_utils.aws import calling
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws import FUNCTION_CONFIG, calling
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
@@ -26,13 +26,7 @@ from .settings import read
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
 
-# Lambda ends a call after 30 s, so no other call may wait for long.
-_CONFIG = Config(
-    user_agent_extra="tracklib.vpn",
-    connect_timeout=2,
-    read_timeout=5,
-    retries={"mode": "standard", "total_max_attempts": 3},
-)
+_CONFIG = Config(user_agent_extra="tracklib.vpn", **FUNCTION_CONFIG)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
