@@ -33,6 +33,7 @@ from .machine import ROOT, STATE, LabError, run
 sys.path.append(str(ROOT / "roles/control_plane/files"))  # the dispatcher, whose events the tests' records name
 
 from tests.support import iam_events
+from tests.support.lambda_events import sqs_record
 
 OTHER_ACCOUNT = "444455556666"
 IDENTITY_REGION = "us-east-1"  # where IAM's events are
@@ -41,6 +42,7 @@ BUNDLE = STATE / "bundle"
 INVENTORY = STATE / "build-inventory"
 HERE = Path(__file__).parent
 PYTHON = Path(sys.executable).resolve()  # not the environment's: functions and builds have packages of their own
+QUEUE_ARN = f"arn:aws:sqs:{aws.REGION}:{aws.ACCOUNT}:{NAME}"
 FUNCTION = f"{NAME}-dispatcher"
 PROJECT = f"{NAME}-reconcile"
 BATCH_WINDOW = 2  # seconds; the emulator forgets that of the stack
@@ -309,7 +311,7 @@ class Runner:
             answer = sqs.receive_message(
                 QueueUrl=self._queue, MaxNumberOfMessages=10, AttributeNames=["All"], WaitTimeSeconds=0
             )
-            found = [_lambda_record(message) for message in answer.get("Messages", [])]
+            found = [sqs_record(message, QUEUE_ARN) for message in answer.get("Messages", [])]
             records += found
             if not records:
                 return []
@@ -411,18 +413,3 @@ def _account_environment() -> dict[str, str]:
     """Return what AWS gives functions and builds: where they are, and credentials."""
     # AWS_URL is Ansible's, not the SDK's
     return {name: value for name, value in aws.environment().items() if name.startswith("AWS_") and name != "AWS_URL"}
-
-
-def _lambda_record(message: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Return a message as Lambda's event has it."""
-    return {
-        "messageId": message["MessageId"],
-        "receiptHandle": message["ReceiptHandle"],
-        "body": message["Body"],
-        "attributes": message["Attributes"],
-        "messageAttributes": {},
-        "md5OfBody": message["MD5OfBody"],
-        "eventSource": "aws:sqs",
-        "eventSourceARN": f"arn:aws:sqs:{aws.REGION}:{aws.ACCOUNT}:{NAME}",
-        "awsRegion": aws.REGION,
-    }

@@ -23,10 +23,12 @@ from tests.integration.vpn import ACCOUNT, Vpn
 from tests.support import fault_proxy as faults
 from tests.support.fault_proxy import FaultProxy
 from tests.support.iam_events import envelope, record
+from tests.support.lambda_events import sqs_record
 
 from .conftest import Stacks
 
 START = "StartBuild"
+QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT}:tracklib-vpn"
 
 
 class Context(LambdaContext):
@@ -59,7 +61,7 @@ class Lambda:
             )
             if "Messages" not in answer:
                 break
-            records += [_record(message) for message in answer["Messages"]]
+            records += [sqs_record(message, QUEUE_ARN) for message in answer["Messages"]]
         failed = {
             one["itemIdentifier"] for one in handler.handler({"Records": records}, Context())["batchItemFailures"]
         }
@@ -87,20 +89,6 @@ class Lambda:
         """What was put into the log as metrics since the last time."""
         lines = [json.loads(line) for line in self._capsys.readouterr().out.splitlines() if line.startswith("{")]
         return {name: value for line in lines if "_aws" in line for name, value in line.items()}
-
-
-def _record(message: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "messageId": message["MessageId"],
-        "receiptHandle": message["ReceiptHandle"],
-        "body": message["Body"],
-        "attributes": message["Attributes"],
-        "messageAttributes": {},
-        "md5OfBody": message["MD5OfBody"],
-        "eventSource": "aws:sqs",
-        "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:tracklib-vpn",
-        "awsRegion": REGION,
-    }
 
 
 @pytest.fixture
