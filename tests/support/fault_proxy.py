@@ -23,15 +23,16 @@ Answer = tuple[int, dict[str, str], bytes]
 Fault = Callable[["Handler", Answer], None]
 
 ANY = "*"  # every action
+LOST: Answer = (0, {}, b"")  # of a call that didn't reach AWS
 _SWEEP = "GetAccountAuthorizationDetails"
 
 
 class FaultProxy:
     """Listens on a free loopback port while used as a context.
 
-    `fail(action, fault, first, last)` lets calls number first to last of an action, or of ANY, end in a fault; `calls`
-    counts requests by action; `page_size` cuts sweeps into pages; `max_results` is put in place of the MaxResults that
-    a request asks for, as AWS may answer with less.
+    `fail(action, fault, first, last)` lets calls number first to last of an action, or of ANY, end in a fault, also
+    before they reach AWS; `calls` counts requests by action; `page_size` cuts sweeps into pages; `max_results` is put
+    in place of the MaxResults that a request asks for, as AWS may answer with less.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -39,7 +40,7 @@ class FaultProxy:
         self.calls: Counter[str] = Counter()
         self.page_size = 1000
         self.max_results: int | None = None
-        self._faults: list[tuple[str, Fault, int, float]] = []
+        self._faults: list[tuple[str, Fault, int, float, bool]] = []
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._server.proxy = self  # type: ignore[attr-defined]  # how handlers find it
@@ -53,16 +54,23 @@ class FaultProxy:
         self._server.shutdown()
         self._server.server_close()
 
-    def fail(self, action: str, fault: Fault, first: int = 1, last: float = float("inf")) -> None:
-        self._faults.append((action, fault, first, last))
+    def fail(
+        self, action: str, fault: Fault, first: int = 1, last: float = float("inf"), *, reaches: bool = True
+    ) -> None:
+        """:param reaches: False: AWS never hears of these calls."""
+        self._faults.append((action, fault, first, last, reaches))
 
-    def fault(self, action: str) -> Fault | None:
-        """Count the call, and say how it should end."""
+    def fault(self, action: str) -> tuple[Fault, bool]:
+        """Count the call; say how it should end, and whether it reaches AWS."""
         self.calls[action] += 1
         numbers = {action: self.calls[action], ANY: self.calls.total()}
         return next(
-            (how for name, how, first, last in self._faults if name in numbers and first <= numbers[name] <= last),
-            None,
+            (
+                (how, reaches)
+                for name, how, first, last, reaches in self._faults
+                if name in numbers and first <= numbers[name] <= last
+            ),
+            (send, True),
         )
 
 
@@ -74,21 +82,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Route 53's reads."""
         proxy: FaultProxy = self.server.proxy  # type: ignore[attr-defined]  # set by FaultProxy
-        fault = proxy.fault(_route53_action(self.path))
-        (fault or send)(self, self._forward(proxy, b""))
+        fault, reaches = proxy.fault(_route53_action(self.path))
+        fault(self, self._forward(proxy, b"") if reaches else LOST)
 
     def do_POST(self) -> None:
         proxy: FaultProxy = self.server.proxy  # type: ignore[attr-defined]  # set by FaultProxy
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         form = dict(urllib.parse.parse_qsl(body.decode(errors="replace")))
         action = self.headers.get("X-Amz-Target", "").rpartition(".")[2] or form.get("Action", "")
-        fault = proxy.fault(action)
+        fault, reaches = proxy.fault(action)
         if proxy.max_results is not None:
             body = re.sub(rb"(?<=MaxResults=)\d+", b"%d" % proxy.max_results, body)
-        answer = self._forward(proxy, body)
+        answer = self._forward(proxy, body) if reaches else LOST
         if action == _SWEEP and answer[0] == 200:
             answer = (200, answer[1], _page(answer[2], proxy.page_size, int(form.get("Marker", 0))))
-        (fault or send)(self, answer)
+        fault(self, answer)
 
     def _forward(self, proxy: FaultProxy, body: bytes) -> Answer:
         upstream = http.client.HTTPConnection(proxy.upstream.hostname or "", proxy.upstream.port, timeout=30)
@@ -178,6 +186,26 @@ def json_error(status: int, code: str) -> Fault:
     return lambda handler, _answer: send(
         handler, (status, {"Content-Type": "application/x-amz-json-1.0"}, body.encode())
     )
+
+
+def held(until: threading.Event, timeout: float = 30) -> Fault:
+    """The answer comes once something has happened, after `timeout` seconds at the latest."""
+
+    def fault(handler: Handler, answer: Answer) -> None:
+        until.wait(timeout)
+        send(handler, answer)
+
+    return fault
+
+
+def instead(act: Callable[[], object]) -> Fault:
+    """Something is done, and the connection is reset instead of an answer."""
+
+    def fault(handler: Handler, answer: Answer) -> None:
+        act()
+        reset(handler, answer)
+
+    return fault
 
 
 def reset(handler: Handler, _answer: Answer) -> None:
