@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import shutil
@@ -46,6 +47,7 @@ QUEUE_ARN = f"arn:aws:sqs:{aws.REGION}:{aws.ACCOUNT}:{NAME}"
 FUNCTION = f"{NAME}-dispatcher"
 PROJECT = f"{NAME}-reconcile"
 BATCH_WINDOW = 2  # seconds; the emulator forgets that of the stack
+MEMORY = Path("/dev/shm")  # unpacking the bundle's 4,000 files on a slow disk takes longer than the rest of a build
 VARIABLES: dict[str, t.Any] = {
     "vpn_account_id": aws.ACCOUNT,
     "vpn_registry_table": actions.TABLE,
@@ -75,8 +77,9 @@ class Account:
                 "aws_secret_access_key": given["SecretAccessKey"],
                 "aws_session_token": given["SessionToken"],
             }
+        self.client = functools.cache(self._client)  # making one takes longer than a call by it
 
-    def client(self, service: str, region: str = aws.REGION) -> t.Any:
+    def _client(self, service: str, region: str = aws.REGION) -> t.Any:
         """Return a boto3 client of the account."""
         session = boto3.session.Session(**self.keys)  # type: ignore[arg-type]  # of strings
         return session.client(service, region_name=region, endpoint_url=aws.endpoint())  # type: ignore[call-overload]  # by name
@@ -205,6 +208,8 @@ class Build:
     ended: float | None = None
     rc: int | None = None
     output: str = ""
+    report: str = ""  # its JUnit report, which CodeBuild keeps, too
+    left: list[str] = dataclasses.field(default_factory=list)  # temporary files that it didn't remove
 
 
 class Runner:
@@ -213,20 +218,30 @@ class Runner:
     `hold` keeps builds from beginning; `builds` are those that were started, in their order.
     """
 
-    def __init__(self) -> None:
-        """Find what the stack made."""
+    def __init__(self, **function: str) -> None:
+        """Find what the stack made.
+
+        :param function: Variables that the dispatcher gets beside its own, such as the address of a proxy.
+        """
         self.builds: list[Build] = []
         self.batches: list[tuple[float, float, int, int]] = []  # began, ended, messages, returned
         self.hold = threading.Event()
-        self.extra: dict[str, str] = {}  # variables of the next builds, such as the address of a proxy
+        self.extra: dict[str, str] = {}  # variables of the next builds
+        self.window = 0.3  # seconds; BATCH_WINDOW in tests of times and of many messages
+        self.visibility = 180  # seconds, as the stack has it
+        self._extra_of_function = function
         self._stop = threading.Event()
-        self._directory = Path(tempfile.mkdtemp(prefix="runner-"))
-        self._queue = aws.client("sqs").get_queue_url(QueueName=NAME)["QueueUrl"]
+        self._directory = Path(tempfile.mkdtemp(prefix="runner-", dir=MEMORY if MEMORY.is_dir() else None))
+        self._sqs, self._codebuild = aws.client("sqs"), aws.client("codebuild")
+        self._queue = self._sqs.get_queue_url(QueueName=NAME)["QueueUrl"]
         self._function: subprocess.Popen[str] | None = None
         self._threads = [threading.Thread(target=loop) for loop in (self._run_functions, self._run_builds)]
         self._failure: BaseException | None = None
 
     def __enter__(self) -> t.Self:
+        _stop_builds()
+        with zipfile.ZipFile(BUNDLE / "functions.zip") as functions:
+            functions.extractall(self._directory / "code")
         self._function = self._start_function()
         for thread in self._threads:
             thread.start()
@@ -244,7 +259,7 @@ class Runner:
     def schedule(self) -> None:
         """Do what the schedule does every 5 minutes."""
         rule = aws.client("events").list_targets_by_rule(Rule=f"{NAME}-sweep")["Targets"][0]
-        aws.client("sqs").send_message(QueueUrl=self._queue, MessageBody=rule["Input"])
+        self._sqs.send_message(QueueUrl=self._queue, MessageBody=rule["Input"])
 
     def wait(self, builds: int, timeout: float = 120) -> list[Build]:
         """Wait until so many builds have ended and the queue is empty; return all builds.
@@ -274,20 +289,33 @@ class Runner:
             time.sleep(0.05)
         raise LabError(f"build {number} didn't begin within {timeout} s; {len(self.builds)} have begun")
 
+    def force(self) -> Build:
+        """Do a build beside another one, which the project's limit refuses; return it once it has ended."""
+        build = self._make_build("forced")
+        self.run(build)
+        return build
+
+    def crash(self) -> None:
+        """End the function's process in the middle of what it does."""
+        assert self._function is not None
+        self._function.kill()
+
     def _waiting(self) -> int:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        found = aws.client("sqs").get_queue_attributes(QueueUrl=self._queue, AttributeNames=names)["Attributes"]
+        found = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=names)["Attributes"]
         return sum(int(value) for value in found.values())
 
     def _start_function(self) -> subprocess.Popen[str]:
         """Start the dispatcher by what is deployed: its code from the bucket, its variables from the function."""
         described = aws.client("lambda").get_function(FunctionName=FUNCTION)["Configuration"]
-        code = self._directory / "code"
-        with zipfile.ZipFile(BUNDLE / "functions.zip") as functions:
-            functions.extractall(code)
         return subprocess.Popen(
             [PYTHON, HERE / "lambda_host.py", described["Handler"]],
-            env={**_account_environment(), **described["Environment"]["Variables"], "PYTHONPATH": str(code)},
+            env={
+                **_account_environment(),
+                **described["Environment"]["Variables"],
+                "PYTHONPATH": str(self._directory / "code"),
+                **self._extra_of_function,
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=(STATE / "dispatcher.log").open("a"),
@@ -296,31 +324,34 @@ class Runner:
 
     def _run_functions(self) -> None:
         """Take batches from the queue as Lambda does: what the answer doesn't name as failed is deleted."""
-        sqs = aws.client("sqs")
         with self._watched():
             while not self._stop.is_set():
-                records = self._receive(sqs)
+                records = self._receive()
                 if records:
-                    self._invoke(sqs, records)
+                    self._invoke(records)
                 time.sleep(0.1)
 
-    def _receive(self, sqs: t.Any) -> list[dict[str, t.Any]]:
+    def _receive(self) -> list[dict[str, t.Any]]:
         records: list[dict[str, t.Any]] = []
         closes = None
         while not self._stop.is_set() and (closes is None or time.monotonic() < closes):
-            answer = sqs.receive_message(
-                QueueUrl=self._queue, MaxNumberOfMessages=10, AttributeNames=["All"], WaitTimeSeconds=0
+            answer = self._sqs.receive_message(
+                QueueUrl=self._queue,
+                MaxNumberOfMessages=10,
+                AttributeNames=["All"],
+                WaitTimeSeconds=0,
+                VisibilityTimeout=self.visibility,
             )
             found = [sqs_record(message, QUEUE_ARN) for message in answer.get("Messages", [])]
             records += found
             if not records:
                 return []
-            closes = closes or time.monotonic() + BATCH_WINDOW
+            closes = closes or time.monotonic() + self.window
             if not found:
                 time.sleep(0.1)
         return records
 
-    def _invoke(self, sqs: t.Any, records: list[dict[str, t.Any]]) -> None:
+    def _invoke(self, records: list[dict[str, t.Any]]) -> None:
         began = time.time()
         function = self._function
         assert function is not None
@@ -336,31 +367,31 @@ class Runner:
         failed = {item["itemIdentifier"] for item in json.loads(line)["batchItemFailures"]}
         for record in records:
             if record["messageId"] not in failed:
-                sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=record["receiptHandle"])
+                self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=record["receiptHandle"])
         self.batches.append((began, time.time(), len(records), len(failed)))
 
     def _run_builds(self) -> None:
-        codebuild = aws.client("codebuild")
         with self._watched():
             while not self._stop.is_set():
                 known = {build.build_id for build in self.builds}
-                for build_id in codebuild.list_builds_for_project(projectName=PROJECT)["ids"]:
-                    found = codebuild.batch_get_builds(ids=[build_id])["builds"][0]
+                for build_id in self._codebuild.list_builds_for_project(projectName=PROJECT)["ids"]:
+                    found = self._codebuild.batch_get_builds(ids=[build_id])["builds"][0]
                     if build_id not in known and found["buildStatus"] == "IN_PROGRESS":
-                        build = Build(
-                            build_id, Path(tempfile.mkdtemp(prefix="build-", dir=self._directory)), time.time()
-                        )
+                        build = self._make_build(build_id)
                         self.builds.append(build)
                         self.run(build)
-                        codebuild.stop_build(id=build_id)
+                        self._codebuild.stop_build(id=build_id)
                         build.ended = time.time()
                 time.sleep(0.1)
+
+    def _make_build(self, build_id: str) -> Build:
+        return Build(build_id, Path(tempfile.mkdtemp(prefix="build-", dir=self._directory)), time.time())
 
     def run(self, build: Build) -> None:
         """Do a build's commands in its empty directory, with the variables that CodeBuild gives and no others."""
         while self.hold.is_set() and not self._stop.is_set():
             time.sleep(0.05)
-        project = aws.client("codebuild").batch_get_projects(names=[PROJECT])["projects"][0]
+        project = self._codebuild.batch_get_projects(names=[PROJECT])["projects"][0]
         spec = yaml.safe_load(project["source"]["buildspec"])
         tools = build.directory / "bin"
         tools.mkdir()
@@ -393,6 +424,9 @@ class Runner:
         )
         build.output = build.process.communicate()[0]
         build.rc = build.process.returncode
+        build.report = "".join(path.read_text() for path in (source / "reports").glob("*.xml"))
+        build.left = [path.name for path in (build.directory / "tmp").rglob("*")]
+        shutil.rmtree(build.directory, ignore_errors=True)  # the machine is gone, too
 
     @contextlib.contextmanager
     def _watched(self) -> t.Iterator[None]:
@@ -403,10 +437,29 @@ class Runner:
             raise
 
 
+def _stop_builds() -> None:
+    """End the builds of a run of the tests that was killed: nobody does them, and others would be refused."""
+    codebuild = aws.client("codebuild")
+    build_ids = codebuild.list_builds_for_project(projectName=PROJECT)["ids"]
+    for build in codebuild.batch_get_builds(ids=build_ids)["builds"] if build_ids else []:
+        if build["buildStatus"] == "IN_PROGRESS":
+            codebuild.stop_build(id=build["id"])
+
+
 def kill(build: Build) -> None:
-    """End a build as a machine that is lost does."""
-    assert build.process is not None
-    os.killpg(build.process.pid, signal.SIGKILL)
+    """End a build as a machine that is lost does: all of its processes, Ansible's have sessions of their own."""
+    mark = f"CODEBUILD_BUILD_ID={build.build_id}\0".encode()
+    while pids := [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/environ") if mark in _content(path)]:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # it has ended meanwhile, or isn't ours
+        return b""
 
 
 def _account_environment() -> dict[str, str]:

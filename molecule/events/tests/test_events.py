@@ -1,9 +1,13 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""From an IAM call in another account to a dead tunnel, by the shipped rules, dispatcher, buildspec and playbook."""
+"""From an IAM call in another account to a dead tunnel, by the shipped rules, dispatcher, buildspec and playbook.
+
+Making users peers takes a whole run, so one does that for all tests; each takes users of its own.
+"""
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import signal
 import subprocess
@@ -22,18 +26,52 @@ from tests.support import fault_proxy
 
 GATEWAYS = [host.name for host in hosts.GATEWAYS]
 BURST = 50
-
-
-@pytest.fixture(scope="module", autouse=True)
-def deployed() -> None:
-    """The events' stacks in both accounts."""
-    events.deploy()
+USERS = 15  # besides: more than the tests take
+Take = t.Callable[[int], list[Registration]]
 
 
 @pytest.fixture(scope="module")
 def other() -> events.Account:
     """The account whose users leave."""
     return events.Account(events.OTHER_ACCOUNT)
+
+
+@pytest.fixture(scope="module")
+def tunnel() -> t.Iterator[actions.Connection]:
+    """A tunnel of the gateways' own account, which nothing here may disturb."""
+    connection = actions.connect("bob-laptop")
+    yield connection
+    connection.disconnect()
+
+
+@pytest.fixture(scope="module")
+def users(other: events.Account) -> t.Iterator[list[Registration]]:
+    """Users of the other account with a registered laptop; the stacks are deployed."""
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:  # most of both is waiting
+        deploying = pool.submit(events.deploy)
+        forget_users(other)
+        made = list(pool.map(lambda number: add_user(other, f"user-{number}"), range(BURST + USERS)))
+        deploying.result()
+    yield made
+    forget_users(other)
+
+
+@pytest.fixture(scope="module")
+def first_build(users: list[Registration], tunnel: actions.Connection) -> events.Build:
+    """The scheduled run that makes all of them peers."""
+    with events.Runner() as runner:
+        runner.schedule()
+        build = runner.wait(1)[-1]
+    assert build.rc == 0, build.output
+    assert {user.public_key for user in users} | {tunnel.public_key} <= actions.live_peers(), build.output
+    return build
+
+
+@pytest.fixture(scope="module")
+def peers(users: list[Registration], first_build: events.Build) -> list[Registration]:
+    """Of these users, those whom no test has taken yet; all are peers of both gateways."""
+    assert everywhere(*users), first_build.output
+    return users
 
 
 @pytest.fixture
@@ -44,34 +82,43 @@ def runner() -> t.Iterator[events.Runner]:
 
 
 @pytest.fixture
-def devices(other: events.Account) -> t.Iterator[t.Callable[[str], Registration]]:
-    """`devices("dora")`: a user of the other account with a registered laptop; gone after the test."""
-    made: list[Registration] = []
-
-    def make(name: str) -> Registration:
-        wanted = Registration(
-            other.account_id, other.add_user(name), "laptop", name, keys.generate()[1], (), time.time()
-        )
-        made.append(actions.registry().register(wanted, parse_pools(actions.POOLS))[1])
-        return made[-1]
-
-    yield make
-    iam = other.client("iam")
-    left = {user["UserName"] for user in iam.list_users()["Users"]}
-    for registration in made:
-        actions.registry().remove(registration)
-        if registration.user_name in left:
-            left.remove(registration.user_name)
-            other.delete_user(registration.user_name)
+def stays(peers: list[Registration]) -> Registration:
+    """A user who is a peer of both gateways, and whom no test takes."""
+    return peers[0]
 
 
-def peers_everywhere(runner: events.Runner, *registrations: Registration) -> None:
-    """Let a scheduled run make them peers of both gateways."""
-    runner.schedule()
-    ended = runner.wait(1)
-    assert ended[-1].rc == 0, ended[-1].output
-    for gateway in GATEWAYS:
-        assert {registration.public_key for registration in registrations} <= actions.live_peers(gateway)
+@pytest.fixture
+def take(peers: list[Registration]) -> Take:
+    """`dora, emil = take(2)`: users who are peers of both gateways, and no other test's."""
+
+    def taken(count: int) -> list[Registration]:
+        assert len(peers) > count, "USERS is too low"
+        return [peers.pop() for _ in range(count)]
+
+    return taken
+
+
+def add_user(account: events.Account, name: str) -> Registration:
+    """Make a user with a registered laptop."""
+    wanted = Registration(
+        account.account_id, account.add_user(name), "laptop", name, keys.generate()[1], (), time.time()
+    )
+    return actions.registry().register(wanted, parse_pools(actions.POOLS))[1]
+
+
+def forget_users(account: events.Account) -> None:
+    """Remove all users of an account and what the registry has of them, also those that a killed run left."""
+    for user in account.client("iam").list_users()["Users"]:
+        account.delete_user(user["UserName"])
+    dynamodb = aws.client("dynamodb")
+    pages = dynamodb.get_paginator("scan").paginate(TableName=actions.TABLE)
+    theirs = [item for page in pages for item in page["Items"] if account.account_id in str(item)]
+    for start in range(0, len(theirs), 25):  # in batches: a transaction for each device takes the emulator 0.2 s
+        removed = [
+            {"DeleteRequest": {"Key": {name: item[name] for name in ("pk", "sk")}}}
+            for item in theirs[start : start + 25]
+        ]
+        dynamodb.batch_write_item(RequestItems={actions.TABLE: removed})
 
 
 def gone(*registrations: Registration) -> bool:
@@ -80,10 +127,23 @@ def gone(*registrations: Registration) -> bool:
     return not any(wanted & actions.live_peers(gateway) for gateway in GATEWAYS)
 
 
+def everywhere(*registrations: Registration) -> bool:
+    """Whether all of them are peers of each gateway."""
+    wanted = {registration.public_key for registration in registrations}
+    return all(wanted <= actions.live_peers(gateway) for gateway in GATEWAYS)
+
+
 def receipts(*registrations: Registration) -> list[Receipt]:
     """The receipts of their users."""
     users = {registration.user_id for registration in registrations}
     return [receipt for receipt in actions.registry().receipts() if receipt.user_id in users]
+
+
+def assert_one_receipt_each(leaver: Registration, event_id: str) -> None:
+    """Each gateway has one receipt of the leaver, and it names the event."""
+    written = receipts(leaver)
+    assert sorted(receipt.gateway for receipt in written) == GATEWAYS
+    assert {receipt.event_id for receipt in written} == {event_id}
 
 
 def watch(gateway: str, public_key: str) -> subprocess.Popen[str]:
@@ -94,22 +154,20 @@ def watch(gateway: str, public_key: str) -> subprocess.Popen[str]:
 
 
 def test_r4_delete_in_the_other_account_cuts_the_tunnel(
-    runner: events.Runner, other: events.Account, devices: t.Callable[[str], Registration]
+    runner: events.Runner, other: events.Account, take: Take
 ) -> None:
-    dora = devices("dora")
-    peers_everywhere(runner, dora)
+    (dora,) = take(1)
+    runner.window = events.BATCH_WINDOW
     watching = [watch(gateway, dora.public_key) for gateway in GATEWAYS]
-    time.sleep(1)  # the event's time is in whole seconds
-    record = other.delete_user("dora")
+    record = other.delete_user(dora.user_name)
     event = time.time()
     other.raise_events(record)
-    build = runner.wait(2)[-1]
+    build = runner.wait(1)[-1]
     dead = max(float(process.communicate(timeout=30)[0]) for process in watching)
     taken = next(batch for batch in runner.batches if batch[0] > event)
     assert build.rc == 0, build.output
-    assert sorted(receipt.gateway for receipt in receipts(dora)) == GATEWAYS
+    assert_one_receipt_each(dora, record["eventID"])
     for receipt in receipts(dora):
-        assert receipt.event_id == record["eventID"]
         assert receipt.deleted_at is not None
         assert 0 <= receipt.removed_at - receipt.deleted_at < 120
     print(
@@ -121,130 +179,117 @@ def test_r4_delete_in_the_other_account_cuts_the_tunnel(
 
 
 def test_r4_burst_of_deletes_takes_few_builds_and_leaves_one_receipt_each(
-    runner: events.Runner,
-    other: events.Account,
-    devices: t.Callable[[str], Registration],
-    connect: t.Callable[..., actions.Connection],
+    runner: events.Runner, other: events.Account, take: Take, stays: Registration
 ) -> None:
-    leavers = [devices(f"leaver-{number}") for number in range(BURST)]
-    stays = devices("stays")
-    connect("bob-laptop")
-    peers_everywhere(runner, stays, *leavers)
+    leavers = take(BURST)
+    runner.window = events.BATCH_WINDOW
     records = [other.delete_user(leaver.user_name) for leaver in leavers]
     with actions.probing("bob-laptop") as probe:
         began = time.monotonic()
         other.raise_events(*records)
         assert time.monotonic() - began < 5
-        ended = runner.wait(2, timeout=240)  # refused messages come back every 10 to 20 s
+        ended = runner.wait(1, timeout=240)  # refused messages come back every 10 to 20 s
         report = probe.stop()
     assert gone(*leavers)
-    assert stays.public_key in actions.live_peers()
+    assert everywhere(stays)
     assert report["lost"] == 0, report
-    assert len(ended) - 1 <= 3, [batch[2:] for batch in runner.batches]
+    assert len(ended) <= 3, [batch[2:] for batch in runner.batches]
     written = receipts(*leavers)
     assert len(written) == len({(receipt.gateway, receipt.user_id) for receipt in written}) == BURST * len(GATEWAYS)
     assert {receipt.event_id for receipt in written} == {record["eventID"] for record in records}
 
 
 def test_r12_leaver_whose_event_is_lost_is_gone_after_the_next_scheduled_sweep(
-    runner: events.Runner, other: events.Account, devices: t.Callable[[str], Registration]
+    runner: events.Runner, other: events.Account, take: Take
 ) -> None:
-    dora = devices("dora")
-    peers_everywhere(runner, dora)
-    other.delete_user("dora")
+    (dora,) = take(1)
+    other.delete_user(dora.user_name)
     runner.schedule()
-    assert runner.wait(2)[-1].rc == 0
+    assert runner.wait(1)[-1].rc == 0
     assert gone(dora)
-    assert {receipt.event_id for receipt in receipts(dora)} == {f"sweep-{dora.user_id}"}
+    assert_one_receipt_each(dora, f"sweep-{dora.user_id}")
 
 
 def test_r3_account_that_can_not_be_read_keeps_its_peers_loses_its_deleted_and_fails_the_build(
-    runner: events.Runner, other: events.Account, devices: t.Callable[[str], Registration]
+    runner: events.Runner, other: events.Account, take: Take
 ) -> None:
-    dora, emil = devices("dora"), devices("emil")
-    peers_everywhere(runner, dora, emil)
-    time.sleep(1)  # the event's time is in whole seconds
-    other.delete_user("emil")  # nothing tells
-    record = other.delete_user("dora")
+    dora, emil = take(2)
+    other.delete_user(emil.user_name)  # nothing tells
+    record = other.delete_user(dora.user_name)
     with fault_proxy.FaultProxy(aws.endpoint()) as proxy:
         proxy.fail("AssumeRole", fault_proxy.error(403, "AccessDenied"))
         runner.extra = {"AWS_ENDPOINT_URL_STS": proxy.url}
         other.raise_events(record)
-        failed = runner.wait(2)[-1]
+        failed = runner.wait(1)[-1]
         runner.extra = {}
     assert failed.rc != 0
     assert f"the sweep of account {other.account_id} is incomplete" in failed.output
     assert gone(dora)
-    assert emil.public_key in actions.live_peers()
+    assert everywhere(emil)
     runner.schedule()
-    assert runner.wait(3)[-1].rc == 0
+    assert runner.wait(2)[-1].rc == 0
     assert gone(emil)
 
 
-def test_r10_build_leaves_a_report_and_neither_key_nor_secret(runner: events.Runner) -> None:
-    runner.schedule()
-    build = runner.wait(1)[-1]
-    (report,) = (build.directory / "src/reports").glob("*.xml")
-    assert "Bring firewall, interface and peers to the roster" in report.read_text()
-    assert aws.SECRET_KEY not in build.output + report.read_text()
-    assert "PRIVATE KEY" not in build.output + report.read_text()
-    assert list((build.directory / "tmp").rglob("id_ed25519")) == []
+def test_r10_build_leaves_a_report_and_neither_key_nor_secret(first_build: events.Build) -> None:
+    assert "Bring firewall, interface and peers to the roster" in first_build.report
+    assert aws.SECRET_KEY not in first_build.output + first_build.report
+    assert "PRIVATE KEY" not in first_build.output + first_build.report
+    assert "id_ed25519" not in first_build.left
 
 
 @pytest.mark.parametrize("when", ["before the gateways are reached", "once a gateway was served"])
 def test_r4_build_that_is_killed_is_completed_by_the_next_run(
-    runner: events.Runner, other: events.Account, devices: t.Callable[[str], Registration], when: str
+    runner: events.Runner, other: events.Account, take: Take, stays: Registration, when: str
 ) -> None:
-    dora, emil = devices("dora"), devices("emil")
-    peers_everywhere(runner, dora, emil)
+    (dora,) = take(1)
     watching = watch("gateway", dora.public_key)
-    record = other.delete_user("dora")
+    record = other.delete_user(dora.user_name)
     other.raise_events(record)
-    build = runner.started(2)
+    build = runner.started(1)
     if when == "once a gateway was served":
         watching.communicate(timeout=60)
     events.kill(build)
-    assert runner.wait(2)[-1].rc == -signal.SIGKILL
+    assert runner.wait(1)[-1].rc == -signal.SIGKILL
     watching.kill()
     runner.schedule()
-    assert runner.wait(3)[-1].rc == 0
+    assert runner.wait(2)[-1].rc == 0
     assert gone(dora)
-    assert emil.public_key in actions.live_peers()
-    assert sorted(receipt.gateway for receipt in receipts(dora)) == GATEWAYS
-    assert {receipt.event_id for receipt in receipts(dora)} == {record["eventID"]}
+    assert everywhere(stays)
+    assert_one_receipt_each(dora, record["eventID"])
 
 
 def test_events_twice_late_and_in_disorder_end_in_the_same_state(
-    runner: events.Runner, other: events.Account, devices: t.Callable[[str], Registration]
+    runner: events.Runner, other: events.Account, take: Take
 ) -> None:
     """The old dora is deleted, a new one created; the deletion comes last, an hour old, and twice."""
-    old = devices("dora")
-    peers_everywhere(runner, old)
-    deleted = other.delete_user("dora")
-    new = devices("dora")
+    (old,) = take(1)
+    deleted = other.delete_user(old.user_name)
+    new = add_user(other, old.user_name)
     runner.schedule()
-    runner.wait(2)
+    runner.wait(1)
     assert gone(old)
     hour_ago = datetime.fromtimestamp(time.time() - 3600, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    runner.window = events.BATCH_WINDOW
     other.raise_events(
-        other.record("CreateUser", requestParameters={"userName": "dora"}),
+        other.record("CreateUser", requestParameters={"userName": new.user_name}),
         {**deleted, "eventTime": hour_ago},
         {**deleted, "eventTime": hour_ago},
     )
-    assert runner.wait(3)[-1].rc == 0
+    assert runner.wait(2)[-1].rc == 0
     assert gone(old)
-    assert new.public_key in actions.live_peers()
+    assert everywhere(new)
 
 
 def test_r15_event_whose_fields_hold_code_runs_none(
-    runner: events.Runner, other: events.Account, devices: t.Callable[[str], Registration], tmp_path: Path
+    runner: events.Runner, other: events.Account, take: Take, tmp_path: Path
 ) -> None:
-    dora = devices("dora")
-    peers_everywhere(runner, dora)
+    (dora,) = take(1)
     touched = tmp_path / "touched"
     jinja = f"{{{{ lookup('ansible.builtin.pipe', 'touch {touched}') }}}}"
     shell = f"$(touch {touched})`touch {touched}`';touch {touched};'"
-    record = other.delete_user("dora")
+    record = other.delete_user(dora.user_name)
+    runner.window = events.BATCH_WINDOW
     for payload in (jinja, shell):
         hostile = {"userAgent": payload, "sourceIPAddress": payload, "requestID": payload, "errorMessage": payload}
         other.raise_events(
@@ -252,7 +297,7 @@ def test_r15_event_whose_fields_hold_code_runs_none(
             other.record("AddUserToGroup", requestParameters={"userName": payload, "groupName": payload}, **hostile),
         )
     other.raise_events({**record, "userAgent": jinja})
-    ended = runner.wait(2)
+    ended = runner.wait(1)
     assert ended[-1].rc == 0, ended[-1].output
     assert gone(dora)
     assert not touched.exists()
