@@ -21,7 +21,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registra
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry
 
 from . import aws, hosts, self_service
-from .machine import ROOT, LabError
+from .machine import ROOT, LabError, podman
 
 if t.TYPE_CHECKING:
     from testinfra.host import Host as RemoteHost
@@ -192,6 +192,26 @@ def _down(interface: str) -> str:
 def live_peers(gateway: str = "gateway") -> set[str]:
     """Return the public keys of the peers on a gateway's live device."""
     return set(shell(gateway, "wg show wg0 peers").split())
+
+
+@contextlib.contextmanager
+def unreachable(host: str) -> t.Iterator[None]:
+    """Have a host refuse every new SSH connection; it ends by itself after a minute, should this process be killed."""
+    container = next(each.container for each in hosts.HOSTS if each.name == host)
+    rules = """
+        table inet lab_unreachable {
+            set ports { type inet_service; flags timeout; elements = { 22 timeout 1m }; }
+            chain input {
+                type filter hook input priority -300;
+                tcp dport @ports ct state new reject with tcp reset
+            }
+        }
+    """
+    podman("exec", "--interactive", container, "nft", "-f", "-", stdin=rules.encode())
+    try:
+        yield
+    finally:
+        podman("exec", container, "nft", "delete", "table", "inet", "lab_unreachable")
 
 
 def fetch(host: str, address: str = SERVICE_IPV4, port: int = 80) -> str | None:

@@ -11,6 +11,7 @@ import concurrent.futures
 import json
 import signal
 import subprocess
+import threading
 import time
 import typing as t
 from datetime import UTC, datetime
@@ -199,6 +200,35 @@ def test_r4_burst_of_deletes_takes_few_builds_and_leaves_one_receipt_each(
     assert {receipt.event_id for receipt in written} == {record["eventID"] for record in records}
 
 
+def test_r4_function_that_dies_before_it_starts_a_build_is_called_again(
+    other: events.Account, take: Take, stays: Registration
+) -> None:
+    (dora,) = take(1)
+    died = threading.Event()
+
+    def die() -> None:
+        runner.crash()
+        died.set()
+
+    with (
+        fault_proxy.FaultProxy(aws.endpoint()) as proxy,
+        events.Runner(AWS_ENDPOINT_URL_CODEBUILD=proxy.url) as runner,
+    ):
+        runner.visibility = 5
+        proxy.fail("StartBuild", fault_proxy.instead(die), 1, 1, reaches=False)
+        record = other.delete_user(dora.user_name)
+        other.raise_events(record)
+        assert died.wait(30)
+        assert record["eventID"] in {tombstone.event_id for tombstone in actions.registry().tombstones()}
+        assert runner.builds == []
+        ended = runner.wait(1)
+    assert proxy.calls["StartBuild"] == 2
+    assert [build.rc for build in ended] == [0]
+    assert gone(dora)
+    assert everywhere(stays)
+    assert_one_receipt_each(dora, record["eventID"])
+
+
 def test_r12_leaver_whose_event_is_lost_is_gone_after_the_next_scheduled_sweep(
     runner: events.Runner, other: events.Account, take: Take
 ) -> None:
@@ -231,6 +261,38 @@ def test_r3_account_that_can_not_be_read_keeps_its_peers_loses_its_deleted_and_f
     assert gone(emil)
 
 
+def test_throttled_build_tries_again_or_changes_nothing_and_the_next_one_completes(
+    runner: events.Runner, other: events.Account, take: Take, stays: Registration
+) -> None:
+    """The registry throttles the first build for too long; IAM and the registry the second one, for a while."""
+    (dora,) = take(1)
+    throttled = fault_proxy.json_error(400, "ProvisionedThroughputExceededException")
+    before = {gateway: actions.live_peers(gateway) for gateway in GATEWAYS}
+    record = other.delete_user(dora.user_name)
+    with fault_proxy.FaultProxy(aws.endpoint()) as proxy:
+        proxy.fail("Query", throttled, reaches=False)
+        runner.extra = {"AWS_ENDPOINT_URL_DYNAMODB": proxy.url}
+        other.raise_events(record)
+        failed = runner.wait(1)[-1]
+    assert failed.rc != 0
+    assert "ProvisionedThroughputExceededException" in failed.output
+    assert {gateway: actions.live_peers(gateway) for gateway in GATEWAYS} == before
+    with fault_proxy.FaultProxy(aws.endpoint()) as proxy:
+        sweep = "GetAccountAuthorizationDetails"
+        proxy.fail(sweep, fault_proxy.error(400, "Throttling"), 1, 2, reaches=False)
+        proxy.fail("Query", throttled, 1, 2, reaches=False)
+        proxy.fail("BatchWriteItem", throttled, 1, 1, reaches=False)  # of the receipts
+        runner.extra = {"AWS_ENDPOINT_URL_DYNAMODB": proxy.url, "AWS_ENDPOINT_URL_IAM": proxy.url}
+        runner.schedule()
+        completed = runner.wait(2)[-1]
+    assert completed.rc == 0, completed.output
+    assert {gateway: actions.live_peers(gateway) for gateway in GATEWAYS} == {
+        gateway: peers - {dora.public_key} for gateway, peers in before.items()
+    }
+    assert everywhere(stays)
+    assert_one_receipt_each(dora, record["eventID"])
+
+
 def test_r10_build_leaves_a_report_and_neither_key_nor_secret(first_build: events.Build) -> None:
     assert "Bring firewall, interface and peers to the roster" in first_build.report
     assert aws.SECRET_KEY not in first_build.output + first_build.report
@@ -257,6 +319,82 @@ def test_r4_build_that_is_killed_is_completed_by_the_next_run(
     assert gone(dora)
     assert everywhere(stays)
     assert_one_receipt_each(dora, record["eventID"])
+
+
+def test_r4_builds_that_are_killed_at_the_receipts_lose_none_and_write_none_twice(
+    runner: events.Runner, other: events.Account, take: Take, stays: Registration
+) -> None:
+    """The first is killed before it writes them, the second before it writes that gateways may forget the removals."""
+    (dora,) = take(1)
+    record = other.delete_user(dora.user_name)
+    with fault_proxy.FaultProxy(aws.endpoint()) as proxy:
+        die = fault_proxy.instead(lambda: events.kill(runner.builds[-1]))
+        for number in (1, 3):
+            proxy.fail("BatchWriteItem", die, number, number, reaches=False)
+        runner.extra = {"AWS_ENDPOINT_URL_DYNAMODB": proxy.url}
+        other.raise_events(record)
+        assert runner.wait(1)[-1].rc == -signal.SIGKILL
+        assert gone(dora)
+        assert receipts(dora) == []
+        runner.schedule()
+        assert runner.wait(2)[-1].rc == -signal.SIGKILL
+        written = receipts(dora)
+        assert_one_receipt_each(dora, record["eventID"])
+        runner.schedule()
+        assert runner.wait(3)[-1].rc == 0
+    assert receipts(dora) == written
+    assert gone(dora)
+    assert everywhere(stays)
+
+
+def test_r4_gateway_that_is_not_reached_keeps_no_other_from_its_revocations_and_gets_its_own_from_the_next_run(
+    runner: events.Runner, other: events.Account, take: Take, stays: Registration
+) -> None:
+    (dora,) = take(1)
+    served, cut_off = GATEWAYS
+    record = other.delete_user(dora.user_name)
+    with actions.unreachable(cut_off):
+        other.raise_events(record)
+        failed = runner.wait(1)[-1]
+    assert failed.rc != 0
+    assert f"{cut_off}: FAILED" in failed.output
+    assert dora.public_key not in actions.live_peers(served)
+    assert dora.public_key in actions.live_peers(cut_off)
+    assert [receipt.gateway for receipt in receipts(dora)] == [served]
+    runner.schedule()
+    assert runner.wait(2)[-1].rc == 0
+    assert gone(dora)
+    assert everywhere(stays)
+    assert_one_receipt_each(dora, record["eventID"])
+
+
+def test_r6_build_that_comes_last_with_the_older_roster_changes_nothing(
+    runner: events.Runner, other: events.Account, take: Take, stays: Registration
+) -> None:
+    (dora,) = take(1)
+    newer_done = threading.Event()
+    found = "wg show wg0 allowed-ips | sort; nft list ruleset; sha256sum /etc/wireguard/wg0.*"
+    with fault_proxy.FaultProxy(aws.endpoint()) as proxy:
+        # the gateways' host keys are what a build asks for next once it has its roster
+        proxy.fail("GetParametersByPath", fault_proxy.held(newer_done))
+        runner.extra = {"AWS_ENDPOINT_URL_SSM": proxy.url}
+        runner.schedule()
+        runner.started(1)
+        while not proxy.calls["GetParametersByPath"] and runner.builds[0].ended is None:
+            time.sleep(0.05)
+        runner.extra = {}
+        other.delete_user(dora.user_name)
+        newer = runner.force()
+        assert newer.rc == 0, newer.output
+        assert gone(dora)
+        before = [actions.shell(gateway, found) for gateway in GATEWAYS]
+        newer_done.set()
+        older = runner.wait(1)[-1]
+    for gateway in GATEWAYS:
+        assert f"{gateway}: a later roster is already in force, nothing was changed" in older.output
+    assert [actions.shell(gateway, found) for gateway in GATEWAYS] == before
+    assert gone(dora)
+    assert everywhere(stays)
 
 
 def test_events_twice_late_and_in_disorder_end_in_the_same_state(
