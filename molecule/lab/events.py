@@ -14,6 +14,7 @@ import dataclasses
 import functools
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -411,7 +412,7 @@ class Runner:
             **{variable["name"]: variable["value"] for variable in project["environment"]["environmentVariables"]},
             **self.extra,
         }
-        script = "\n".join(["set -e", *spec["phases"]["build"]["commands"]])
+        script = _script(build.directory, spec["phases"]["build"])
         build.process = subprocess.Popen(
             ["bash", "-c", script],
             cwd=source,
@@ -460,6 +461,23 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:  # it has ended meanwhile, or isn't ours
         return b""
+
+
+def _script(directory: Path, phase: dict[str, list[str]]) -> str:
+    """A phase as CodeBuild does it: each command in a shell of its own, which finds the last one's variables and place.
+
+    So neither a trap nor a variable that isn't exported outlives its command.
+    """
+    carried, place = shlex.quote(str(directory / "carried")), shlex.quote(str(directory / "place"))
+    own = f"export -p >{carried}; pwd >{place}"
+    commands = [f"bash -c {_shell(command, own, carried, place)}" for command in phase["commands"]]
+    last = [f"bash -c {_shell(command, own, carried, place)}" for command in phase.get("finally", [])]
+    steps = [f"[ $status != 0 ] || {command} || status=$?" for command in commands]
+    return "\n".join([own, "status=0", *steps, *last, "exit $status"])
+
+
+def _shell(command: str, after: str, carried: str, place: str) -> str:
+    return shlex.quote(f'. {carried}; cd "$(cat {place})"; {command}\nstatus=$?; {after}; exit $status')
 
 
 def _account_environment() -> dict[str, str]:

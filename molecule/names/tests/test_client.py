@@ -57,7 +57,7 @@ def remove_resolvers(laptop: str) -> None:
     actions.shell(
         laptop,
         f"[ -e {PLAIN} ] || cp /etc/resolv.conf {PLAIN}; "
-        "if command -v resolvectl resolvconf >/dev/null; then apt-get -qq purge -y systemd-resolved openresolv 2>&1; fi; "
+        "command -v resolvectl resolvconf >/dev/null && apt-get -qq purge -y systemd-resolved openresolv 2>&1; "
         f"rm -f /etc/resolv.conf; cp {PLAIN} /etc/resolv.conf",
     )
 
