@@ -7,7 +7,7 @@
 |----------------|----------------------------------|----------------------------------------------------------------|
 | `registration` | `ACCOUNT/USER_ID/DEVICE`         | user_name, public_key, addresses, created_at, expires_at,      |
 |                |                                  | renewed_at, handed_out                                         |
-| `claim`        | `key#KEY`, `address#ADDRESS`     | holder; released_at (a key), free_at (an address)              |
+| `claim`        | `key#KEY`, `address#ADDRESS`     | holder; released_at (a key), free_at and ttl (an address)      |
 | `devices`      | `ACCOUNT/USER_ID`                | version, raised with each device registered under a limit      |
 | `block`        | `ACCOUNT/USER_ID[/DEVICE]`       | reason, created_at                                             |
 | `tombstone`    | `ACCOUNT/EVENT_ID`               | user_name, user_id, event_time, ttl                            |
@@ -18,7 +18,8 @@
 | `generation`   | `generation`                     | value                                                          |
 
 Times are seconds since the epoch. A key, once registered, belongs to its user for good: after its device is removed
-only the same user can register it again (R1, R9). A freed address rests before it is given to another device.
+only the same user can register it again (R1, R9). A freed address rests before it is given to another device. DynamoDB
+deletes an item some time, hours or days, after its ttl.
 """
 
 from __future__ import annotations
@@ -348,12 +349,14 @@ class Registry:
         )
 
     def _release_address(self, holder: Registration, address: str, quarantine: float) -> dict[str, Any]:
+        free_at = int(self._clock() + quarantine)
         return self._put(
             {
                 "pk": "claim",
                 "sk": f"address#{address}",
                 "holder": _key(holder),
-                "free_at": int(self._clock() + quarantine),
+                "free_at": free_at,
+                "ttl": free_at,  # DynamoDB then deletes the claim; until it does, free_at decides
             }
         )
 

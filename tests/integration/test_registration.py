@@ -179,6 +179,19 @@ def test_rested_address_is_given_again(vpn: Vpn) -> None:
     assert vpn.register("bob", "laptop", keys.generate()[1])["registration"]["addresses"][0] == "10.44.0.2"
 
 
+def test_claim_of_a_freed_address_may_be_deleted_when_its_rest_is_over_and_not_once_it_is_held_again(vpn: Vpn) -> None:
+    """DynamoDB deletes by the attribute that the template names, see test_the_registry_outlives_its_stack."""
+    vpn.user("alice")
+    vpn.register("alice", "laptop", keys.generate()[1])
+    vpn.module("registration", state="absent", user_name="alice", device="laptop", address_quarantine=1)
+    freed = [claim for claim in vpn.items("claim") if "free_at" in claim]
+    assert [claim["ttl"] for claim in freed] == [claim["free_at"] for claim in freed]
+    assert int(freed[0]["ttl"]["N"]) == pytest.approx(time.time() + DAY, abs=60)
+    later = Registry(vpn.dynamodb, vpn.table, lambda: time.time() + 2 * DAY)
+    assert set(register(later, 1).addresses) == {claim["sk"]["S"].partition("#")[2] for claim in freed}
+    assert not any("ttl" in claim for claim in vpn.items("claim"))
+
+
 def test_changed_pool_gives_a_new_address_when_registered_again(vpn: Vpn) -> None:
     vpn.user("alice")
     public = keys.generate()[1]
