@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 from typing import Iterator
 
@@ -40,6 +41,15 @@ def write_private(path: str, content: bytes) -> None:
     """Replace a file atomically; see `replacing`."""
     with replacing(path, content):
         pass
+
+
+def present(path: str) -> tuple[bytes, int | None]:
+    """A file's content and mode; nothing and None without a file that can be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(), stat.S_IMODE(os.stat(path).st_mode)
+    except OSError:
+        return b"", None
 
 
 @contextlib.contextmanager

@@ -26,10 +26,13 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import random
 import time
 import zlib
+from collections import Counter
 from decimal import Decimal
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from .addresses import Network, choose
@@ -481,6 +484,48 @@ class Registry:
         item = {"pk": "sweep", "sk": _GRANTED, "generation": generation, **_granted_item(granted)}
         self._write_if(item, "attribute_not_exists(pk) OR generation < :generation", {":generation": generation})
 
+    # -- the whole table
+
+    def items(self) -> list[dict[str, Any]]:
+        """Every item, in the order of pk and sk. Others may write while it is read; see backup.check_whole."""
+        found: list[dict[str, Any]] = []
+        request: dict[str, Any] = {"TableName": self._name, "ConsistentRead": True}
+        while True:
+            with self._calling("Scan"):
+                page = self._client.scan(**request)
+            found += [self._plain(item) for item in page["Items"]]
+            if "LastEvaluatedKey" not in page:
+                return sorted(found, key=itemgetter("pk", "sk"))
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def restore(self, items: Sequence[dict[str, Any]], check_mode: bool = False) -> int:
+        """Write items into an empty table, or into one that an interrupted call with the same items left.
+
+        :returns: how many weren't there.
+        :raises RegistryError: the table holds something else.
+        """
+        missing = self._missing(items, "nothing was written; import into a new, empty table")
+        if missing and not check_mode:
+            # registrations last: without all blocks and tombstones they could let in who is to stay out (R4)
+            self._write_all([item for item in missing if item["pk"] != "registration"])
+            self._write_all([item for item in missing if item["pk"] == "registration"])
+            lost = self._missing(items, "something writes to it meanwhile; stop that, and import into a new table")
+            if any(item.get("ttl", math.inf) > self._clock() for item in lost):  # DynamoDB may delete others at once
+                raise RegistryError(f"{len(lost)} items aren't in table {self._name} after all; run it again")
+        return len(missing)
+
+    def _missing(self, items: Sequence[dict[str, Any]], advice: str) -> list[dict[str, Any]]:
+        """Those that the table doesn't have; RegistryError if it has any others."""
+        wanted = {(item["pk"], item["sk"]): item for item in items}
+        found = {(item["pk"], item["sk"]): item for item in self.items()}
+        others = [item for key, item in found.items() if item != wanted.get(key)]
+        if others:
+            kinds = ", ".join(f"{kind}: {count}" for kind, count in counts(others).items())
+            raise RegistryError(
+                f"table {self._name} holds {len(others)} items that the import doesn't have ({kinds}): {advice}"
+            )
+        return [item for key, item in wanted.items() if key not in found]
+
     # -- DynamoDB's wire form
 
     def _calling(self, operation: str) -> Any:
@@ -500,21 +545,10 @@ class Registry:
             with self._calling("Query"):
                 page = self._client.query(**request)
             for item in page["Items"]:
-                yield {name: self._wire_value(value) for name, value in item.items()}
+                yield {name: wire_value(value, self._deserialize) for name, value in item.items()}
             if "LastEvaluatedKey" not in page:
                 return
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-    def _wire_value(self, typed: Any) -> Any:
-        """What an attribute of a queried item holds; see _keep_items."""
-        ((kind, value),) = typed.items()
-        if kind == "S":
-            return value
-        if kind == "L":
-            return [self._wire_value(element) for element in value]
-        if kind == "B":
-            typed = {kind: base64.b64decode(value)}
-        return self._deserialize(typed)
 
     def _get(self, pk: str, sk: str) -> dict[str, Any] | None:
         with self._calling("GetItem"):
@@ -588,6 +622,21 @@ class Registry:
 
     def _plain(self, item: Mapping[str, Any]) -> dict[str, Any]:
         return {name: self._deserialize(value) for name, value in item.items()}
+
+
+def wire_value(typed: Any, deserialize: Callable[[Any], Any]) -> Any:
+    """What an attribute in DynamoDB's JSON holds.
+
+    :param deserialize: boto3's TypeDeserializer, which would have a binary value decoded before.
+    """
+    ((kind, value),) = typed.items()
+    if kind == "S":
+        return value
+    if kind == "L":
+        return [wire_value(element, deserialize) for element in value]
+    if kind == "B":
+        typed = {kind: base64.b64decode(value)}
+    return deserialize(typed)
 
 
 def _keep_items(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_unused: Any) -> None:
@@ -715,3 +764,35 @@ def _granted_item(granted: Granted) -> dict[str, Any]:
 def _granted(item: dict[str, Any]) -> Granted:
     grants = (Grant(frozenset(grant["groups"]), frozenset(grant["accounts"])) for grant in item["grants"])
     return Granted(tuple(item["accounts"]), tuple(grants), tuple(item["pools"]))
+
+
+# by pk, what reads an item of that kind
+_READERS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "registration": _registration,
+    "claim": itemgetter("holder"),
+    "devices": lambda item: int(item["version"]),
+    "block": _block,
+    "tombstone": _tombstone,
+    "sign": _sign,
+    "receipt": _receipt,
+    "recorded": itemgetter("removal_ids"),
+    "sweep": lambda item: _granted(item) if item["sk"] == _GRANTED else _unpack_sweep(item),
+    "generation": lambda item: int(item["value"]),
+}
+
+
+def check_item(item: dict[str, Any]) -> None:
+    """Refuse an item that a run couldn't read.
+
+    :raises ValueError, KeyError, TypeError, AttributeError, AWSCallError: it isn't one of the registry's.
+    """
+    if item["pk"] not in _READERS:
+        raise ValueError(f"its pk is {item['pk']!r}, expected one of {', '.join(_READERS)}")
+    if not isinstance(item["sk"], str) or not item["sk"]:
+        raise ValueError(f"its sk is {item['sk']!r}, expected a text")
+    _READERS[item["pk"]](item)
+
+
+def counts(items: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """How many there are of each kind."""
+    return dict(sorted(Counter(item["pk"] for item in items).items()))

@@ -118,7 +118,6 @@ networks:
 """
 
 import os
-import stat
 import time
 from typing import Any
 
@@ -132,7 +131,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.client import granted_to, render, shown
 from ansible_collections.tracklib.vpn.plugins.module_utils.client_options import TUNNEL_OPTIONS, tunnel
-from ansible_collections.tracklib.vpn.plugins.module_utils.files import write_private
+from ansible_collections.tracklib.vpn.plugins.module_utils.files import present, write_private
 from ansible_collections.tracklib.vpn.plugins.module_utils.keys import public_key_of
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, User
 from ansible_collections.tracklib.vpn.plugins.module_utils.qr import KINDS, picture
@@ -192,15 +191,6 @@ def _content(params: dict[str, Any], registration: Registration, networks: list[
         raise ValueError(f"{registration.label}: {error}") from None
 
 
-def _present(path: str) -> tuple[bytes, int | None]:
-    """The file's content and mode; nothing and None without a file that can be read."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(), stat.S_IMODE(os.stat(path).st_mode)
-    except OSError:
-        return b"", None
-
-
 def run(module: AnsibleAWSModule) -> dict[str, Any]:
     params = module.params
     user, registration = _registered(registry(module), params)
@@ -208,7 +198,7 @@ def run(module: AnsibleAWSModule) -> dict[str, Any]:
         module.warn(f"the registration of {registration.label} has expired: the tunnel works once it is renewed")
     networks = granted_to(user, params["access"], params["account_id"])
     content, after = _content(params, registration, networks)
-    before, mode = _present(params["dest"])
+    before, mode = present(params["dest"])
     changed = (before, mode) != (content, 0o600)
     if changed and not module.check_mode:
         write_private(params["dest"], content)

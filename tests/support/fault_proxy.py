@@ -32,7 +32,8 @@ class FaultProxy:
 
     `fail(action, fault, first, last)` lets calls number first to last of an action, or of ANY, end in a fault, also
     before they reach AWS; `calls` counts requests by action; `page_size` cuts sweeps into pages; `max_results` is put
-    in place of the MaxResults that a request asks for, as AWS may answer with less.
+    in place of the MaxResults that a request asks for, as AWS may answer with less; `scan_limit` makes pages of a Scan
+    that small.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -40,6 +41,7 @@ class FaultProxy:
         self.calls: Counter[str] = Counter()
         self.page_size = 1000
         self.max_results: int | None = None
+        self.scan_limit: int | None = None
         self._faults: list[tuple[str, Fault, int, float, bool]] = []
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -93,6 +95,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         fault, reaches = proxy.fault(action)
         if proxy.max_results is not None:
             body = re.sub(rb"(?<=MaxResults=)\d+", b"%d" % proxy.max_results, body)
+        if proxy.scan_limit is not None and action == "Scan":
+            body = json.dumps({**json.loads(body), "Limit": proxy.scan_limit}).encode()
         answer = self._forward(proxy, body) if reaches else LOST
         if action == _SWEEP and answer[0] == 200:
             answer = (200, answer[1], _page(answer[2], proxy.page_size, int(form.get("Marker", 0))))

@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The registry as a file of JSON lines. Pure: no calls to AWS, no Ansible.
+
+The first line says what the file is and how many items follow, one a line, in DynamoDB's own JSON (binary values in
+base64). Items and attributes are sorted, so that the same registry is the same file.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+from typing import Any, Sequence
+
+from .aws import AWSCallError
+from .registry import check_item, wire_value
+
+with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing SDK
+    from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+_FORMAT = {"format": "tracklib.vpn registry", "version": 1}
+
+
+def to_file(items: Sequence[dict[str, Any]]) -> bytes:
+    """The file's content.
+
+    :param items: as Registry.items gives them.
+    """
+    lines = [_line({**_FORMAT, "items": len(items)}), *(_line(_typed(item)) for item in items)]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def from_file(content: bytes) -> list[dict[str, Any]]:
+    """The items of a file, all of which have been checked.
+
+    :raises ValueError: it is no such file, or damaged; naming the line and what is wrong with it.
+    """
+    first, *lines = content.splitlines() or [b""]
+    count = _count(first)
+    items = [_read(number, line) for number, line in enumerate(lines, 2)]
+    if len(items) != count:
+        raise ValueError(f"line 1 promises {count} items and {len(items)} follow: the file isn't whole")
+    numbers: dict[tuple[str, str], int] = {}
+    for number, item in enumerate(items, 2):
+        other = numbers.setdefault((item["pk"], item["sk"]), number)
+        if other != number:
+            raise ValueError(f"line {number} has the keys of line {other}: {item['pk']} {item['sk']}")
+    check_whole(items)
+    return items
+
+
+def check_whole(items: Sequence[dict[str, Any]]) -> None:
+    """Refuse items that are of different moments: a registration and its claims change in one transaction (R9).
+
+    :raises ValueError: naming the devices.
+    """
+    held = {
+        (item["sk"], item["holder"])
+        for item in items
+        if item["pk"] == "claim" and "released_at" not in item and "free_at" not in item
+    }
+    registered = {
+        (claim, item["sk"])
+        for item in items
+        if item["pk"] == "registration"
+        for claim in (f"key#{item.get('public_key')}", *(f"address#{address}" for address in item.get("addresses", ())))
+    }
+    torn = sorted({device for _claim, device in held ^ registered})
+    if torn:
+        raise ValueError(
+            f"registrations and claims of {len(torn)} devices don't belong together (account/user id/device): "
+            + ", ".join(torn[:5])
+        )
+
+
+def _count(line: bytes) -> int:
+    """How many items the first line promises."""
+    try:
+        head = json.loads(line)
+        count = head.pop("items")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        head, count = None, None
+    if head != _FORMAT or not isinstance(count, int):
+        raise ValueError(f"line 1 is {line[:100]!r}; expected {_line({**_FORMAT, 'items': 0})} with their number")
+    return count
+
+
+def _read(number: int, line: bytes) -> dict[str, Any]:
+    try:
+        typed = json.loads(line)
+        deserialize = TypeDeserializer().deserialize
+        item = {name: wire_value(value, deserialize) for name, value in typed.items()}
+        if json.loads(_line(_typed(item))) != typed:
+            raise ValueError("it isn't in DynamoDB's JSON")
+        check_item(item)
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, AWSCallError) as error:
+        raise ValueError(f"line {number} is no item of a registry: {type(error).__name__} {error}") from None
+    return item
+
+
+def _typed(item: dict[str, Any]) -> dict[str, Any]:
+    serialize = TypeSerializer().serialize
+    return {name: serialize(value) for name, value in item.items()}
+
+
+def _line(value: dict[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_base64)
+
+
+def _base64(binary: bytes) -> str:
+    return base64.b64encode(binary).decode()

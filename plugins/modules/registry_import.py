@@ -1,0 +1,101 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: registry_import
+version_added: 0.1.0
+short_description: Fills an empty registry from a file
+description:
+  - Writes all items of a file that M(tracklib.vpn.registry_export) wrote into a table that holds none.
+  - The whole file is checked before anything is written.
+  - A table that holds anything else than items of this file, each as the file has it, is refused. So an import that was
+    interrupted goes on when it is run again with the same file, as long as nothing else wrote to the table.
+  - Blocks and tombstones are written before registrations, so that what an interrupted import leaves lets nobody in who
+    is to stay out.
+author:
+  - Tracklib (@tracklib)
+options:
+  src:
+    description: Path of the file.
+    type: path
+    required: true
+extends_documentation_fragment:
+  - tracklib.vpn.registry
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+  - tracklib.vpn.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+seealso:
+  - module: tracklib.vpn.registry_export
+"""
+
+EXAMPLES = r"""
+- name: Import the registry into a new table
+  tracklib.vpn.registry_import:
+    account_id: "111122223333"
+    registry_table: tracklib-vpn-2
+    src: ~/registry.jsonl
+"""
+
+RETURN = r"""
+counts:
+  description: How many items of each kind the file has, and with them the table.
+  returned: success
+  type: dict
+  sample:
+    claim: 6
+    generation: 1
+    registration: 2
+    sweep: 1
+written:
+  description: How many items were written. Fewer than the file has when an interrupted import went on.
+  returned: success
+  type: int
+  sample: 10
+"""
+
+from typing import Any
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
+    REGISTRY_OPTIONS,
+    check_credentials,
+    one_line_failures,
+    registry,
+)
+from ansible_collections.tracklib.vpn.plugins.module_utils.backup import from_file
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry import counts
+
+
+def _items(path: str) -> list[dict[str, Any]]:
+    try:
+        with open(path, "rb") as file:
+            return from_file(file.read())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} can't be imported, nothing was written: {error}") from None
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={**REGISTRY_OPTIONS, "src": {"type": "path", "required": True}},
+        supports_check_mode=True,
+    )
+    with one_line_failures(module):
+        check_credentials(module)
+        items = _items(module.params["src"])
+        written = registry(module).restore(items, module.check_mode)
+    module.exit_json(changed=written > 0, counts=counts(items), written=written)
+
+
+if __name__ == "__main__":
+    main()
