@@ -216,14 +216,17 @@ class Registry:
                 return before, after
         raise _collided(after, "registered")
 
-    def remove(self, registration: Registration, quarantine: float = QUARANTINE) -> Registration | None:
+    def remove(
+        self, registration: Registration, quarantine: float = QUARANTINE, unchanged: bool = False
+    ) -> Registration | None:
         """Remove a device's registration; its key stays its user's, its addresses rest for `quarantine` seconds.
 
-        :returns: the registration that was removed, None if there was none any more.
+        :param unchanged: leave it if it isn't as given any more.
+        :returns: the registration that was removed, None if there was none any more, or it was left.
         """
         for _attempt in self._attempts():
             found = self.registration(*registration.owner, registration.device)
-            if found is None:
+            if found is None or (unchanged and found != registration):
                 return None
             writes = [
                 self._delete_registration(found),

@@ -56,7 +56,7 @@ def filled(vpn: Vpn, aws_client: Callable[..., Any]) -> Vpn:
     vpn.delete_user("dave")
     registry.write_sign(Sign(ACCOUNT, ids["alice"], "DeleteLoginProfile", now))
     registry.record(
-        [Receipt("gateway-1", "1", ACCOUNT, ids["dave"], "dave", "phone", "9f86", "tombstoned", 1, *[now] * 4)]
+        [Receipt("gateway-1", "1", ACCOUNT, ids["dave"], "dave", "phone", "9f86", "tombstoned", 1, None, now, now, now)]
     )
     users = {user_id: User(ACCOUNT, user_id, name, now, ("vpn",)) for name, user_id in ids.items()}
     registry.store_sweep(Sweep(ACCOUNT, now, users), registry.take_generation())
@@ -177,7 +177,7 @@ def test_r4_interrupted_import_lets_nobody_in_and_goes_on_when_run_again(
     fault_proxy.fail(
         "BatchWriteItem", faults.json_error(400, "AccessDeniedException")
     )  # it is written, its answer fails
-    options = {"src": str(tmp_path / "registry.jsonl"), "registry_table": OTHER}
+    options: dict[str, Any] = {"src": str(tmp_path / "registry.jsonl"), "registry_table": OTHER}
     failure = filled.fails("registry_import", env={"AWS_URL": fault_proxy.url}, aws_config=FEW_TRIES, **options)
     assert "need dynamodb:BatchWriteItem" in failure
     left = others(filled).items()
@@ -192,7 +192,7 @@ def test_writes_that_dynamodb_leaves_for_another_request_are_repeated(
 ) -> None:
     exported(filled, tmp_path / "registry.jsonl")
     fault_proxy.fail("BatchWriteItem", faults.json_error(400, "ThrottlingException"), last=1)
-    options = {"src": str(tmp_path / "registry.jsonl"), "registry_table": OTHER}
+    options: dict[str, Any] = {"src": str(tmp_path / "registry.jsonl"), "registry_table": OTHER}
     assert filled.module("registry_import", env={"AWS_URL": fault_proxy.url}, **options)["changed"]
     assert others(filled).items() == filled.registry().items()
 
@@ -284,7 +284,7 @@ def test_r3_export_that_fails_on_a_later_page_leaves_the_file_as_it_was(
 
 
 def test_playbooks_export_and_import(filled: Vpn, tmp_path: Path, playbook: Playbook) -> None:
-    options = {"vpn_account_id": ACCOUNT, "vpn_registry_file": str(tmp_path / "registry.jsonl")}
+    options: dict[str, Any] = {"vpn_account_id": ACCOUNT, "vpn_registry_file": str(tmp_path / "registry.jsonl")}
     assert '"registration": 3' in playbook("registry_export", **options)
     assert '"registration": 3' in playbook("registry_import", vpn_registry_table=OTHER, **options)
     assert others(filled).items() == filled.registry().items()
