@@ -116,7 +116,11 @@ def test_r4_what_keeps_somebody_out_stays_and_the_key_stays_its_users(vpn: Vpn) 
     assert (vpn.items("tombstone"), vpn.items("block")) == (tombstones, blocks)
     for registration in (gone, expired):
         vpn.user(registration.user_name)  # another id than the registration's
-        options = {"user_name": registration.user_name, "device": "new", "public_key": registration.public_key}
+        options: dict[str, Any] = {
+            "user_name": registration.user_name,
+            "device": "new",
+            "public_key": registration.public_key,
+        }
         assert "already held by a removed device" in vpn.fails("registration", **options)
 
 

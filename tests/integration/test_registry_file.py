@@ -37,6 +37,12 @@ OTHER = "tracklib-vpn-2"
 FEW_TRIES = {"retries": {"mode": "standard", "total_max_attempts": 2}}
 
 
+def register(registry: Registry, wanted: Registration) -> Registration:
+    """As self-service does, which counts a user's devices."""
+    device = (*wanted.owner, wanted.device)
+    return registry.change(device, lambda _found: wanted, parse_pools(POOLS), limit=5)[1]
+
+
 @pytest.fixture
 def filled(vpn: Vpn, aws_client: Callable[..., Any]) -> Vpn:
     """A registry with items of every kind, and beside it the empty table OTHER."""
@@ -48,8 +54,7 @@ def filled(vpn: Vpn, aws_client: Callable[..., Any]) -> Vpn:
     devices = {}
     for name, user_id in ids.items():
         wanted = Registration(ACCOUNT, user_id, "laptop", name, keys.generate()[1], (), now, now + 3600.0)
-        device = (ACCOUNT, user_id, "laptop")
-        _none, devices[name] = registry.change(device, lambda _found, new=wanted: new, parse_pools(POOLS), limit=5)
+        devices[name] = register(registry, wanted)
     registry.remove(devices["carol"])
     registry.block(Block(ACCOUNT, ids["bob"], None, "left", now))
     registry.write_tombstone(Tombstone(ACCOUNT, "event-1", "dave", ids["dave"], now))
