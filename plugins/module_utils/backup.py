@@ -70,7 +70,7 @@ def check_whole(items: Sequence[dict[str, Any]]) -> None:
     torn = sorted({device for _claim, device in held ^ registered})
     if torn:
         raise ValueError(
-            f"registrations and claims of {len(torn)} devices don't belong together (account/user id/device): "
+            "registrations and claims of these devices don't belong together (account/user id/device): "
             + ", ".join(torn[:5])
         )
 

@@ -524,9 +524,7 @@ class Registry:
         others = [item for key, item in found.items() if item != wanted.get(key)]
         if others:
             kinds = ", ".join(f"{kind}: {count}" for kind, count in counts(others).items())
-            raise RegistryError(
-                f"table {self._name} holds {len(others)} items that the import doesn't have ({kinds}): {advice}"
-            )
+            raise RegistryError(f"table {self._name} holds items that the import doesn't have ({kinds}): {advice}")
         return [item for key, item in wanted.items() if key not in found]
 
     # -- DynamoDB's wire form

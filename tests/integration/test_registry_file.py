@@ -163,7 +163,7 @@ def test_table_that_holds_something_else_is_refused_and_nothing_is_written(fille
     others(filled).block(Block(ACCOUNT, "AIDASTRANGER", None, "left", 1_790_000_000))
     before = others(filled).items()
     failure = filled.fails("registry_import", src=str(tmp_path / "registry.jsonl"), registry_table=OTHER)
-    assert f"table {OTHER} holds 1 items that the import doesn't have (block: 1): nothing was written" in failure
+    assert f"table {OTHER} holds items that the import doesn't have (block: 1): nothing was written" in failure
     assert others(filled).items() == before
 
 
@@ -171,7 +171,7 @@ def test_registry_that_changed_since_its_export_is_refused(filled: Vpn, tmp_path
     exported(filled, tmp_path / "registry.jsonl")
     filled.module("registration", state="absent", user_name="alice", device="laptop")
     failure = filled.fails("registry_import", src=str(tmp_path / "registry.jsonl"))
-    assert "holds 3 items that the import doesn't have (claim: 3): nothing was written" in failure
+    assert "holds items that the import doesn't have (claim: 3): nothing was written" in failure
     assert len(filled.registry().registrations()) == 2
 
 
@@ -253,7 +253,7 @@ def test_r9_file_whose_claims_do_not_fit_its_registrations_is_refused(filled: Vp
     assert len(claims) == 1
     head = head.replace(f'"items":{len(lines)}', f'"items":{len(lines) - 1}')
     failure = refused(filled, tmp_path / "edited.jsonl", [head, *(line for line in lines if line not in claims)])
-    assert "registrations and claims of 1 devices don't belong together" in failure
+    assert "registrations and claims of these devices don't belong together" in failure
 
 
 def test_r9_export_of_a_registry_that_changed_meanwhile_is_refused(filled: Vpn, tmp_path: Path) -> None:
