@@ -17,6 +17,8 @@ from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     Block,
+    Grant,
+    Granted,
     Receipt,
     Registration,
     Sign,
@@ -64,7 +66,10 @@ def filled(vpn: Vpn, aws_client: Callable[..., Any]) -> Vpn:
         [Receipt("gateway-1", "1", ACCOUNT, ids["dave"], "dave", "phone", "9f86", "tombstoned", 1, None, now, now, now)]
     )
     users = {user_id: User(ACCOUNT, user_id, name, now, ("vpn",)) for name, user_id in ids.items()}
-    registry.store_sweep(Sweep(ACCOUNT, now, users), registry.take_generation())
+    generation = registry.take_generation()
+    registry.store_sweep(Sweep(ACCOUNT, now, users), generation)
+    grants = (Grant(frozenset({"vpn"}), frozenset({ACCOUNT})),)
+    registry.store_granted(Granted((ACCOUNT,), grants, tuple(POOLS)), generation)
     return vpn
 
 
@@ -98,7 +103,7 @@ def test_export_has_every_kind_is_private_and_the_same_file_the_second_time(fill
         "recorded": 1,
         "registration": 3,
         "sign": 1,
-        "sweep": 1,
+        "sweep": 2,
         "tombstone": 1,
     }
     assert stat.S_IMODE(dest.stat().st_mode) == 0o600
@@ -226,7 +231,7 @@ def test_damaged_line_is_refused_by_its_number_before_anything_is_written(
 
 def test_damaged_sweep_is_refused(filled: Vpn, tmp_path: Path) -> None:
     lines = exported(filled, tmp_path / "registry.jsonl")
-    (number,) = (number for number, line in enumerate(lines) if '"pk":{"S":"sweep"}' in line)
+    (number,) = (number for number, line in enumerate(lines) if '{"B":"' in line)
     lines[number] = lines[number].replace('{"B":"', '{"B":"AAAA')
     assert f"line {number + 1} is no item" in refused(filled, tmp_path / "damaged.jsonl", lines)
 
