@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import subprocess
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.conftest import ROOT
 from tests.support import fault_proxy as faults
 from tests.support.fault_proxy import FaultProxy
 
@@ -77,3 +79,38 @@ def test_r15_what_would_be_more_than_one_host_key_is_refused(run_module: Run, ch
     result = run_module("host_key", {"instance_id": INSTANCE, "public_key": KEY, **changes})
     assert result["failed"]
     assert "expected" in result["msg"] or "isn't one line" in result["msg"]
+
+
+def _log_in(aws_env: dict[str, str], directory: Path) -> str:
+    """Log in to one gateway as a build does; returns what was printed."""
+    gateway = {"ansible_host": "10.20.1.5", "instance_id": INSTANCE}
+    inventory = {"all": {"children": {"vpn_gateways": {"hosts": {"gw-1": gateway}}}}}
+    (directory / "hosts.json").write_text(json.dumps(inventory))
+    variables = {"control_plane_name": "corp-vpn", "vpn_instance_connect_dir": str(directory)}
+    tasks = [{"ansible.builtin.include_role": {"name": "tracklib.vpn.gateway", "tasks_from": "login"}}]
+    play = {"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": tasks}
+    (directory / "login.json").write_text(json.dumps([play]))
+    env = {**aws_env, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible/collections")}
+    command = ["ansible-playbook", "-i", directory / "hosts.json", directory / "login.json"]
+    done = subprocess.run(command, env=env, cwd=directory, capture_output=True, text=True, check=False)
+    return " ".join((done.stdout + done.stderr).split())
+
+
+def test_a_build_knows_the_host_keys_below_the_name_of_its_stack(
+    aws_client: Callable[..., Any], run_module: Run, aws_env: dict[str, str], tmp_path: Path
+) -> None:
+    aws_client("ssm")
+    run_module("host_key", {"instance_id": INSTANCE, "public_key": KEY, "path": "/corp-vpn/host-keys"})
+    printed = _log_in(aws_env, tmp_path)
+    assert "failed=0" in printed, printed
+    assert (tmp_path / "known_hosts").read_text() == f"10.20.1.5 {KEY}\n"
+
+
+def test_without_a_published_host_key_a_build_says_what_to_do(
+    aws_client: Callable[..., Any], run_module: Run, aws_env: dict[str, str], tmp_path: Path
+) -> None:
+    aws_client("ssm")
+    run_module("host_key", {"instance_id": INSTANCE, "public_key": KEY, "path": "/another/host-keys"})
+    printed = _log_in(aws_env, tmp_path)
+    assert "there is no host key below /corp-vpn/host-keys in SSM Parameter Store" in printed
+    assert "run `site` as an operator with gateway_publish_host_key: true" in printed
