@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Any, Mapping, NamedTuple
 
-from .aws import calling
+from .aws import AWSCallError, calling
 
 _IAM = "iam.amazonaws.com"
 
 
 class Trail(NamedTuple):
-    """A trail; `fault` says why it doesn't log changes of IAM, None if it does."""
+    """A trail; `fault` says why it doesn't log changes of IAM, or why that can't be told. None if it does."""
 
     arn: str
     fault: str | None
@@ -22,7 +22,7 @@ class Trail(NamedTuple):
 def iam_trails(cloudtrail: Any, account_id: str) -> list[Trail]:
     """The trails that log in the client's region, which must be the one of IAM's events, ordered by ARN.
 
-    :raises AWSCallError: they can't be read.
+    :raises AWSCallError: they can't be listed.
     """
     with calling("cloudtrail:DescribeTrails", f"account {account_id}"):
         found = cloudtrail.describe_trails(includeShadowTrails=True)["trailList"]
@@ -30,6 +30,13 @@ def iam_trails(cloudtrail: Any, account_id: str) -> list[Trail]:
 
 
 def _fault(cloudtrail: Any, trail: Mapping[str, Any], account_id: str) -> str | None:
+    try:
+        return _seen_fault(cloudtrail, trail, account_id)
+    except AWSCallError as error:
+        return str(error)  # another trail may do
+
+
+def _seen_fault(cloudtrail: Any, trail: Mapping[str, Any], account_id: str) -> str | None:
     arn = trail["TrailARN"]
     if not trail.get("IncludeGlobalServiceEvents"):
         return "it leaves out global services, such as IAM"

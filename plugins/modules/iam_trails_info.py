@@ -60,7 +60,7 @@ trails:
       description: Whether it logs every change of IAM. An organization's trail of another account is taken to.
       type: bool
     fault:
-      description: Why it doesn't; null if it does.
+      description: Why it doesn't, or why that can't be told; null if it does.
       type: str
       sample: its logging is off
 """

@@ -163,15 +163,15 @@ def create_stack(cloudformation: Any, template: str, parameters: dict[str, str])
     return {output["OutputKey"]: output["OutputValue"] for output in made.get("Outputs", ())}
 
 
-def make_trail(cloudtrail: Any, s3: Any, logging: bool = True, **selectors: Any) -> None:
+def make_trail(cloudtrail: Any, s3: Any, logging: bool = True, name: str = "management", **selectors: Any) -> None:
     """A trail of one's own, as an account has it that keeps records."""
     bucket = f"trail-{uuid.uuid4()}"
     s3.create_bucket(Bucket=bucket)
-    cloudtrail.create_trail(Name="management", S3BucketName=bucket, IsMultiRegionTrail=True)
+    cloudtrail.create_trail(Name=name, S3BucketName=bucket, IsMultiRegionTrail=True)
     if logging:
-        cloudtrail.start_logging(Name="management")
+        cloudtrail.start_logging(Name=name)
     chosen = selectors or {"EventSelectors": [{"IncludeManagementEvents": True, "ReadWriteType": "All"}]}
-    cloudtrail.put_event_selectors(TrailName="management", **chosen)
+    cloudtrail.put_event_selectors(TrailName=name, **chosen)
 
 
 @pytest.fixture

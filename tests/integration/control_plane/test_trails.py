@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from tests.integration.vpn import ACCOUNT
+from tests.support import fault_proxy as faults
+from tests.support.fault_proxy import FaultProxy
 
 from .conftest import IDENTITY_REGION, make_trail
 
@@ -50,6 +52,20 @@ def test_a_trail_that_does_not_log_says_so(aws_client: Callable[..., Any], run_m
     make_trail(aws_client("cloudtrail", IDENTITY_REGION), aws_client("s3", IDENTITY_REGION), logging=False)
     (trail,) = run_module("iam_trails_info", {"account_id": ACCOUNT, "region": IDENTITY_REGION})["trails"]
     assert (trail["logs_iam_changes"], trail["fault"]) == (False, "its logging is off")
+
+
+def test_a_trail_that_can_not_be_read_says_so_and_another_one_does(
+    aws_client: Callable[..., Any], run_module: Run, fault_proxy: FaultProxy
+) -> None:
+    cloudtrail, s3 = aws_client("cloudtrail", IDENTITY_REGION), aws_client("s3", IDENTITY_REGION)
+    make_trail(cloudtrail, s3)
+    make_trail(cloudtrail, s3, name="second")
+    fault_proxy.fail("GetTrailStatus", faults.json_error(400, "AccessDeniedException"), last=1)
+    options = {"account_id": ACCOUNT, "region": IDENTITY_REGION}
+    found = run_module("iam_trails_info", options, env={"AWS_URL": fault_proxy.url})["trails"]
+    assert [trail["logs_iam_changes"] for trail in found] in ([False, True], [True, False])
+    (fault,) = [trail["fault"] for trail in found if trail["fault"]]
+    assert "these credentials need cloudtrail:GetTrailStatus on trail" in fault
 
 
 def test_no_trail_is_an_empty_list_and_another_account_a_failure(
