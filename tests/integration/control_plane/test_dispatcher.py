@@ -340,3 +340,17 @@ def _host_event(instance_id: str, state: str) -> dict[str, Any]:
         "resources": [f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/{instance_id}"],
         "detail": {"instance-id": instance_id, "state": state},
     }
+
+
+def test_a_message_that_came_back_often_comes_back_late(function: Lambda, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+    client = handler.dispatcher()._clients.sqs
+    client.meta.events.register("provide-client-params.sqs.*", lambda params, **_: asked.extend(params["Entries"]))
+    function.proxy.fail(START, faults.json_error(400, "AccessDeniedException"))
+    function.send({"kind": "sweep"})
+    function.call()
+    time.sleep(1.2)
+    function.send({"kind": "registry_changed"})
+    monkeypatch.setattr(dispatch, "_PATIENT_AFTER", 2)  # the emulator counts one more
+    assert len(function.call()) == 2
+    assert [entry["VisibilityTimeout"] for entry in asked] == [1, 300, 1]

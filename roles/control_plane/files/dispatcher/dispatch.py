@@ -26,6 +26,9 @@ NAMESPACE = "tracklib.vpn"  # of the metrics
 # A build runs, or the account's builds are too many. The build that starts in the end reads facts later than these.
 _REFUSED = ("AccountLimitExceededException", "ThrottlingException", "Throttling")
 _PAUSE = (10, 20)  # seconds until refused messages come back
+# A build that runs ends within 10 minutes. What waits for longer waits for an operator, and has a queue's 1,000 receives.
+_PATIENT_AFTER = 40  # receives
+_LONG_PAUSE = 300  # seconds: with it a message stays for 3 days
 _MAX_ENTRIES = 10  # of a ChangeMessageVisibilityBatch
 _MAX_REASON = 250  # characters
 
@@ -159,10 +162,14 @@ class Dispatcher:
 
     def _return_together(self, records: Sequence[dict[str, Any]]) -> None:
         """Let the messages come back soon, and at one time, so that one build stands for all of them."""
-        pause = random.randint(*_PAUSE)
+        soon = random.randint(*_PAUSE)
         for start in range(0, len(records), _MAX_ENTRIES):
             entries = [
-                {"Id": str(number), "ReceiptHandle": record["receiptHandle"], "VisibilityTimeout": pause}
+                {
+                    "Id": str(number),
+                    "ReceiptHandle": record["receiptHandle"],
+                    "VisibilityTimeout": pause(int(record["attributes"]["ApproximateReceiveCount"]), soon),
+                }
                 for number, record in enumerate(records[start : start + _MAX_ENTRIES])
             ]
             try:
@@ -173,6 +180,11 @@ class Dispatcher:
             except AWSCallError as error:
                 # they come back all the same, when the queue's own time is over
                 self._logger.warning("visibility", why=str(error))
+
+
+def pause(receives: int, soon: int) -> int:
+    """Seconds until a message that was received so many times comes back."""
+    return soon if receives <= _PATIENT_AFTER else _LONG_PAUSE
 
 
 def tombstone(deleted: UserDeleted, sweep: Sweep | None, received_at: float) -> Tombstone:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Sign, Sweep, Tombstone, User
-from dispatcher.dispatch import is_named, sign, tombstone
+from dispatcher.dispatch import is_named, pause, sign, tombstone
 from dispatcher.messages import SignOfLeaving, UserDeleted
 from dispatcher.settings import NamedHosts, read
 
@@ -46,6 +46,12 @@ def test_r1_a_user_created_after_the_deletion_is_not_meant(created_at: float) ->
 
 def test_r4_a_deletion_is_never_later_than_its_receipt() -> None:
     assert tombstone(DELETED._replace(event_time=NOW + 3600), None, NOW).event_time == NOW
+
+
+def test_what_waits_longer_than_any_build_comes_back_seldom_and_stays_for_days() -> None:
+    assert {pause(receives, 10) for receives in range(1, 41)} == {10}  # 400 seconds at least
+    assert {pause(receives, 10) for receives in range(41, 1001)} == {300}
+    assert sum(pause(receives, 10) for receives in range(1, 1001)) > 3 * 86400
 
 
 def test_an_early_sign_is_of_a_user_whom_the_stored_sweep_knows() -> None:
