@@ -30,6 +30,8 @@ _GIVEN: dict[str, Any] = {
     "IdentityRules": ["arn:aws:events:us-east-1:444455556666:rule/tracklib-vpn-iam-events"],
     "InventorySha256": "c" * 64,
     "Name": "tracklib-vpn",
+    "NamedRecords": ["*.internal.example"],
+    "Operators": ["arn:aws:iam::111122223333:role/NetworkOperators"],
     "QueueArn": f"arn:aws:sqs:{_REGION}:{_ACCOUNT}:tracklib-vpn",
     "RegistryTable": "tracklib-vpn",
     "SweepRoles": ["arn:aws:iam::444455556666:role/tracklib-vpn-sweep"],
@@ -103,7 +105,7 @@ def _documents(kind: str, properties: dict[str, Any]) -> Iterator[tuple[dict[str
 def _filled(node: Any, resources: dict[str, Any]) -> Any:
     """A part of a template with its functions carried out; of a condition, what holds if it is true."""
     if isinstance(node, list):
-        return [_filled(element, resources) for element in node]
+        return [_filled(element, resources) for element in node if element != {"Ref": "AWS::NoValue"}]
     if not isinstance(node, dict):
         return node
     if len(node) == 1:
@@ -118,6 +120,8 @@ def _filled(node: Any, resources: dict[str, Any]) -> Any:
             return _filled(argument[1], resources)
         if function == "Fn::Join":
             return argument[0].join(_filled(argument[1], resources))
+        if function == "Fn::Split":
+            return _filled(argument[1], resources).split(argument[0])
     return {key: _filled(value, resources) for key, value in node.items()}
 
 

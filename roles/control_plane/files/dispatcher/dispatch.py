@@ -26,7 +26,7 @@ NAMESPACE = "tracklib.vpn"  # of the metrics
 # A build runs, or the account's builds are too many. The build that starts in the end reads facts later than these.
 _REFUSED = ("AccountLimitExceededException", "ThrottlingException", "Throttling")
 _PAUSE = (10, 20)  # seconds until refused messages come back
-# A build that runs ends within 10 minutes. What waits for longer waits for an operator, and has a queue's 1,000 receives.
+# A build ends within 10 minutes. What waits for longer waits for an operator, and has the queue's 1,000 receives.
 _PATIENT_AFTER = 40  # receives
 _LONG_PAUSE = 300  # seconds: with it a message stays for 3 days
 _MAX_ENTRIES = 10  # of a ChangeMessageVisibilityBatch
