@@ -45,9 +45,15 @@ def test_one_account_then_another_one_and_then_nothing_to_do(deployment: Deploym
     assert _outputs(its_own, "tracklib-vpn-identity")["SweepRoleArn"] == ROLE
     _check_forwarding(deployment, other_account)
     _check_table(deployment)
+    _check_operators(deployment, other_account)
+    assert _parameters(here, "tracklib-vpn-gateways")["HasOwnUsers"] == "true"
 
     again = deployment(**both)
     assert "changed=0" in again.output, again.output
+
+    elsewhere = {**both, "vpn_identity_accounts": [{"account_id": OTHER_ACCOUNT, "role_arn": ROLE}]}
+    deployment(control_plane_parts=["events"], **elsewhere)
+    assert _parameters(here, "tracklib-vpn-gateways")["HasOwnUsers"] == "false"
 
 
 def _check_projects(deployment: Deployment) -> None:
@@ -74,10 +80,22 @@ def _check_forwarding(deployment: Deployment, other_account: Account) -> None:
     assert json.loads(message["Body"])["account"] == OTHER_ACCOUNT
 
 
+def _check_operators(deployment: Deployment, other_account: Account) -> None:
+    """The stacks give operators what their policies do; the emulator keeps no policies of queues."""
+    operator = f"arn:aws:iam::{ACCOUNT}:role/Operators"
+    assert operator in _parameters(deployment.client("cloudformation"), "tracklib-vpn-gateways")["Operators"]
+    its_own = other_account.client("iam").get_role(RoleName="tracklib-vpn-sweep")["Role"]
+    assert operator in json.dumps(its_own["AssumeRolePolicyDocument"])
+
+
+def _parameters(client: Any, stack: str) -> dict[str, str]:
+    found = client.describe_stacks(StackName=stack)["Stacks"][0]
+    return {one["ParameterKey"]: one["ParameterValue"] for one in found["Parameters"]}
+
+
 def _check_table(deployment: Deployment) -> None:
     """The stack gives the table's policy all who write; the emulator keeps no policies of tables."""
-    (stack,) = deployment.client("cloudformation").describe_stacks(StackName="tracklib-vpn-registry")["Stacks"]
-    given = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
+    given = _parameters(deployment.client("cloudformation"), "tracklib-vpn-registry")
     for role in ("Operators", "tracklib-vpn-dispatcher", "tracklib-vpn-reconcile", "tracklib-vpn-self-service"):
         assert f"arn:aws:iam::{ACCOUNT}:role/{role}" in given["Writers"]
 
@@ -90,7 +108,18 @@ def test_what_can_not_work_is_refused_before_anything_is_made(deployment: Deploy
             {"vpn_identity_accounts": [{"account_id": ACCOUNT}, {"account_id": OTHER_ACCOUNT, "role_arn": ROLE}]},
             f"no credentials for identity account {OTHER_ACCOUNT}",
         ),
+        (
+            {"control_plane_gateway_user": "ubuntu"},
+            "control_plane_gateway_user is ubuntu, the only user that builds may log in as, but the inventory's "
+            "ansible_user is admin on some gateway",
+        ),
+        (
+            {"vpn_aws_options": {"profile": "vpn"}},
+            "vpn_aws_options has the profile vpn, which builds don't have",
+        ),
     ]
+    gateways = {"all": {"children": {"vpn_gateways": {"hosts": {"gw-1": {}}}}}}
+    (deployment.inventory / "hosts.yml").write_text(json.dumps(gateways))
     for variables, message in cases:
         _refused(deployment, message, **variables)
     deployment.client("cloudtrail", IDENTITY_REGION).stop_logging(Name="management")

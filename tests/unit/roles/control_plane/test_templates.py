@@ -334,6 +334,20 @@ def test_r4_only_rules_self_service_and_operators_put_messages_into_the_queue() 
     }
 
 
+def test_a_build_reads_the_users_of_its_own_account_only_where_they_may_connect() -> None:
+    template = load("gateway_account.yml")
+    assert template["Conditions"]["SweepsOwnUsers"] == {"Fn::Equals": [{"Ref": "HasOwnUsers"}, "true"]}
+    assert template["Resources"]["ReconcileOwnUsersPolicy"]["Condition"] == "SweepsOwnUsers"
+    reading = {
+        policy.resource
+        for policy in POLICIES
+        if policy.template == "gateway_account.yml"
+        for statement in policy.statements
+        if any(action.startswith("iam:") for action in _list(statement["Action"]))
+    }
+    assert reading == {"ReconcileOwnUsersPolicy"}
+
+
 def test_r3_operators_may_sweep_another_account_as_builds_may() -> None:
     trust = next(policy for policy in POLICIES if policy.resource == "SweepRole" and policy.principals)
     trusted = [
