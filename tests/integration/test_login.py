@@ -91,7 +91,7 @@ def _log_in(aws_env: dict[str, str], directory: Path) -> str:
     play = {"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": tasks}
     (directory / "login.json").write_text(json.dumps([play]))
     env = {**aws_env, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible/collections")}
-    command = ["ansible-playbook", "-i", directory / "hosts.json", directory / "login.json"]
+    command = ["ansible-playbook", "-i", "hosts.json", "login.json"]
     done = subprocess.run(command, env=env, cwd=directory, capture_output=True, text=True, check=False)
     return " ".join((done.stdout + done.stderr).split())
 

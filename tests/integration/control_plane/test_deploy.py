@@ -52,8 +52,10 @@ def test_one_account_then_another_one_and_then_nothing_to_do(deployment: Deploym
     assert "changed=0" in again.output, again.output
 
     elsewhere = {**both, "vpn_identity_accounts": [{"account_id": OTHER_ACCOUNT, "role_arn": ROLE}]}
-    deployment(control_plane_parts=["events"], **elsewhere)
+    names = [{"name": name, "namespace": "Internal.Example", "tags": {"Service": name}} for name in ("api", "db")]
+    deployment(control_plane_parts=["events"], vpn_names=names, **elsewhere)
     assert _parameters(here, "tracklib-vpn-gateways")["HasOwnUsers"] == "false"
+    assert _parameters(here, "tracklib-vpn-gateways")["NamedRecords"] == "['*.internal.example']"  # the emulator's form
 
 
 def _check_projects(deployment: Deployment) -> None:
@@ -110,16 +112,14 @@ def test_what_can_not_work_is_refused_before_anything_is_made(deployment: Deploy
         ),
         (
             {"control_plane_gateway_user": "ubuntu"},
-            "control_plane_gateway_user is ubuntu, the only user that builds may log in as, but the inventory's "
-            "ansible_user is admin on some gateway",
+            "builds may log in as, but the inventory's ansible_user is admin on some gateway",
         ),
         (
             {"vpn_aws_options": {"profile": "vpn"}},
             "vpn_aws_options has the profile vpn, which builds don't have",
         ),
     ]
-    gateways = {"all": {"children": {"vpn_gateways": {"hosts": {"gw-1": {}}}}}}
-    (deployment.inventory / "hosts.yml").write_text(json.dumps(gateways))
+    (deployment.inventory / "hosts.yml").write_text("all: {children: {vpn_gateways: {hosts: {gw-1: {}}}}}\n")
     for variables, message in cases:
         _refused(deployment, message, **variables)
     deployment.client("cloudtrail", IDENTITY_REGION).stop_logging(Name="management")
