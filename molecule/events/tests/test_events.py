@@ -205,16 +205,16 @@ def test_r4_function_that_dies_before_it_starts_a_build_is_called_again(
 ) -> None:
     (dora,) = take(1)
     died = threading.Event()
-
-    def die() -> None:
-        runner.crash()
-        died.set()
-
     with (
         fault_proxy.FaultProxy(aws.endpoint()) as proxy,
         events.Runner(AWS_ENDPOINT_URL_CODEBUILD=proxy.url) as runner,
     ):
-        runner.visibility = 5
+        runner.visibility = 5  # until the messages come back
+
+        def die() -> None:
+            runner.crash()
+            died.set()
+
         proxy.fail("StartBuild", fault_proxy.instead(die), 1, 1, reaches=False)
         record = other.delete_user(dora.user_name)
         other.raise_events(record)
