@@ -78,7 +78,9 @@ options:
     description: Account of the user, when it isn't O(account_id).
     type: str
   identity_role_arn:
-    description: Role to assume for reading the user in O(identity_account_id).
+    description:
+      - Role to assume for reading the user in O(identity_account_id).
+      - V(absent) doesn't read IAM, and needs none.
     type: str
 extends_documentation_fragment:
   - tracklib.vpn.registry
@@ -269,10 +271,12 @@ def ensure_present(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
 
 def ensure_absent(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
     name, user_id = module.params["user_name"].casefold(), module.params["user_id"]
+    account_id = module.params["identity_account_id"] or module.params["account_id"]
     found = [
         registration
         for registration in table.registrations()
-        if registration.device == module.params["device"]
+        if registration.account_id == account_id
+        and registration.device == module.params["device"]
         and registration.user_name.casefold() == name
         and user_id in (None, registration.user_id)
     ]
@@ -392,7 +396,8 @@ def main() -> None:
     )
     with one_line_failures(module):
         _check_names(module.params)
-        if module.params["identity_account_id"] and not module.params["identity_role_arn"]:
+        reads_iam = module.params["state"] != "absent"
+        if reads_iam and module.params["identity_account_id"] and not module.params["identity_role_arn"]:
             raise ValueError("identity_account_id needs identity_role_arn, the role to read that account's users with")
         check_credentials(module)
         result = _ENSURE[module.params["state"]](module, registry(module))

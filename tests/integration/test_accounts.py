@@ -115,6 +115,16 @@ def test_r4_tombstone_of_the_failing_account_applies(runs: Runs, fault_proxy: Fa
     assert runs.peers() == {"alice", "bob", "emil"}
 
 
+def test_r1_removal_takes_only_the_device_of_the_account_that_is_named(runs: Runs) -> None:
+    runs.add(OTHER, "alice")
+    remove: dict[str, Any] = {"state": "absent", "user_name": "alice", "device": "laptop"}
+    here = runs.vpn.module("registration", **remove)
+    assert here["registration"]["account_id"] == ACCOUNT
+    assert not runs.vpn.module("registration", **remove)["changed"]
+    there = runs.vpn.module("registration", identity_account_id=OTHER, **remove)
+    assert there["registration"]["account_id"] == OTHER
+
+
 def test_r1_user_of_the_same_name_in_the_other_account_is_another(runs: Runs) -> None:
     runs.add(OTHER, "alice")
     runs()
