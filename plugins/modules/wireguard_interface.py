@@ -63,7 +63,9 @@ options:
     type: int
     default: 30
   release_revoked:
-    description: Lets those be peers again whom O(revoke) barred on this gateway while the registry couldn't be reached.
+    description:
+      - Lets those be peers again whom O(revoke) barred on this gateway while the registry couldn't be reached.
+      - The playbook C(tracklib.vpn.reconcile) takes it as the variable C(vpn_release_revoked).
     type: bool
     default: false
   revoke:

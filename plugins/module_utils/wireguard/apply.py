@@ -350,7 +350,7 @@ def _without_barred(plan: Plan, state: State, order: Order, outcome: Outcome) ->
     names = ", ".join(owner.label for owner in state.revoked.values())
     outcome.problems.append(
         f"{names}: revoked on this gateway by an operator, but a peer in the roster of generation {order.generation}; "
-        "kept out. Repeat the revocation, or release it with release_revoked"
+        "kept out. Repeat the revocation, or release it: run reconcile once with -e vpn_release_revoked=true"
     )
     return plan.without(state.revoked)
 
