@@ -30,7 +30,9 @@ options:
         type: list
         elements: str
       ports:
-        description: Ports such as V(5432/tcp); the gateway's firewall reads them.
+        description:
+          - Ports such as V(5432/tcp). Nothing reads them yet. The gateway's firewall works by network, so that a grant
+            with ports grants all of them.
         type: list
         elements: str
 """

@@ -53,3 +53,13 @@ def test_reachable_instance_metadata_is_refused(unsafe: dict[str, t.Any]) -> Non
 def test_bad_address_pools_are_refused(pools: list[str]) -> None:
     refusal = site(vpn_address_pools=pools)
     assert any(pool in refusal.failures[0] for pool in pools)
+
+
+def test_grant_whose_ports_are_not_enforced_is_warned_of_by_name() -> None:
+    grants = [
+        {"groups": ["vpn-developers"], "networks": ["10.20.0.0/16"]},
+        {"groups": ["vpn-dba"], "networks": ["10.20.8.0/24"], "ports": ["5432/tcp"]},
+    ]
+    # the pools stop the run right after the warning
+    (warning,) = site(vpn_access=grants, vpn_address_pools=["10.20.0.0/20"]).result("ports aren't enforced")["results"]
+    assert "WARNING: vpn_access limits vpn-dba to the ports 5432/tcp" in warning["msg"]
