@@ -31,9 +31,14 @@ _KEY = """
 set -eu
 umask 077
 mkdir -p "${1%/*}"
-if [ "$2" = new ] || [ ! -s "$1" ]; then
+if [ "$2" = new ]; then
     wg genkey > "$1.new"
     mv "$1.new" "$1"
+elif [ ! -e "$1" ]; then
+    # linked when complete, so that a key that is there meanwhile stays
+    wg genkey > "$1.new"
+    ln "$1.new" "$1"
+    rm "$1.new"
 fi
 chmod 600 "$1"
 wg pubkey < "$1"
@@ -41,7 +46,7 @@ wg pubkey < "$1"
 _PUBLIC_KEY = '[ ! -s "$1" ] || wg pubkey < "$1"'
 _LIVE_KEY = 'wg show "$1" public-key 2>/dev/null || :'
 _READ = '[ ! -e "$1" ] || cat "$1"'
-_WRITE = 'set -eu; umask 077; cat > "$1.new"; mv "$1.new" "$1"'
+_WRITE = 'set -eu; umask "$2"; mkdir -p "${1%/*}"; cat > "$1.new"; mv "$1.new" "$1"'
 
 
 class MachineError(RuntimeError):
@@ -67,6 +72,21 @@ class Machine(NamedTuple):
     def unit(self) -> str:
         """The systemd unit of the tunnel."""
         return f"wg-quick@{self.interface}.service"
+
+    @property
+    def drop_in_file(self) -> str:
+        """Path of what the role `client` adds to the unit."""
+        return f"/etc/systemd/system/{self.unit}.d/tracklib-vpn.conf"
+
+    @property
+    def drop_in(self) -> str:
+        """The text of the role's templates/unit.conf.j2."""
+        return (
+            "# Managed by tracklib.vpn; do not edit: changes are overwritten.\n"
+            "[Service]\n"
+            "# after the unit's own, which takes the key away: the configuration doesn't hold it\n"
+            f"ExecReload=/usr/bin/wg set {self.interface} private-key {self.key_file}\n"
+        )
 
     def check(self) -> None:
         """Make sure that the tunnel can be made here.
@@ -96,18 +116,23 @@ class Machine(NamedTuple):
 
         :param restart: begin anew with the gateway, also when nothing changed here.
         """
-        changed = f"{_shell(_READ, self.config_file)}\n" != text
+        changed = not _holds(self.config_file, text)
+        if _has_systemd() and not _holds(self.drop_in_file, self.drop_in):
+            _run(["sh", "-c", _WRITE, "sh", self.drop_in_file, "022"], stdin=self.drop_in)
+            _run(["systemctl", "daemon-reload"])
         if changed or restart or self._has_another_key():
             self._stop()
         if changed:
-            _run(["sh", "-c", _WRITE, "sh", self.config_file], stdin=text)
+            _run(["sh", "-c", _WRITE, "sh", self.config_file, "077"], stdin=text)
         self._start()
 
     def take_down(self) -> None:
-        """Stop the tunnel for good; remove configuration and key."""
+        """Stop the tunnel for good; remove configuration, key and drop-in."""
         self._stop()
         if _has_systemd():
             _run(["systemctl", "--quiet", "disable", self.unit])
+            _run(["rm", "-rf", os.path.dirname(self.drop_in_file)])
+            _run(["systemctl", "daemon-reload"])
         _run(["rm", "-f", self.config_file, self.key_file])
 
     def is_known(self) -> bool:
@@ -197,6 +222,11 @@ def _asks_resolved() -> bool:
     except OSError:
         return False
     return not {"127.0.0.53", "127.0.0.54"}.isdisjoint(servers)
+
+
+def _holds(path: str, text: str) -> bool:
+    """Whether a file has this text, but for spaces at its end."""
+    return _shell(_READ, path) == text.strip()
 
 
 def _shell(script: str, *arguments: str) -> str:

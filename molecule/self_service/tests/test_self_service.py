@@ -20,6 +20,7 @@ from lab.machine import ROOT, LabError
 NAME = "web.internal.example"  # see converge.yml
 SCRIPT = "/home/admin/tracklib-vpn-enroll.pyz"
 KEY, CONFIG = "/etc/wireguard/vpn0.key", "/etc/wireguard/vpn0.conf"
+DROP_IN = "/etc/systemd/system/wg-quick@vpn0.service.d"
 PHONE_CONFIG = "/etc/wireguard/phone0.conf"
 UNTIL_GONE = 10  # seconds after its expiry
 
@@ -85,7 +86,7 @@ class Laptop:
         actions.shell(
             self.name,
             "systemctl disable --quiet --now wg-quick@vpn0 2>&1; ip link delete phone0 2>/dev/null; rm -rf "
-            f"{KEY} {CONFIG} {PHONE_CONFIG} {SCRIPT} /home/admin/.aws /etc/systemd/system/wg-quick@vpn0.service.d",
+            f"{KEY} {CONFIG} {PHONE_CONFIG} {SCRIPT} /home/admin/.aws {DROP_IN}",
         )
         table = actions.registry()
         for registration in table.registrations_of(aws.ACCOUNT, self.user_id):
@@ -173,7 +174,10 @@ def test_user_is_enrolled_by_the_script_and_removes_the_device(bob: Laptop) -> N
     assert "tracklib service" in bob.page()
     assert "nothing to do" in bob.script("laptop")
     assert "laptop" in bob.script("--list")
+    actions.shell(bob.name, "systemctl reload wg-quick@vpn0")
+    assert actions.shell(bob.name, "wg show vpn0 public-key") == bob.public_key()
     bob.script("--remove laptop")
+    assert actions.shell(bob.name, f"ls -d {KEY} {CONFIG} {DROP_IN} 2>/dev/null", check=False) == ""
     assert bob.page() == ""
     assert "not registered, nothing to do" in bob.script("--remove laptop")
 
