@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The playbook `handout`: carol opens her file with age, and reaches the service."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+from lab import actions, aws
+
+LAPTOP = "bob-laptop"  # carol borrows it
+CONFIG = "/etc/wireguard/handed0.conf"
+NAME = "web.internal.example"  # see converge.yml
+
+
+@pytest.fixture
+def carols_key(tmp_path: Path) -> Path:
+    """carol's SSH key."""
+    key = tmp_path / "id_ed25519"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    return key
+
+
+@pytest.fixture
+def unregistered() -> t.Iterator[None]:
+    """carol has no device, before and after, and no tunnel is left on the laptop."""
+    remove()
+    yield
+    remove()
+
+
+def remove() -> None:
+    """Remove carol's device and her tunnel."""
+    whose: dict[str, t.Any] = {
+        "account_id": aws.ACCOUNT,
+        "registry_table": actions.TABLE,
+        "user_name": "carol",
+        "device": "laptop",
+    }
+    actions.run_module("registration", state="absent", **whose)
+    actions.shell(LAPTOP, f"wg-quick down {CONFIG} 2>&1; rm -f {CONFIG}", check=False)
+
+
+@pytest.fixture
+def resolvconf() -> t.Iterator[None]:
+    """The laptop has a resolvconf, which `wg-quick` reads a `DNS` line by."""
+    kept = "/etc/resolv.conf.before"
+    install = "apt-get -qq install -y --no-install-recommends openresolv 2>&1"
+    actions.shell(LAPTOP, f"cp /etc/resolv.conf {kept}; {install}")
+    yield
+    purge = "apt-get -qq purge -y openresolv 2>&1"
+    actions.shell(LAPTOP, f"wg-quick down {CONFIG} 2>&1; {purge}; rm -f /etc/resolv.conf; mv {kept} /etc/resolv.conf")
+
+
+def opened(dest: Path, key: Path) -> str:
+    """The configuration in a file that was handed out."""
+    command = ["age", "--decrypt", "--identity", str(key), str(dest)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def connect(config: str) -> None:
+    """Bring carol's tunnel up by the configuration as it was delivered."""
+    actions.run_playbook("reconcile")
+    written = base64.b64encode(config.encode()).decode()
+    actions.shell(LAPTOP, f"umask 077; echo {written} | base64 -d > {CONFIG}; wg-quick up {CONFIG} 2>&1")
+
+
+@pytest.mark.usefixtures("unregistered", "resolvconf")
+def test_r10_recipient_opens_the_file_and_reaches_the_service_by_name(carols_key: Path, tmp_path: Path) -> None:
+    actions.run_playbook("reconcile")  # the sweep that knows carol's groups
+    dest = tmp_path / "carol.conf.age"
+    recipient = carols_key.with_suffix(".pub").read_text()
+    done = actions.run_playbook(
+        "handout", "-vvv", "--diff", user_name="carol", device="laptop", recipient=recipient, dest=str(dest)
+    )
+    assert any("--identity ~/.ssh/id_ed25519 " in line for line in done.result("say what to do")["msg"])
+    config = opened(dest, carols_key)
+    private_key = config.split("PrivateKey = ")[1].split("\n")[0]
+    assert private_key not in str(done.report) + done.stderr
+    connect(config)
+    assert "tracklib service" in (actions.fetch(LAPTOP, NAME) or "")
+
+
+@pytest.mark.usefixtures("unregistered")
+def test_file_says_nothing_of_dns_where_nothing_answers(carols_key: Path, tmp_path: Path) -> None:
+    actions.run_playbook("reconcile")
+    dest = tmp_path / "carol.conf.age"
+    recipient = carols_key.with_suffix(".pub").read_text()
+    whom = {"user_name": "carol", "device": "laptop", "recipient": recipient, "dest": str(dest)}
+    actions.run_playbook("handout", vpn_private_dns=False, **whom)
+    connect(opened(dest, carols_key))  # `wg-quick` would refuse a DNS line: there is no resolvconf
+    assert "tracklib service" in (actions.fetch(LAPTOP) or "")
+
+
+def test_handout_without_whom_says_what_it_needs() -> None:
+    done = actions.run_playbook("handout", rc=2, user_name="carol", device="My Laptop")
+    assert "handout needs -e" in done.failures[0]
