@@ -206,3 +206,9 @@ def test_cloud_map_service_whose_instances_are_unhealthy_is_named(tmp_path: Path
 def test_closed_port_is_named(tmp_path: Path) -> None:
     way = Way(f"web.{ZONE}", tmp_path, broken="port", port=81)
     assert way.broken.finding == "10.20.0.80 port 81: Connection refused"
+
+
+def test_limit_that_leaves_no_gateway_ends_with_failure() -> None:
+    done = actions.run_playbook("diagnose", "--limit=localhost", rc=2, name=f"web.{ZONE}")
+    assert "no gateway was asked" in done.failures[0]
+    assert "--limit=localhost,gateway" in done.failures[0]
