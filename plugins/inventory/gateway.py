@@ -91,14 +91,14 @@ regions:
   - eu-west-1
   - us-east-1
 filters:
-  tag:role: vpn-gateway
+  tag:Role: vpn-gateway
 
 ---
 # named by a tag and reached at the private address; clients dial a name of our own
 plugin: tracklib.vpn.gateway
 regions: [eu-west-1]
 filters:
-  tag:role: vpn-gateway
+  tag:Role: vpn-gateway
 hostnames:
   - tag:Name
   - instance-id
@@ -114,7 +114,7 @@ keyed_groups:
 plugin: tracklib.vpn.gateway
 regions: [eu-west-1]
 filters:
-  tag:role: vpn-gateway
+  tag:Role: vpn-gateway
 assume_role_arn: arn:aws:iam::444455556666:role/vpn-inventory
 cache: true
 cache_plugin: ansible.builtin.jsonfile
