@@ -23,6 +23,7 @@ from tests.integration.vpn import ACCESS, ACCOUNT, POOLS
 OTHER_ACCOUNT = "444455556666"
 IDENTITY_REGION = "us-east-1"
 FILES = ROOT / "roles/control_plane/files"
+ZONES = {"one": ["internal.example"], "two": ["internal.example", "db.example"], "three": None}  # of the gateways
 
 
 class Account(NamedTuple):
@@ -63,7 +64,8 @@ class Deployment:
         with zipfile.ZipFile(self.bundle / "functions.zip", "w") as functions:
             functions.writestr("dispatcher/handler.py", "")
         self.inventory.mkdir()
-        (self.inventory / "hosts.yml").write_text("all: {children: {vpn_gateways: {}}}\n")
+        hosts = {name: {"private_zones": zones} for name, zones in ZONES.items()}
+        (self.inventory / "hosts.yml").write_text(json.dumps({"vpn_gateways": {"hosts": hosts}}))
         self.variables = {
             "control_plane_parts": ["registry", "events", "self_service"],
             "control_plane_bundle": str(self.bundle),

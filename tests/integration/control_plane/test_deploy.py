@@ -35,7 +35,9 @@ def test_one_account_then_another_one_and_then_nothing_to_do(deployment: Deploym
     _check_projects(deployment)
 
     make_trail(other_account.client("cloudtrail", IDENTITY_REGION), other_account.client("s3", IDENTITY_REGION))
+    assert _settings(deployment)["domains"] == []  # vpn_private_dns is off
     both = {
+        "vpn_private_dns": True,
         "vpn_identity_accounts": [{"account_id": ACCOUNT}, {"account_id": OTHER_ACCOUNT, "role_arn": ROLE}],
         "control_plane_identity_options": {OTHER_ACCOUNT: other_account.options},
     }
@@ -47,6 +49,8 @@ def test_one_account_then_another_one_and_then_nothing_to_do(deployment: Deploym
     _check_table(deployment)
     _check_operators(deployment, other_account)
     assert _parameters(here, "tracklib-vpn-gateways")["HasOwnUsers"] == "true"
+    settings = json.loads(_parameters(here, "tracklib-vpn-self-service")["Settings"])
+    assert settings["domains"] == ["internal.example", "db.example"]  # see conftest.ZONES
 
     again = deployment(**both)
     assert "changed=0" in again.output, again.output
@@ -104,6 +108,7 @@ def _check_table(deployment: Deployment) -> None:
 
 def test_what_can_not_work_is_refused_before_anything_is_made(deployment: Deployment) -> None:
     cases: list[tuple[dict[str, Any], str]] = [
+        ({"vpn_account_id": "12"}, "vpn_account_id is 12, expected the gateways' account, 12 digits in quotes"),
         ({"vpn_account_id": OTHER_ACCOUNT}, f"these credentials belong to account {ACCOUNT}, expected {OTHER_ACCOUNT}"),
         ({"control_plane_subnet_ids": []}, "control_plane_subnet_ids is empty; set it to private subnets"),
         (
