@@ -36,6 +36,17 @@ def test_device_gets_a_key_and_addresses_and_a_second_run_changes_nothing(vpn: V
     assert vpn.module("registrations_info")["registrations"] == [{**first["registration"], "blocked": None}]
 
 
+@pytest.mark.parametrize(
+    ("region", "complaint"),
+    [
+        ("us-west-2", "table tracklib-vpn doesn't exist in this region and account; check vpn_registry_table and the"),
+        ("", "no AWS region for sts:GetCallerIdentity on account 123456789012; set region or AWS_REGION"),
+    ],
+)
+def test_wrong_or_missing_region_is_said_in_one_line(vpn: Vpn, region: str, complaint: str) -> None:
+    assert complaint in vpn.fails("registrations_info", env={"AWS_REGION": region})
+
+
 def test_renewal_keeps_key_and_addresses(vpn: Vpn) -> None:
     vpn.user("alice")
     before = vpn.register("alice", "laptop", keys.generate()[1], expires_in="1h")["registration"]
