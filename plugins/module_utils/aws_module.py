@@ -29,6 +29,7 @@ REGISTRY_OPTIONS: dict[str, Any] = {
     "account_id": {"type": "str", "required": True},
     "registry_table": {"type": "str", "default": "tracklib-vpn"},
 }
+_CREDENTIALS = ("profile_name", "aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 ACCESS_OPTION: dict[str, Any] = {
     "type": "list",
     "elements": "dict",
@@ -52,8 +53,9 @@ def client(module: AnsibleAWSModule, service: str, **credentials: Any) -> Any:
     region, endpoint_url, options = get_aws_connection_info(module)
     config = Config(user_agent_extra="tracklib.vpn", **CLIENT_CONFIG)
     its_own = options.pop("aws_config", None)
+    given = {name: options.pop(name, None) for name in _CREDENTIALS}
     with calling(f"{service}:*", f"region {region}"):
-        return _session(options.pop("profile_name", None)).client(
+        return _session(**given).client(
             service,
             region_name=region,
             endpoint_url=endpoint_url,
@@ -63,13 +65,13 @@ def client(module: AnsibleAWSModule, service: str, **credentials: Any) -> Any:
 
 
 @lru_cache(maxsize=None)
-def _session(profile: str | None) -> Any:
+def _session(**credentials: str | None) -> Session:
     from boto3.session import Session
     from botocore.session import Session as CoreSession
 
     core = CoreSession()
     core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_timestamp)
-    return Session(profile_name=profile, botocore_session=core)
+    return Session(botocore_session=core, **credentials)
 
 
 def session(module: AnsibleAWSModule) -> Session:
@@ -77,12 +79,9 @@ def session(module: AnsibleAWSModule) -> Session:
 
     :raises AWSCallError: there is no such profile.
     """
-    from boto3.session import Session
-
     options = get_aws_connection_info(module)[2]
-    names = ("profile_name", "aws_access_key_id", "aws_secret_access_key", "aws_session_token")
     with calling("sts:GetCallerIdentity", f"profile {options.get('profile_name')}"):
-        return Session(**{name: options[name] for name in names if name in options})
+        return _session(**{name: options.get(name) for name in _CREDENTIALS})
 
 
 def registry(module: AnsibleAWSModule) -> Registry:

@@ -9,14 +9,12 @@ nothing enters the text that wasn't checked here (R15).
 
 from __future__ import annotations
 
-import base64
-import binascii
 import ipaddress
 import re
 from typing import Any, Iterable, Mapping, NamedTuple, Sequence, Union
 
 from .addresses import collapsed, granted_networks
-from .keys import check_public_key
+from .keys import check_private_key, check_public_key
 from .model import User
 from .names import dns as names
 
@@ -65,7 +63,7 @@ def render(tunnel: Tunnel, private_key: str = "", private_key_file: str = "") ->
         f"Address = {', '.join(f'{address}/{address.max_prefixlen}' for address in own)}",
     ]
     if private_key:
-        lines.append(f"PrivateKey = {_private_key(private_key)}")
+        lines.append(f"PrivateKey = {check_private_key(private_key)}")
     if tunnel.mtu is not None:
         lines.append(f"MTU = {_number(tunnel.mtu, 'mtu', 576, 65535)}")
     if private_key_file:
@@ -173,16 +171,6 @@ def _public_key(text: str) -> str:
         return check_public_key(text)
     except ValueError as error:
         raise ValueError(f"the gateway: {error}") from None
-
-
-def _private_key(text: str) -> str:
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raw = b""
-    if len(raw) != 32 or base64.b64encode(raw).decode() != text:
-        raise ValueError("the private key isn't 32 bytes of base64, as `wg genkey` prints them")
-    return text
 
 
 def _path(text: str) -> str:

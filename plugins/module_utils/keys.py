@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""WireGuard public keys: what may be registered, and key pairs made in memory."""
+"""WireGuard's keys: what may be registered, and key pairs made in memory."""
 
 from __future__ import annotations
 
@@ -31,20 +31,34 @@ def check_public_key(text: str) -> str:
     :param text: 44 characters of base64, as `wg pubkey` prints them.
     :raises ValueError: saying what is wrong; the text itself isn't repeated, it could be a private key.
     """
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError("the public key is not base64; expected the 44 characters that `wg pubkey` prints") from None
-    if len(raw) != 32:
-        raise ValueError(f"the public key has {len(raw)} bytes; expected 32, as `wg pubkey` prints them")
-    if base64.b64encode(raw).decode() != text:
-        raise ValueError("the public key is not in canonical base64; expected what `wg pubkey` prints")
-    point = int.from_bytes(raw, "little")
+    point = int.from_bytes(_decoded(text, "the public key", "wg pubkey"), "little")
     if point in _LOW_ORDER:
         raise ValueError("the public key is zero or another point of low order: it protects nothing; make a new one")
     if point >= _P:
         raise ValueError("the public key is not a canonical Curve25519 point: no client makes such a key")
     return text
+
+
+def check_private_key(text: str) -> str:
+    """Return `text` if it is a private key: 44 characters of base64, as `wg genkey` prints them.
+
+    :raises ValueError: saying what is wrong; the text itself isn't repeated (R10).
+    """
+    _decoded(text, "the private key", "wg genkey")
+    return text
+
+
+def _decoded(text: str, what: str, printed_by: str) -> bytes:
+    """The 32 bytes of a key."""
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError(f"{what} is not base64; expected the 44 characters that `{printed_by}` prints") from None
+    if len(raw) != 32:
+        raise ValueError(f"{what} has {len(raw)} bytes; expected 32, as `{printed_by}` prints them")
+    if base64.b64encode(raw).decode() != text:
+        raise ValueError(f"{what} is not in canonical base64; expected what `{printed_by}` prints")
+    return raw
 
 
 def fingerprint(public_key: str) -> str:
@@ -59,12 +73,7 @@ def public_key_of(private_key: str) -> str:
     """
     from nacl.public import PrivateKey
 
-    try:
-        raw = base64.b64decode(private_key, validate=True)
-    except (binascii.Error, ValueError):
-        raw = b""
-    if len(raw) != 32:
-        raise ValueError("it isn't 32 bytes of base64, as `wg genkey` prints a private key")
+    raw = _decoded(private_key, "the private key", "wg genkey")
     return base64.b64encode(bytes(PrivateKey(raw).public_key)).decode()
 
 

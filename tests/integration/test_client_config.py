@@ -237,7 +237,7 @@ def test_key_that_is_not_the_registered_one_is_refused_without_repeating_it(lapt
     assert private not in failure
     key_file.write_text(f"{private}x\n")
     failure = laptop.fails(device="phone", embed_key_from=str(key_file))
-    assert "isn't 32 bytes of base64" in failure
+    assert "is not base64; expected the 44 characters that `wg genkey` prints" in failure
     assert private not in failure
 
 

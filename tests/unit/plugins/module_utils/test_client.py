@@ -146,7 +146,7 @@ def test_r15_path_of_the_key_is_never_a_shell_word(path: str) -> None:
 
 
 def test_r10_wrong_private_key_is_not_repeated() -> None:
-    with pytest.raises(ValueError, match="isn't 32 bytes") as caught:
+    with pytest.raises(ValueError, match="the private key is not base64") as caught:
         render(TUNNEL, private_key=f"{PRIVATE}x")
     assert PRIVATE not in str(caught.value)
 
