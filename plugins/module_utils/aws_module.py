@@ -65,7 +65,7 @@ def client(module: AnsibleAWSModule, service: str, **credentials: Any) -> Any:
 
 
 @lru_cache(maxsize=None)
-def _session(**credentials: str | None) -> Session:
+def _session(**credentials: str | None) -> Any:
     from boto3.session import Session
     from botocore.session import Session as CoreSession
 
@@ -81,7 +81,8 @@ def session(module: AnsibleAWSModule) -> Session:
     """
     options = get_aws_connection_info(module)[2]
     with calling("sts:GetCallerIdentity", f"profile {options.get('profile_name')}"):
-        return _session(**{name: options.get(name) for name in _CREDENTIALS})
+        made: Session = _session(**{name: options.get(name) for name in _CREDENTIALS})
+    return made
 
 
 def registry(module: AnsibleAWSModule) -> Registry:

@@ -96,8 +96,8 @@ receipts:
       sample: 1790000040000
     event_id:
       description:
-        - The deletion's event in CloudTrail; C(sweep-USER_ID) if sweeps found it; C(operator-UUID) if an operator revoked
-          a user who isn't in IAM.
+        - The deletion's event in CloudTrail; C(sweep-USER_ID) if sweeps found it; C(operator-UUID) if an operator
+          revoked a user who isn't in IAM.
       type: str
       sample: 5f3b2a10-6c1d-4f6e-9a0b-2c5d8e7f1a34
     deleted_at:

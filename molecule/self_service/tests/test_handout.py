@@ -90,7 +90,7 @@ def test_file_says_nothing_of_dns_where_nothing_answers(carols_key: Path, tmp_pa
     actions.run_playbook("reconcile")
     dest = tmp_path / "carol.conf.age"
     recipient = carols_key.with_suffix(".pub").read_text()
-    whom = {"user_name": "carol", "device": "laptop", "recipient": recipient, "dest": str(dest)}
+    whom: dict[str, t.Any] = {"user_name": "carol", "device": "laptop", "recipient": recipient, "dest": str(dest)}
     actions.run_playbook("handout", vpn_private_dns=False, **whom)
     connect(opened(dest, carols_key))  # `wg-quick` would refuse a DNS line: there is no resolvconf
     assert "tracklib service" in (actions.fetch(LAPTOP) or "")
