@@ -231,6 +231,7 @@ class Runner:
         self.window = 0.3  # seconds; BATCH_WINDOW in tests of times and of many messages
         self.visibility = 180  # seconds, as the stack has it
         self._extra_of_function = function
+        self._taken: dict[str, str] = {}  # receipt handles of messages in flight, by message
         self._stop = threading.Event()
         self._directory = Path(tempfile.mkdtemp(prefix="runner-", dir=MEMORY if MEMORY.is_dir() else None))
         self._sqs, self._codebuild = aws.client("sqs"), aws.client("codebuild")
@@ -240,7 +241,6 @@ class Runner:
         self._failure: BaseException | None = None
 
     def __enter__(self) -> t.Self:
-        _stop_builds()
         with zipfile.ZipFile(BUNDLE / "functions.zip") as functions:
             functions.extractall(self._directory / "code")
         self._function = self._start_function()
@@ -255,6 +255,7 @@ class Runner:
         if self._function is not None:
             self._function.kill()
             self._function.wait()
+        self._empty_queue()
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def schedule(self) -> None:
@@ -289,6 +290,13 @@ class Runner:
                 return self.builds[number - 1]
             time.sleep(0.05)
         raise LabError(f"build {number} didn't begin within {timeout} s; {len(self.builds)} have begun")
+
+    def _empty_queue(self) -> None:
+        """Leave no message of a test that failed to the next one."""
+        while self._receive():
+            pass
+        for handle in self._taken.values():
+            self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=handle)
 
     def force(self) -> Build:
         """Do a build beside another one, which the project's limit refuses; return it once it has ended."""
@@ -335,7 +343,7 @@ class Runner:
     def _receive(self) -> list[dict[str, t.Any]]:
         records: list[dict[str, t.Any]] = []
         closes = None
-        while not self._stop.is_set() and (closes is None or time.monotonic() < closes):
+        while closes is None or time.monotonic() < closes:
             answer = self._sqs.receive_message(
                 QueueUrl=self._queue,
                 MaxNumberOfMessages=10,
@@ -345,6 +353,7 @@ class Runner:
             )
             found = [sqs_record(message, QUEUE_ARN) for message in answer.get("Messages", [])]
             records += found
+            self._taken |= {record["messageId"]: record["receiptHandle"] for record in found}
             if not records:
                 return []
             closes = closes or time.monotonic() + self.window
@@ -369,6 +378,7 @@ class Runner:
         for record in records:
             if record["messageId"] not in failed:
                 self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=record["receiptHandle"])
+                del self._taken[record["messageId"]]
         self.batches.append((began, time.time(), len(records), len(failed)))
 
     def _run_builds(self) -> None:
@@ -436,15 +446,6 @@ class Runner:
         except BaseException as error:
             self._failure = error
             raise
-
-
-def _stop_builds() -> None:
-    """End the builds of a run of the tests that was killed: nobody does them, and others would be refused."""
-    codebuild = aws.client("codebuild")
-    build_ids = codebuild.list_builds_for_project(projectName=PROJECT)["ids"]
-    for build in codebuild.batch_get_builds(ids=build_ids)["builds"] if build_ids else []:
-        if build["buildStatus"] == "IN_PROGRESS":
-            codebuild.stop_build(id=build["id"])
 
 
 def kill(build: Build) -> None:

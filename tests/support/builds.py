@@ -18,7 +18,8 @@ _start = CodeBuildBackend.start_build
 
 def _start_build(backend: Any, project_name: str, *others: Any) -> dict[str, Any]:
     limit = backend.codebuild_projects[project_name].project_metadata.get("concurrentBuildLimit")
-    builds = backend.build_metadata_history[project_name]
+    own = backend.build_history[project_name]  # the other one keeps those of a project that was deleted
+    builds = [build for build in backend.build_metadata_history[project_name] if build["id"] in own]
     if limit is not None and sum(build["buildStatus"] == "IN_PROGRESS" for build in builds) >= limit:
         raise JsonRESTError(
             "AccountLimitExceededException", f"Cannot have more than {limit} builds in queue for the account"
