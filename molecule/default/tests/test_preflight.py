@@ -60,6 +60,7 @@ def test_grant_whose_ports_are_not_enforced_is_warned_of_by_name() -> None:
         {"groups": ["vpn-developers"], "networks": ["10.20.0.0/16"]},
         {"groups": ["vpn-dba"], "networks": ["10.20.8.0/24"], "ports": ["5432/tcp"]},
     ]
-    # the pools stop the run right after the warning
-    (warning,) = site(vpn_access=grants, vpn_address_pools=["10.20.0.0/20"]).result("ports aren't enforced")["results"]
+    # the metadata stops the run after the warning
+    refusal = site(vpn_access=grants, metadata_options={**SAFE_METADATA, "http_tokens": "optional"})
+    (warning,) = refusal.result("ports aren't enforced", "gateway-13")["results"]
     assert "WARNING: vpn_access limits vpn-dba to the ports 5432/tcp" in warning["msg"]
