@@ -107,7 +107,7 @@ class Gate:
 
     name: str
     check: Callable[[Session], None]
-    niceness: int = 10
+    niceness: int = 19
 
 
 @dataclass

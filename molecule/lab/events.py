@@ -58,7 +58,11 @@ VARIABLES: dict[str, t.Any] = {
         {"account_id": OTHER_ACCOUNT, "role_arn": f"arn:aws:iam::{OTHER_ACCOUNT}:role/{NAME}-sweep"},
     ],
     "vpn_access": [
-        {"groups": ["vpn-developers"], "networks": ["10.20.0.0/16"], "accounts": [aws.ACCOUNT, OTHER_ACCOUNT]}
+        {
+            "groups": ["vpn-developers", "vpn-guests"],
+            "networks": ["10.20.0.0/16"],
+            "accounts": [aws.ACCOUNT, OTHER_ACCOUNT],
+        }
     ],
 }
 
@@ -92,12 +96,16 @@ class Account:
 
     def add_user(self, name: str) -> str:
         """Make a user of vpn-developers; return its id."""
+        user_id: str = self.client("iam").create_user(UserName=name)["User"]["UserId"]
+        self.add_to_group(name, "vpn-developers")
+        return user_id
+
+    def add_to_group(self, name: str, group: str) -> None:
+        """Add a user to a group, which is made if it isn't there."""
         iam = self.client("iam")
         with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
-            iam.create_group(GroupName="vpn-developers")
-        user_id: str = iam.create_user(UserName=name)["User"]["UserId"]
-        iam.add_user_to_group(GroupName="vpn-developers", UserName=name)
-        return user_id
+            iam.create_group(GroupName=group)
+        iam.add_user_to_group(GroupName=group, UserName=name)
 
     def delete_user(self, name: str) -> dict[str, t.Any]:
         """Delete a user; return the record of the event, which isn't on the bus yet."""

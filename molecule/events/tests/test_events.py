@@ -27,7 +27,7 @@ from tests.support import fault_proxy
 
 GATEWAYS = [host.name for host in hosts.GATEWAYS]
 BURST = 50
-USERS = 15  # besides: more than the tests take
+USERS = 19  # besides: more than the tests take
 Take = t.Callable[[int], list[Registration]]
 
 
@@ -169,6 +169,7 @@ def test_r4_delete_in_the_other_account_cuts_the_tunnel(
     assert build.rc == 0, build.output
     assert_one_receipt_each(dora, record["eventID"])
     for receipt in receipts(dora):
+        assert f"  {receipt.fingerprint}  tombstoned  " in build.report
         assert receipt.deleted_at is not None
         assert 0 <= receipt.removed_at - receipt.deleted_at < 120
     print(
@@ -417,6 +418,38 @@ def test_events_twice_late_and_in_disorder_end_in_the_same_state(
     assert runner.wait(2)[-1].rc == 0
     assert gone(old)
     assert everywhere(new)
+
+
+def test_r1_rename_and_early_sign_keep_a_peer_and_a_left_or_deleted_group_does_not(
+    runner: events.Runner, other: events.Account, take: Take
+) -> None:
+    renamed, signed, moved, guest = take(4)
+    iam = other.client("iam")
+    runner.window = events.BATCH_WINDOW
+    iam.update_user(UserName=renamed.user_name, NewUserName="renamed")
+    other.add_to_group(guest.user_name, "vpn-guests")
+    for leaver in (moved, guest):
+        iam.remove_user_from_group(GroupName="vpn-developers", UserName=leaver.user_name)
+    of_guest, of_moved = ({"userName": leaver.user_name, "groupName": "vpn-developers"} for leaver in (guest, moved))
+    other.raise_events(
+        other.record("UpdateUser", requestParameters={"userName": renamed.user_name, "newUserName": "renamed"}),
+        other.record("DeleteLoginProfile", requestParameters={"userName": signed.user_name}),
+        other.record("AddUserToGroup", requestParameters={**of_guest, "groupName": "vpn-guests"}),
+        other.record("RemoveUserFromGroup", requestParameters=of_guest),
+        other.record("RemoveUserFromGroup", requestParameters=of_moved),
+    )
+    build = runner.wait(1)[-1]
+    assert build.rc == 0, build.output
+    assert f"early sign: {signed.user_name} has neither a login profile nor an active access key" in build.output
+    assert everywhere(renamed, signed, guest)
+    assert gone(moved)
+
+    iam.remove_user_from_group(GroupName="vpn-guests", UserName=guest.user_name)
+    iam.delete_group(GroupName="vpn-guests")
+    other.raise_events(other.record("DeleteGroup", requestParameters={"groupName": "vpn-guests"}))
+    assert runner.wait(2)[-1].rc == 0
+    assert gone(guest)
+    assert everywhere(renamed, signed)
 
 
 def test_r15_event_whose_fields_hold_code_runs_none(

@@ -57,7 +57,8 @@ def remove_resolvers(laptop: str) -> None:
     actions.shell(
         laptop,
         f"[ -e {PLAIN} ] || cp /etc/resolv.conf {PLAIN}; "
-        "command -v resolvectl resolvconf >/dev/null && apt-get -qq purge -y systemd-resolved openresolv 2>&1; "
+        "{ command -v resolvectl || command -v resolvconf; } >/dev/null "
+        "&& apt-get -qq purge -y systemd-resolved openresolv 2>&1; "
         f"rm -f /etc/resolv.conf; cp {PLAIN} /etc/resolv.conf",
     )
 
