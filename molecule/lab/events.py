@@ -224,7 +224,7 @@ class Build:
 class Runner:
     """Lambda and CodeBuild of the gateways' account, while used as a context.
 
-    `hold` keeps builds from beginning; `builds` are those that were started, in their order.
+    `builds` are those that were started, in their order.
     """
 
     def __init__(self, **function: str) -> None:
@@ -234,7 +234,6 @@ class Runner:
         """
         self.builds: list[Build] = []
         self.batches: list[tuple[float, float, int, int]] = []  # began, ended, messages, returned
-        self.hold = threading.Event()
         self.extra: dict[str, str] = {}  # variables of the next builds
         self.window = 0.3  # seconds; BATCH_WINDOW in tests of times and of many messages
         self.visibility = 180  # seconds, as the stack has it
@@ -408,8 +407,6 @@ class Runner:
 
     def run(self, build: Build) -> None:
         """Do a build's commands in its empty directory, with the variables that CodeBuild gives and no others."""
-        while self.hold.is_set() and not self._stop.is_set():
-            time.sleep(0.05)
         project = self._codebuild.batch_get_projects(names=[PROJECT])["projects"][0]
         spec = yaml.safe_load(project["source"]["buildspec"])
         tools = build.directory / "bin"
@@ -478,15 +475,14 @@ def _script(directory: Path, phase: dict[str, list[str]]) -> str:
     So neither a trap nor a variable that isn't exported outlives its command.
     """
     carried, place = shlex.quote(str(directory / "carried")), shlex.quote(str(directory / "place"))
-    own = f"export -p >{carried}; pwd >{place}"
-    commands = [f"bash -c {_shell(command, own, carried, place)}" for command in phase["commands"]]
-    last = [f"bash -c {_shell(command, own, carried, place)}" for command in phase.get("finally", [])]
-    steps = [f"[ $status != 0 ] || {command} || status=$?" for command in commands]
-    return "\n".join([own, "status=0", *steps, *last, "exit $status"])
+    keep = f"export -p >{carried}; pwd >{place}"
 
+    def alone(command: str) -> str:
+        text = f'. {carried}; cd "$(cat {place})"; {command}\nstatus=$?; {keep}; exit $status'
+        return f"bash -c {shlex.quote(text)}"
 
-def _shell(command: str, after: str, carried: str, place: str) -> str:
-    return shlex.quote(f'. {carried}; cd "$(cat {place})"; {command}\nstatus=$?; {after}; exit $status')
+    steps = [f"[ $status != 0 ] || {alone(command)} || status=$?" for command in phase["commands"]]
+    return "\n".join([keep, "status=0", *steps, *map(alone, phase.get("finally", [])), "exit $status"])
 
 
 def _account_environment() -> dict[str, str]:
