@@ -32,7 +32,9 @@ POOLS = ["10.44.0.0/20", "fd44:7472:6163:6b::/64"]
 SERVICE_IPV4, SERVICE_IPV6 = hosts.SERVICE_ADDRESSES
 # what a client sends into the tunnel: more than it may, because the gateway's rules are the control
 ROUTES = (hosts.VPC.ipv4, hosts.VPC.ipv6, *POOLS, "169.254.169.254/32", "fd00:ec2::254/128")
+KEY_FILE = "/etc/wireguard/wg0.key"
 PLAYBOOK_TIMEOUT = 300  # seconds
+LONG_ENOUGH = 1  # seconds, for what is not to come: through a tunnel that works the page comes in milliseconds
 # every thread of wireguard-go: in the kernel, WireGuard wouldn't wait for its turn on a busy machine, either
 _PREFER_WIREGUARD = "for pid in $(pidof wireguard-go); do renice -n -15 -p $(ls /proc/$pid/task); done"
 
@@ -167,26 +169,58 @@ def _ssh(host: str, command: str) -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class Connection:
-    """A device with a key of its own and a tunnel to a gateway."""
+    """A registered device's tunnel to a gateway, which knows of it after the next reconcile."""
 
     laptop: str
     user_name: str
     device: str
     public_key: str
     addresses: list[str]
-    interface: str
+    interface: str = "wg0"
+
+    @property
+    def label(self) -> str:
+        """What the gateways call it."""
+        return f"{self.user_name}/{self.device}"
+
+    def bring_up(self, gateway: str = "gateway", key_file: str = KEY_FILE) -> None:
+        """Configure the laptop's tunnel anew, and start it.
+
+        :param key_file: Where the laptop has the private key.
+        :raises LabError: A step on the laptop or the gateway failed.
+        """
+        gateway_key = shell(gateway, "wg show wg0 public-key")
+        endpoint = next(host.address for host in hosts.GATEWAYS if host.name == gateway)
+        config = (
+            f"[Interface]\nAddress = {', '.join(self.addresses)}\nPostUp = wg set %i private-key {key_file}\n\n"
+            f"[Peer]\nPublicKey = {gateway_key}\nEndpoint = {endpoint}:51820\nAllowedIPs = {', '.join(ROUTES)}\n"
+        )
+        write = f"umask 077; printf %s {shlex.quote(config)} > /etc/wireguard/{self.interface}.conf"
+        shell(self.laptop, f"set -e; {write}; {self._restart}")
+
+    def reconnect(self) -> None:
+        """Make a handshake now: by itself a device notices only after 15 s that a gateway was restarted."""
+        shell(self.laptop, self._restart)
+
+    def disconnect(self) -> None:
+        """Take the tunnel down; the registration stays."""
+        shell(self.laptop, self._down)
+
+    @property
+    def _restart(self) -> str:
+        return f"{self._down}; wg-quick up {self.interface} 2>&1"
+
+    @property
+    def _down(self) -> str:
+        return f"if ip link show {self.interface} >/dev/null 2>&1; then wg-quick down {self.interface} 2>&1; fi"
 
     def fetch(self, address: str = SERVICE_IPV4, port: int = 80) -> str | None:
         """Return the page behind an address as seen from the device, None when it doesn't come within 3 s."""
         return fetch(self.laptop, address, port)
 
-    def disconnect(self) -> None:
-        """Take the tunnel down; the registration stays."""
-        shell(self.laptop, _down(self.interface))
-
-
-def _down(interface: str) -> str:
-    return f"if ip link show {interface} >/dev/null 2>&1; then wg-quick down {interface} 2>&1; fi"
+    def cut_off(self, address: str = SERVICE_IPV4) -> bool:
+        """Whether the device gets nothing from an address."""
+        return cut_off(self.laptop, address)
 
 
 def live_peers(gateway: str = "gateway") -> set[str]:
@@ -214,11 +248,22 @@ def unreachable(host: str) -> t.Iterator[None]:
         podman("exec", container, "nft", "delete", "table", "inet", "lab_unreachable")
 
 
-def fetch(host: str, address: str = SERVICE_IPV4, port: int = 80) -> str | None:
-    """Return the page behind an address as seen from a host, None when it doesn't come within 3 s."""
+def fetch(host: str, address: str = SERVICE_IPV4, port: int = 80, *, seconds: float = 3) -> str | None:
+    """Return the page behind an address as seen from a host, None when it doesn't come within so many seconds."""
     literal = f"[{address}]" if ":" in address else address
-    page = shell(host, f"curl -g --silent --max-time 3 http://{literal}:{port}/", check=False)
+    page = shell(host, f"curl -g --silent --max-time {seconds} http://{literal}:{port}/", check=False)
     return page or None
+
+
+def cut_off(host: str, address: str = SERVICE_IPV4) -> bool:
+    """Whether a host gets nothing from an address."""
+    return fetch(host, address, seconds=LONG_ENOUGH) is None
+
+
+def make_key(laptop: str, path: str = KEY_FILE) -> str:
+    """Make a private key on a laptop; return its public key."""
+    make = f"umask 077; mkdir -p $(dirname {path}); wg genkey > {path}; wg pubkey < {path}"
+    return shell(laptop, f"set -e; {make}")
 
 
 def connect(
@@ -227,36 +272,25 @@ def connect(
     *,
     device: str = "laptop",
     gateway: str = "gateway",
-    register: bool = True,
-    routes: t.Sequence[str] = ROUTES,
-    interface: str = "wg0",
+    by_module: bool = False,
 ) -> Connection:
-    """Make a key on a laptop, register it and bring a tunnel up; a gateway knows of it after the next reconcile.
+    """Make a key on a laptop, register it and bring a tunnel up.
 
     :param user_name: Whose device it is; by default the first part of the laptop's name.
     :param gateway: The lab host to connect to.
-    :param register: False: use the key that the laptop has, whoever has registered it.
-    :param routes: What the device sends into the tunnel, in CIDR form.
+    :param by_module: Register as an operator does, which takes a process of Ansible.
     :raises LabError: A step on the laptop or the gateway failed.
     """
     user_name = user_name or laptop.split("-")[0]
-    key_file = f"/etc/wireguard/{interface}.key"
-    make = f"umask 077; mkdir -p /etc/wireguard; wg genkey > {key_file};" if register else ""
-    public_key = shell(laptop, f"set -e; {make} wg pubkey < {key_file}")
-    if register:
-        addresses = register_device(user_name, device, public_key)["addresses"]
-    else:
-        addresses = shell(laptop, f"sed -n 's/^Address = //p' /etc/wireguard/{interface}.conf").split(", ")
-    own = ", ".join(addresses)
-    gateway_key = shell(gateway, "wg show wg0 public-key")
-    endpoint = next(host.address for host in hosts.GATEWAYS if host.name == gateway)
-    config = (
-        f"[Interface]\nAddress = {own}\nPostUp = wg set %i private-key {key_file}\n\n"
-        f"[Peer]\nPublicKey = {gateway_key}\nEndpoint = {endpoint}:51820\nAllowedIPs = {', '.join(routes)}\n"
+    public_key = make_key(laptop)
+    addresses = (
+        register_device(user_name, device, public_key)["addresses"]
+        if by_module
+        else list(register_directly(user_name, device, public_key).addresses)
     )
-    write = f"umask 077; printf %s {shlex.quote(config)} > /etc/wireguard/{interface}.conf"
-    shell(laptop, f"set -e; {write}; {_down(interface)}; wg-quick up {interface} 2>&1")
-    return Connection(laptop, user_name, device, public_key, addresses, interface)
+    connection = Connection(laptop, user_name, device, public_key, addresses)
+    connection.bring_up(gateway)
+    return connection
 
 
 def start_self_service(**changes: t.Any) -> None:

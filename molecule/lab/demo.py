@@ -95,7 +95,7 @@ def set_up_gateways(story: Story) -> None:
 def connect(story: Story) -> actions.Connection:
     """alice's tunnel."""
     with story.step("alice makes a key on her laptop, an operator registers it, and she connects"):
-        alice = actions.connect("alice-laptop")
+        alice = actions.connect("alice-laptop", by_module=True)
         actions.run_playbook("reconcile")
         page = alice.fetch()
     story.check("alice fetches a page from the service behind the gateway", "tracklib service" in (page or ""))
