@@ -217,6 +217,8 @@ def molecule(session: Session) -> None:
     # without it molecule shares nothing, and each scenario would look for hosts that nobody made
     if "default" not in scenarios:
         raise GateFailed("molecule/default, which makes the lab for all scenarios, is missing")
+    if wanted:
+        session("molecule", "converge", "-s", wanted)
     session("molecule", "test", *(["-s", wanted] if wanted else ["--all"]), timeout=3600)
 
 
