@@ -18,42 +18,88 @@ from tests.integration.conftest import ROOT
 from tests.support import fault_proxy as faults
 from tests.support.fault_proxy import FaultProxy
 
-INSTANCES = [{"instance_id": f"i-{number:017x}", "os_user": "admin"} for number in range(3)]
 INSTANCE = "i-0123456789abcdef0"
+INSTANCES = [
+    {"instance_id": instance_id, "os_user": "admin", "host": f"10.20.1.{number}"}
+    for number, instance_id in enumerate([INSTANCE, "i-00000000000000001", "i-00000000000000002"], start=5)
+]
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB0ykIh3Xc0yoWmZmTjCR9bUhCAXMZ5yOvJuxUWmwBbZ"
+PATH = "/tracklib-vpn/host-keys"
 FEW_TRIES = {"retries": {"mode": "standard", "total_max_attempts": 1}}
 
 Run = Callable[..., dict[str, Any]]
 
 
-@pytest.mark.usefixtures("aws_client")
-def test_each_run_has_a_private_key_of_its_own_that_ssh_can_read(run_module: Run, tmp_path: Path) -> None:
-    path = tmp_path / "run" / "id_ed25519"
-    first = run_module("instance_connect_key", {"path": str(path), "instances": INSTANCES})
+@pytest.fixture
+def ssm(aws_client: Callable[..., Any]) -> Any:
+    """SSM Parameter Store, which has a host key of each instance."""
+    client = aws_client("ssm")
+    for instance in INSTANCES:
+        client.put_parameter(Name=f"{PATH}/{instance['instance_id']}", Value=KEY, Type="String")
+    return client
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> dict[str, Any]:
+    """The options of `instance_connect_key`."""
+    directory = tmp_path / "run"
+    return {
+        "path": str(directory / "id_ed25519"),
+        "known_hosts": str(directory / "known_hosts"),
+        "instances": INSTANCES,
+        "aws_config": FEW_TRIES,
+    }
+
+
+@pytest.mark.usefixtures("ssm")
+def test_each_run_has_a_private_key_of_its_own_that_ssh_can_read(run_module: Run, options: dict[str, Any]) -> None:
+    path = Path(options["path"])
+    first = run_module("instance_connect_key", options)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     public = subprocess.run(["ssh-keygen", "-y", "-f", path], check=True, capture_output=True, text=True).stdout
     assert public.split()[:2] == first["public_key"].split()
-    second = run_module("instance_connect_key", {"path": str(path), "instances": INSTANCES})
+    second = run_module("instance_connect_key", options)
     assert second["public_key"] != first["public_key"]
     assert first["problems"] == second["problems"] == []
 
 
-@pytest.mark.usefixtures("aws_client")
-def test_r10_private_key_is_not_in_the_result(run_module: Run, tmp_path: Path) -> None:
-    result = run_module("instance_connect_key", {"path": str(tmp_path / "key"), "instances": INSTANCES})
-    assert (tmp_path / "key").read_text().splitlines()[1] not in str(result)
+@pytest.mark.usefixtures("ssm")
+def test_r10_private_key_is_not_in_the_result(run_module: Run, options: dict[str, Any]) -> None:
+    result = run_module("instance_connect_key", options)
+    assert Path(options["path"]).read_text().splitlines()[1] not in str(result)
 
 
-@pytest.mark.usefixtures("aws_client")
+@pytest.mark.usefixtures("ssm")
 def test_instance_that_takes_no_key_is_named_and_the_others_have_it(
-    run_module: Run, fault_proxy: FaultProxy, tmp_path: Path
+    run_module: Run, fault_proxy: FaultProxy, options: dict[str, Any]
 ) -> None:
     fault_proxy.fail("SendSSHPublicKey", faults.json_error(400, "AccessDeniedException"), last=1)
-    options = {"path": str(tmp_path / "key"), "instances": INSTANCES, "aws_config": FEW_TRIES}
     result = run_module("instance_connect_key", options, env={"AWS_URL": fault_proxy.url})
     assert fault_proxy.calls["SendSSHPublicKey"] == len(INSTANCES)
     (problem,) = result["problems"]
     assert "these credentials need ec2-instance-connect:SendSSHPublicKey on instance i-" in problem
+
+
+@pytest.mark.parametrize("published", [None, "ssh-rsa AAAA", f"{KEY}\n10.20.1.6 {KEY}"], ids=["none", "rsa", "lines"])
+def test_instance_without_a_host_key_is_named_and_gets_no_line(
+    run_module: Run, ssm: Any, options: dict[str, Any], published: str | None
+) -> None:
+    ssm.delete_parameter(Name=f"{PATH}/{INSTANCE}")
+    if published is not None:
+        ssm.put_parameter(Name=f"{PATH}/{INSTANCE}", Value=published, Type="String")
+    (problem,) = run_module("instance_connect_key", options)["problems"]
+    assert f"instance {INSTANCE} has no host key in {PATH}/{INSTANCE}" in problem
+    assert Path(options["known_hosts"]).read_text() == f"10.20.1.6 {KEY}\n10.20.1.7 {KEY}\n"
+
+
+@pytest.mark.usefixtures("ssm")
+def test_r15_host_that_would_be_more_than_one_is_named_and_gets_no_line(
+    run_module: Run, options: dict[str, Any]
+) -> None:
+    hostile = {**INSTANCES[0], "host": f"10.20.1.5 {KEY}\n*"}
+    (problem,) = run_module("instance_connect_key", {**options, "instances": [hostile]})["problems"]
+    assert INSTANCE in problem
+    assert Path(options["known_hosts"]).read_text() == ""
 
 
 def test_host_key_is_published_once(run_module: Run, aws_client: Callable[..., Any]) -> None:
@@ -61,8 +107,7 @@ def test_host_key_is_published_once(run_module: Run, aws_client: Callable[..., A
     assert run_module("host_key", options, check=True)["changed"]
     assert run_module("host_key", options)["changed"]
     assert not run_module("host_key", options)["changed"]
-    name = f"/tracklib-vpn/host-keys/{INSTANCE}"
-    assert aws_client("ssm").get_parameter(Name=name)["Parameter"]["Value"] == KEY
+    assert aws_client("ssm").get_parameter(Name=f"{PATH}/{INSTANCE}")["Parameter"]["Value"] == KEY
 
 
 @pytest.mark.usefixtures("aws_client")
