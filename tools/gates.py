@@ -217,6 +217,8 @@ def molecule(session: Session) -> None:
     # without it molecule shares nothing, and each scenario would look for hosts that nobody made
     if "default" not in scenarios:
         raise GateFailed("molecule/default, which makes the lab for all scenarios, is missing")
+    for state in (ROOT / ".ansible/tmp").glob("molecule.*"):  # what a run that was killed believes to be up
+        shutil.rmtree(state)
     if wanted:
         session("molecule", "converge", "-s", wanted)
     session("molecule", "test", *(["-s", wanted] if wanted else ["--all"]), timeout=3600)
