@@ -337,6 +337,14 @@ def register_directly(user_name: str, device: str, public_key: str) -> Registrat
     return registry().register(wanted, parse_pools(POOLS))[1]
 
 
+def forget_devices(*user_names: str) -> None:
+    """Remove all registrations of users, whose addresses needn't rest."""
+    table = registry()
+    for registration in table.registrations():
+        if registration.user_name in user_names:
+            table.remove(registration, 0)
+
+
 class RunningProbe:
     """A probe that runs on a lab host; see probe.py."""
 

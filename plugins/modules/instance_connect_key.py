@@ -162,7 +162,7 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "required": True},
             "known_hosts": {"type": "path", "required": True},
-            "host_keys_path": {"type": "str", "default": "/tracklib-vpn/host-keys"},
+            "host_keys_path": {"type": "str", "no_log": False, "default": "/tracklib-vpn/host-keys"},
             "instances": {
                 "type": "list",
                 "elements": "dict",

@@ -77,10 +77,8 @@ def add_user(name: str) -> str:
 
 def forget(*names: str) -> None:
     """Leave nothing of users in IAM and the registry, and nobody blocked."""
+    actions.forget_devices(*names)
     table = actions.registry()
-    for registration in table.registrations():
-        if registration.user_name in names:
-            table.remove(registration, 0)
     for block in table.blocks():
         table.unblock(block)
     for user in aws.client("iam").list_users()["Users"]:

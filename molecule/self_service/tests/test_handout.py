@@ -10,11 +10,11 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from lab import actions, aws
+from lab import actions
 
 LAPTOP = "bob-laptop"  # carol borrows it
 CONFIG = "/etc/wireguard/handed0.conf"
-NAME = "web.internal.example"  # see converge.yml
+NAME = "web.internal.example"  # see conftest.py
 
 
 @pytest.fixture
@@ -35,13 +35,7 @@ def unregistered() -> t.Iterator[None]:
 
 def remove() -> None:
     """Remove carol's device and her tunnel."""
-    whose: dict[str, t.Any] = {
-        "account_id": aws.ACCOUNT,
-        "registry_table": actions.TABLE,
-        "user_name": "carol",
-        "device": "laptop",
-    }
-    actions.run_module("registration", state="absent", **whose)
+    actions.forget_devices("carol")
     actions.shell(LAPTOP, f"wg-quick down {CONFIG} 2>&1; rm -f {CONFIG}", check=False)
 
 

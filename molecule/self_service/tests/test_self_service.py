@@ -17,7 +17,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import pars
 from lab import actions, aws, hosts, self_service
 from lab.machine import ROOT, LabError
 
-NAME = "web.internal.example"  # see converge.yml
+NAME = "web.internal.example"  # see conftest.py
 SCRIPT = "/home/admin/tracklib-vpn-enroll.pyz"
 KEY, CONFIG = "/etc/wireguard/vpn0.key", "/etc/wireguard/vpn0.conf"
 DROP_IN = "/etc/systemd/system/wg-quick@vpn0.service.d"
@@ -88,9 +88,7 @@ class Laptop:
             "systemctl disable --quiet --now wg-quick@vpn0 2>&1; ip link delete phone0 2>/dev/null; rm -rf "
             f"{KEY} {CONFIG} {PHONE_CONFIG} {SCRIPT} /home/admin/.aws {DROP_IN}",
         )
-        table = actions.registry()
-        for registration in table.registrations_of(aws.ACCOUNT, self.user_id):
-            table.remove(registration, 0)
+        actions.forget_devices(self.user_name)
 
 
 @pytest.fixture

@@ -1,0 +1,22 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What all tests of the scenario need."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from lab import actions, aws, feed, hosts
+
+
+@pytest.fixture(scope="session", autouse=True)
+def private_name() -> t.Iterator[None]:
+    """The service has the private name web.internal.example, which the gateways' resolvers know."""
+    aws.forget_names()
+    aws.create_zone("internal.example", ("web", "A", hosts.SERVICE_ADDRESSES[0]))
+    feed.feed()
+    actions.run_playbook("private_dns")
+    yield
+    aws.forget_names()
+    feed.feed()
