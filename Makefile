@@ -13,6 +13,8 @@ export ANSIBLE_HOME := $(CURDIR)/.ansible
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # a developer's own AWS account is none of the tests' business
 unexport AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN
+# set in many container images: each start of Ansible would compile all of it anew, which takes longer than its work
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup venv demo test test-fast molecule lab-up lab-down bench build bundle enroll-script lock format clean
