@@ -140,9 +140,10 @@ def _this_machine(
     _say(f"the private key is in {machine.key_file} and stays there")
     found = ensure_present(credentials, function, arguments.device, public_key)
     _report(found, arguments.device)
-    machine.bring_up(render(_tunnel(found, arguments.gateway, dns), private_key_file=machine.key_file), found.unknown)
+    tunnel = _tunnel(found, arguments.gateway, dns)
+    machine.bring_up(render(tunnel, private_key_file=machine.key_file), found.unknown)
     _say(f"the interface {machine.interface} is up")
-    _wait(machine, found, gateway(found.tunnel, arguments.gateway)["endpoint"])
+    _wait(machine, found, tunnel)
     _check_name(check_name, found, dns)
     _remind(found)
 
@@ -192,7 +193,7 @@ def _tunnel(found: Enrollment, endpoint: str | None, dns: str) -> Tunnel:
     )
 
 
-def _wait(machine: Machine, found: Enrollment, endpoint: str) -> None:
+def _wait(machine: Machine, found: Enrollment, tunnel: Tunnel) -> None:
     """Show progress until the gateway answers a handshake.
 
     :raises MachineError: it didn't by the time at which it must know this machine.
@@ -203,13 +204,14 @@ def _wait(machine: Machine, found: Enrollment, endpoint: str) -> None:
         waited = time.monotonic() - begun
         if waited > bound:
             raise MachineError(
-                f"gateway {endpoint} didn't answer within {bound} s. The registration is made, and this can be run "
-                "again. Check that this network lets UDP out to that port and that this machine's clock is "
+                f"gateway {tunnel.endpoint} didn't answer within {bound} s. The registration is made, and this can be "
+                "run again. Check that this network lets UDP out to that port and that this machine's clock is "
                 "right; then ask the operators of the VPN whether their last reconcile succeeded"
             )
         _say(f"waiting until the gateway knows this machine, {waited:.0f} of at most {bound} s")
+        machine.knock(tunnel.keepalive)
         time.sleep(2)
-    _say(f"the gateway {endpoint} answers")
+    _say(f"the gateway {tunnel.endpoint} answers")
 
 
 def _check_name(name: str | None, found: Enrollment, dns: str) -> None:

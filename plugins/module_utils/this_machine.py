@@ -140,6 +140,16 @@ class Machine(NamedTuple):
         handshakes = _run(["wg", "show", self._real_interface(), "latest-handshakes"]).split()
         return any(time.time() - int(moment) < HANDSHAKE_AGE for moment in handshakes[1::2])
 
+    def knock(self, keepalive: int) -> None:
+        """Have WireGuard send something, with which a handshake begins: the keepalive, when it is switched on.
+
+        :param keepalive: what the tunnel has, in seconds.
+        """
+        interface = self._real_interface()
+        peer = _run(["wg", "show", interface, "peers"]).strip()
+        for seconds in ("off", str(keepalive)):
+            _run(["wg", "set", interface, "peer", peer, "persistent-keepalive", seconds])
+
     def dns(self, wanted: str) -> str:
         """How this machine is told of DNS servers: `wanted`, or for `auto` what it has, as the role finds it.
 
