@@ -11,7 +11,7 @@ from .hosts import GATEWAYS, LAPTOPS, METADATA, SERVICE_ADDRESSES, Host
 from .machine import LabError, podman
 
 SETTLE = 20  # seconds: the service may still be starting
-WAIT = 2  # seconds: a page comes in milliseconds, a dropped packet never
+WAIT = 1  # second: a page comes in milliseconds, a dropped packet never
 # eth0: on a laptop the way outside any tunnel that is up
 PAGE = "curl -g --silent --output /dev/null --max-time {wait} {interface} 'http://{address}/' && echo '{address}' &"
 
