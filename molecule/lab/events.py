@@ -263,6 +263,8 @@ class Runner:
             self._function.kill()
             self._function.wait()
         self._empty_queue()
+        for build_id in self._codebuild.list_builds_for_project(projectName=PROJECT)["ids"]:
+            self._codebuild.stop_build(id=build_id)  # that a function started meanwhile, if any
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def schedule(self) -> None:
