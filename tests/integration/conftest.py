@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ import boto3
 import pytest
 
 from tests.support.fault_proxy import FaultProxy
+from tests.support.module_host import run as run_in
 from tests.support.serving import serving
 
 from .names import Account, Playbook
@@ -72,8 +72,15 @@ def aws_env(aws_url: str, tmp_path: Path) -> dict[str, str]:
     }
 
 
+@pytest.fixture(scope="session")
+def module_host() -> Iterator[str]:
+    """Where modules are run."""
+    with serving("tests.support.module_host", env={"PYTHONPATH": str(ROOT / ".ansible" / "collections")}) as url:
+        yield url
+
+
 @pytest.fixture
-def run_module(aws_env: dict[str, str], tmp_path: Path) -> Callable[..., dict[str, Any]]:
+def run_module(module_host: str, aws_env: dict[str, str], tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Runs a module of the collection in a process of its own and returns its result."""
 
     def run(
@@ -81,18 +88,12 @@ def run_module(aws_env: dict[str, str], tmp_path: Path) -> Callable[..., dict[st
     ) -> dict[str, Any]:
         arguments = tmp_path / "args.json"
         arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": {**options, "_ansible_check_mode": check}}))
-        done = subprocess.run(
-            [sys.executable, "-m", f"ansible_collections.tracklib.vpn.plugins.modules.{name}", str(arguments)],
-            env={**aws_env, **(env or {})},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_in(module_host, name, arguments, {**aws_env, **(env or {})})
         try:
-            result: dict[str, Any] = json.loads(done.stdout)
+            result: dict[str, Any] = json.loads(done["stdout"])
         except json.JSONDecodeError:
-            pytest.fail(f"{name} ended with {done.returncode} and no result:\n{done.stdout}\n{done.stderr}")
-        assert KEYS["AWS_SECRET_ACCESS_KEY"] not in done.stdout + done.stderr
+            pytest.fail(f"{name} ended without a result:\n{done['stdout']}\n{done['stderr']}")
+        assert KEYS["AWS_SECRET_ACCESS_KEY"] not in done["stdout"] + done["stderr"]
         return result
 
     return run
