@@ -23,10 +23,9 @@ import sys
 import traceback
 import urllib.request
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
-
-import ansible_collections.amazon.aws.plugins.module_utils.modules  # noqa: F401 - loaded for the forks
 
 MODULES = "ansible_collections.tracklib.vpn.plugins.modules"
 
@@ -72,5 +71,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
+    import_module("ansible_collections.amazon.aws.plugins.module_utils.modules")  # for the forks
     with Server(("127.0.0.1", int(sys.argv[1])), Handler) as server:
         server.serve_forever()
