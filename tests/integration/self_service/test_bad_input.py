@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.integration.vpn import ACCOUNT
@@ -220,6 +220,7 @@ _names = st.text(max_size=40) | st.text("/.%2ef-\\" + string.ascii_lowercase, ma
     raw=st.none() | st.binary(max_size=100),
     alias=st.sampled_from(["manage", "renew"]),
 )
+@example(method="GET", path="\x85", body=None, raw=None, alias="manage")  # it ends a line in Unicode
 def test_whatever_is_sent_is_refused_with_a_code_and_writes_nothing(
     method: str, path: str, body: Any, raw: bytes | None, alias: str, fuzzed: tuple[People, Person, dict[str, Any]],
     forged: Forged,

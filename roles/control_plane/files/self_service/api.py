@@ -10,6 +10,7 @@ import re
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import urllib3
@@ -81,7 +82,8 @@ class Api:
         self._http = http
         self._notify = notify
         self._clock = clock
-        self._logger = Logger(service="tracklib-vpn-self-service")
+        # ASCII: what a caller wrote can't end a line, not even for readers who know Unicode's other line ends
+        self._logger = Logger(service="tracklib-vpn-self-service", json_serializer=partial(json.dumps, default=str))
         self._line: dict[str, Any] = {}
         self.app = self._resolver()
 
