@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -46,27 +47,29 @@ class Session:
         """Run a command, without terminal or input; GateFailed unless it ends with 0 within `timeout` seconds."""
         words = [str(word) for word in command]
         self.say("$ " + shlex.join(words))
-        niced = ["nice", "-n", str(self._niceness), *words]
-        status = self._processes.run(niced, cwd or self._root, {**os.environ, **(env or {})}, self.log, timeout)
+        environment = {**os.environ, **(env or {})}
+        status = self._processes.run(words, self._niceness, cwd or self._root, environment, self.log, timeout)
         if status != 0:
             raise GateFailed(f"{Path(words[0]).name} ended with {status}")
 
 
 class Processes:
-    """The commands under way, each in a process group of its own so that its children can be ended with it."""
+    """The commands under way, each in a session of its own so that its children can be ended with it."""
 
     def __init__(self) -> None:
         self._groups: set[int] = set()
         self._lock = threading.Lock()
         self._stopped = False
 
-    def run(self, words: Sequence[str], cwd: Path, env: Mapping[str, str], log: IO[str], timeout: float) -> int:
+    def run(
+        self, words: Sequence[str], niceness: int, cwd: Path, env: Mapping[str, str], log: IO[str], timeout: float
+    ) -> int:
         """Run to the end and return the exit status; GateFailed when it took longer than `timeout` seconds."""
         with self._lock:
             if self._stopped:
                 raise GateFailed("interrupted")
             process = subprocess.Popen(
-                words,
+                ["nice", "-n", str(niceness), *words],
                 cwd=cwd,
                 env=env,
                 stdin=subprocess.DEVNULL,
@@ -75,6 +78,9 @@ class Processes:
                 start_new_session=True,
             )
             self._groups.add(process.pid)
+        # Linux may share the processor out by sessions first: then `nice` counts within one only (sched(7), autogroup)
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{process.pid}/autogroup").write_text(str(niceness), encoding="ascii")
         try:
             return process.wait(timeout)
         except subprocess.TimeoutExpired:
