@@ -20,8 +20,11 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import pars
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry
 
+from tests.support import program_host
+from tests.support.serving import serving
+
 from . import aws, hosts, self_service
-from .machine import ROOT, LabError, podman
+from .machine import ROOT, STATE, LabError, podman
 
 if t.TYPE_CHECKING:
     from testinfra.host import Host as RemoteHost
@@ -37,6 +40,13 @@ PLAYBOOK_TIMEOUT = 300  # seconds
 LONG_ENOUGH = 1  # seconds, for what is not to come: through a tunnel that works the page comes in milliseconds
 # every thread of wireguard-go: in the kernel, WireGuard wouldn't wait for its turn on a busy machine, either
 _PREFER_WIREGUARD = "for pid in $(pidof wireguard-go); do renice -n -15 -p $(ls /proc/$pid/task); done"
+_CALLBACK = {
+    "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+    "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1",
+    "ANSIBLE_DEPRECATION_WARNINGS": "1",
+}
+_LOADED = ("ansible.cli.adhoc", "ansible.cli.playbook", "boto3")
+_program_host: str | None = None  # its address
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,23 +125,33 @@ def environment(profile: str | None = None) -> dict[str, str]:
     }
 
 
+@contextlib.contextmanager
+def ansible_loaded() -> t.Iterator[None]:
+    """Have runs of Ansible begin with it and the AWS SDK loaded, which takes longer than most of them."""
+    global _program_host
+    with serving("tests.support.program_host", *_LOADED, env={**environment(), **_CALLBACK}) as _program_host:
+        try:
+            yield
+        finally:
+            _program_host = None
+
+
 def _ansible(program: str, *arguments: str, profile: str | None = None) -> Run:
-    callback = {
-        "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-        "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1",
-        "ANSIBLE_DEPRECATION_WARNINGS": "1",
-    }
+    words, env = [str(BIN / program), *arguments], {**environment(profile), **_CALLBACK}
     started = time.monotonic()
-    done = subprocess.run(
-        [BIN / program, *arguments],
-        env={**environment(profile), **callback},
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PLAYBOOK_TIMEOUT,
-    )
+    if _program_host is not None:
+        done = program_host.run(_program_host, *words, env=env, directory=ROOT, timeout=PLAYBOOK_TIMEOUT)
+    else:
+        done = subprocess.run(
+            words,
+            env=env,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PLAYBOOK_TIMEOUT,
+        )
     seconds = time.monotonic() - started
     # what isn't the report, such as a message of the command line's parser, belongs to the errors
     start = done.stdout.find("{\n")
@@ -149,7 +169,8 @@ def shell(host: str, command: str, *, check: bool = True) -> str:
 
     :raises LabError: The command failed and `check` is set.
     """
-    done = subprocess.run(_ssh(host, command), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    ssh = _ssh(host, command, *hosts.SHARED_CONNECTION)
+    done = subprocess.run(ssh, cwd=STATE, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if check and done.returncode:
         raise LabError(f"{host}: {command}: exit code {done.returncode}: {done.stdout}{done.stderr}")
     return done.stdout.strip()
@@ -160,11 +181,12 @@ def put(host: str, path: str, content: bytes, owner: str = "root") -> None:
     where, whose = shlex.quote(path), shlex.quote(owner)
     make = f"umask 077; mkdir -p $(dirname {where}); cat > {where}; chmod 700 {where}"
     own = f"chown {whose}: {where} $(dirname {where})" if owner != "root" else "true"
-    subprocess.run(_ssh(host, f"set -e; {make}; {own}"), input=content, check=True)
+    ssh = _ssh(host, f"set -e; {make}; {own}", *hosts.SHARED_CONNECTION)
+    subprocess.run(ssh, cwd=STATE, input=content, check=True)
 
 
-def _ssh(host: str, command: str) -> list[str]:
-    return ["ssh", "-F", str(hosts.SSH_CONFIG), host, f"sudo sh -c {shlex.quote(command)}"]
+def _ssh(host: str, command: str, *options: str) -> list[str]:
+    return ["ssh", "-F", str(hosts.SSH_CONFIG), *options, host, f"sudo sh -c {shlex.quote(command)}"]
 
 
 @dataclasses.dataclass(frozen=True)

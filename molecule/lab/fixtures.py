@@ -17,13 +17,15 @@ __all__ = ["aws_client", "connect", "lab_is_up", "probe", "probing", "remote", "
 
 
 @pytest.fixture(scope="session", autouse=True)
-def lab_is_up() -> None:
-    """Stop at once, with what to do, when there is no lab."""
+def lab_is_up() -> t.Iterator[None]:
+    """Stop at once, with what to do, when there is no lab; have Ansible loaded for all tests, when there is one."""
     down = {host.name for host in hosts.HOSTS} - set(hosts.running_hosts())
     if down or aws.server_pid() is None:
         pytest.exit(
             f"the lab isn't up ({', '.join(sorted(down)) or 'emulated AWS'} missing): make lab-up", returncode=2
         )
+    with actions.ansible_loaded():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,9 @@ KEY = STATE / "id_ed25519"
 KNOWN_HOSTS = STATE / "known_hosts"
 INSTANCE_METADATA = STATE / "metadata"  # what the emulated AWS tells instances, for the service host to serve
 SSH_CONFIG = STATE / "ssh_config"
+# One connection for many commands: making one takes as long as 15 commands. The socket is in the working directory,
+# which must be STATE, because a socket's path has at most 108 characters.
+SHARED_CONNECTION = ("-o", "ControlMaster=auto", "-o", "ControlPersist=60", "-o", "ControlPath=ssh-%C")
 FIREWALL_TABLE = "tracklib_vpn_lab_"  # and the slot
 PRIVATE_NETWORKS = ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
 METADATA = ("169.254.169.254", "fd00:ec2::254")
@@ -215,6 +218,7 @@ def ensure_hosts(*, fresh: bool = False) -> None:
     :raises LabError: A host didn't come up.
     """
     INSTANCE_METADATA.mkdir(exist_ok=True)
+    _close_connections()
     there = _containers()
     for name in set(there) - (set() if fresh else {host.container for host in HOSTS}):
         podman("rm", "--force", "--time=0", name)
@@ -227,12 +231,20 @@ def ensure_hosts(*, fresh: bool = False) -> None:
 
 def reboot(host: Host) -> None:
     """Switch a host off and on again, as pulling its plug would."""
+    _close_connections()
     podman("restart", "--time=0", host.container)
     _wait_until_booted(host)
 
 
+def _close_connections() -> None:
+    """End the shared connections: whoever used one to a host that is gone would wait for its answer."""
+    for socket in STATE.glob("ssh-*"):
+        run("ssh", "-o", f"ControlPath={socket.name}", "-O", "exit", "any", check=False, cwd=STATE)
+
+
 def remove_hosts() -> None:
     """Remove all hosts, the networks and the rules between them."""
+    _close_connections()
     names = sorted(_containers())
     if names:
         podman("rm", "--force", "--time=0", "--volumes", *names)

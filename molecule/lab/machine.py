@@ -79,7 +79,7 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def run(*command: str | Path, stdin: bytes | None = None, check: bool = True) -> str:
+def run(*command: str | Path, stdin: bytes | None = None, check: bool = True, cwd: Path | None = None) -> str:
     """Run a program and return its standard output.
 
     :param stdin: What the program reads; nothing when None.
@@ -91,6 +91,7 @@ def run(*command: str | Path, stdin: bytes | None = None, check: bool = True) ->
         input=stdin if stdin is not None else b"",
         capture_output=True,
         check=False,
+        cwd=cwd,
     )
     if check and done.returncode:
         output = (done.stdout + done.stderr).decode(errors="replace").strip()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import ipaddress
+import os
 import random
 import sys
 from collections.abc import Iterator, Sequence
@@ -50,7 +51,7 @@ ENVIRONMENT = {
 @contextlib.contextmanager
 def account(users: int, devices: int) -> Iterator[str]:
     """The address of an account of so many users, all in GROUP, with so many devices shared out evenly."""
-    environment = {**ENVIRONMENT, "PYTHONPATH": str(COLLECTIONS)}
+    environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": str(COLLECTIONS)}
     with serving("tests.bench.emulated", str(users), str(devices), env=environment, timeout=120) as url:
         yield url
 

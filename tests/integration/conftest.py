@@ -16,14 +16,15 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.support import program_host
 from tests.support.fault_proxy import FaultProxy
-from tests.support.module_host import run as run_in
 from tests.support.serving import serving
 
 from .names import Account, Playbook
 from .vpn import Vpn
 
 ROOT = Path(__file__).parents[2]
+COLLECTIONS = {"PYTHONPATH": str(ROOT / ".ansible" / "collections")}
 REGION = "eu-west-1"
 # it must look real: Ansible masks a secret wherever its text turns up
 KEYS = {
@@ -64,7 +65,7 @@ def aws_env(aws_url: str, tmp_path: Path) -> dict[str, str]:
     return {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(tmp_path),
-        "PYTHONPATH": str(ROOT / ".ansible" / "collections"),
+        **COLLECTIONS,
         "AWS_URL": aws_url,
         "AWS_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -75,7 +76,8 @@ def aws_env(aws_url: str, tmp_path: Path) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def module_host() -> Iterator[str]:
     """Where modules are run."""
-    with serving("tests.support.module_host", env={"PYTHONPATH": str(ROOT / ".ansible" / "collections")}) as url:
+    loaded = "ansible_collections.amazon.aws.plugins.module_utils.modules"
+    with serving("tests.support.program_host", loaded, env={**os.environ, **COLLECTIONS}) as url:
         yield url
 
 
@@ -88,12 +90,13 @@ def run_module(module_host: str, aws_env: dict[str, str], tmp_path: Path) -> Cal
     ) -> dict[str, Any]:
         arguments = tmp_path / "args.json"
         arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": {**options, "_ansible_check_mode": check}}))
-        done = run_in(module_host, name, arguments, {**aws_env, **(env or {})})
+        module = f"ansible_collections.tracklib.vpn.plugins.modules.{name}"
+        done = program_host.run(module_host, "-m", module, arguments, env={**aws_env, **(env or {})})
         try:
-            result: dict[str, Any] = json.loads(done["stdout"])
+            result: dict[str, Any] = json.loads(done.stdout)
         except json.JSONDecodeError:
-            pytest.fail(f"{name} ended without a result:\n{done['stdout']}\n{done['stderr']}")
-        assert KEYS["AWS_SECRET_ACCESS_KEY"] not in done["stdout"] + done["stderr"]
+            pytest.fail(f"{name} ended without a result:\n{done.stdout}\n{done.stderr}")
+        assert KEYS["AWS_SECRET_ACCESS_KEY"] not in done.stdout + done.stderr
         return result
 
     return run

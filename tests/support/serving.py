@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import subprocess
 import sys
@@ -21,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 def serving(module: str, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 60) -> Iterator[str]:
     """Run `python -m MODULE PORT ARGUMENTS` and yield its address once it answers; ended afterwards.
 
-    :param env: added to the environment.
+    :param env: the environment; by default this process's own.
     :param timeout: seconds until it has to answer.
     """
     with socket.socket() as free:
@@ -30,7 +29,7 @@ def serving(module: str, *arguments: str, env: Mapping[str, str] | None = None, 
     server = subprocess.Popen(
         [sys.executable, "-m", module, str(port), *arguments],
         cwd=ROOT,
-        env={**os.environ, **(env or {})},
+        env=env,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

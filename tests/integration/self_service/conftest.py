@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,7 +23,7 @@ from .people import Forged, People, function_env
 @pytest.fixture(scope="session")
 def function_url(aws_url: str) -> Iterator[str]:
     """Where the function answers, without an alias."""
-    with serving("tests.support.function_server", "16", env=function_env(aws_url)) as url:
+    with serving("tests.support.function_server", "16", env={**os.environ, **function_env(aws_url)}) as url:
         yield url
 
 
