@@ -169,11 +169,11 @@ def shell(host: str, command: str, *, check: bool = True) -> str:
 
     :raises LabError: The command failed and `check` is set.
     """
-    ssh = _ssh(host, command, *hosts.SHARED_CONNECTION)
-    done = subprocess.run(ssh, cwd=STATE, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = _over_shared_connection(host, command)
+    output = done.stdout.decode()
     if check and done.returncode:
-        raise LabError(f"{host}: {command}: exit code {done.returncode}: {done.stdout}{done.stderr}")
-    return done.stdout.strip()
+        raise LabError(f"{host}: {command}: exit code {done.returncode}: {output}{done.stderr.decode()}")
+    return output.strip()
 
 
 def put(host: str, path: str, content: bytes, owner: str = "root") -> None:
@@ -181,8 +181,12 @@ def put(host: str, path: str, content: bytes, owner: str = "root") -> None:
     where, whose = shlex.quote(path), shlex.quote(owner)
     make = f"umask 077; mkdir -p $(dirname {where}); cat > {where}; chmod 700 {where}"
     own = f"chown {whose}: {where} $(dirname {where})" if owner != "root" else "true"
-    ssh = _ssh(host, f"set -e; {make}; {own}", *hosts.SHARED_CONNECTION)
-    subprocess.run(ssh, cwd=STATE, input=content, check=True)
+    _over_shared_connection(host, f"set -e; {make}; {own}", content).check_returncode()
+
+
+def _over_shared_connection(host: str, command: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    ssh = _ssh(host, command, *hosts.SHARED_CONNECTION)
+    return subprocess.run(ssh, cwd=STATE, input=stdin, capture_output=True, check=False)
 
 
 def _ssh(host: str, command: str, *options: str) -> list[str]:

@@ -30,6 +30,7 @@ def serving(module: str, *arguments: str, env: Mapping[str, str] | None = None, 
         [sys.executable, "-m", module, str(port), *arguments],
         cwd=ROOT,
         env=env,
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
