@@ -23,7 +23,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 demo: venv ## show the whole thing on this machine: IAM, a gateway, two people, one who leaves
-	@$(PY) molecule/lab/demo.py
+	@$(PY) tests/lab/demo.py
 
 test: venv ## every gate: lint, types, sanity, unit, integration, real hosts, packaging
 	@$(PY) tools/gates.py all
@@ -35,10 +35,10 @@ molecule: venv ## one molecule scenario: make molecule SCENARIO=name (all of the
 	@SCENARIO=$(SCENARIO) $(PY) tools/gates.py molecule
 
 lab-up: venv ## leave a running lab: .lab/env, .lab/ssh_config, inventories/lab
-	@$(PY) molecule/lab/lab.py up
+	@$(PY) tests/lab/lab.py up
 
 lab-down: venv ## remove everything that the lab made
-	@$(PY) molecule/lab/lab.py down
+	@$(PY) tests/lab/lab.py down
 
 bench: venv ## measure against the usual ways: bench/results.json and a table
 	@$(PY) tests/bench/run.py

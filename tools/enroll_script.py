@@ -20,8 +20,9 @@ MODULE_UTILS = ROOT / "plugins/module_utils"
 DESTINATION = ROOT / ".cache/build/tracklib-vpn-enroll.pyz"
 PACKAGE = "tracklib_vpn"
 MODULES = (
-    "addresses.py", "client.py", "enroll.py", "enrollment.py", "keys.py", "model.py", "names/__init__.py",
-    "names/dns.py", "qr.py", "self_service.py", "terminal.py", "this_machine.py",
+    "addresses.py", "client/__init__.py", "client/config.py", "client/qr.py", "enroll/__init__.py", "enroll/device.py",
+    "enroll/function.py", "enroll/machine.py", "enroll/script.py", "enroll/terminal.py", "keys.py", "model.py",
+    "names/__init__.py", "names/dns.py",
 )  # fmt: skip
 
 
@@ -38,9 +39,13 @@ def pack(destination: Path = DESTINATION, settings: Path | None = None) -> Path:
             shutil.copy(MODULE_UTILS / name, package / name)
         (package / "__init__.py").touch()
         if settings is not None:
-            shutil.copy(settings, package / "settings.json")
+            shutil.copy(settings, package / "enroll/settings.json")
         zipapp.create_archive(
-            directory, destination, interpreter="/usr/bin/env python3", main=f"{PACKAGE}.enroll:main", compressed=True
+            directory,
+            destination,
+            interpreter="/usr/bin/env python3",
+            main=f"{PACKAGE}.enroll.script:main",
+            compressed=True,
         )
     destination.chmod(0o755)
     return destination

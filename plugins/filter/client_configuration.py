@@ -91,7 +91,7 @@ _value:
 from typing import Any, Callable, Mapping
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.tracklib.vpn.plugins.module_utils.client import Tunnel, render
+from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import Tunnel, render
 
 
 def client_configuration(tunnel: Mapping[str, Any], private_key_file: str) -> str:

@@ -16,10 +16,10 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 
 from .addresses import PoolError
 from .aws import CLIENT_CONFIG, AWSCallError, calling, parse_timestamp
-from .identity import check_account
+from .iam.sweep import check_account
 from .model import Receipt, Registration
-from .receipts import delay, delay_in_run
-from .registry import Registry, RegistryError
+from .registry.receipts import delay, delay_in_run
+from .registry.table import Registry, RegistryError
 
 if TYPE_CHECKING:
     from boto3.session import Session

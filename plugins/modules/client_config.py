@@ -129,13 +129,13 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     registry,
     require,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.client import granted_to, render, shown
-from ansible_collections.tracklib.vpn.plugins.module_utils.client_options import TUNNEL_OPTIONS, tunnel
+from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import granted_to, render, shown
+from ansible_collections.tracklib.vpn.plugins.module_utils.client.options import TUNNEL_OPTIONS, tunnel
+from ansible_collections.tracklib.vpn.plugins.module_utils.client.qr import KINDS, picture
 from ansible_collections.tracklib.vpn.plugins.module_utils.files import present, write_private
 from ansible_collections.tracklib.vpn.plugins.module_utils.keys import public_key_of
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, User
-from ansible_collections.tracklib.vpn.plugins.module_utils.qr import KINDS, picture
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry, RegistryError
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry, RegistryError
 
 
 def _registered(table: Registry, params: dict[str, Any]) -> tuple[User, Registration]:

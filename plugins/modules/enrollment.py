@@ -167,7 +167,7 @@ from typing import Any, Mapping
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import one_line_failures, session
-from ansible_collections.tracklib.vpn.plugins.module_utils.enrollment import (
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.device import (
     Enrollment,
     checked,
     ensure_absent,
@@ -175,7 +175,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.enrollment import (
     gateway,
     user_credentials,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.self_service import Function, SelfServiceError
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import Function, SelfServiceError
 
 
 def _result(found: Enrollment, endpoint: str | None) -> dict[str, Any]:

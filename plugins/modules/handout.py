@@ -117,7 +117,6 @@ from typing import Any, Callable
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
-from ansible_collections.tracklib.vpn.plugins.module_utils.age import encrypt_to, encrypt_with, new_passphrase
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     REGISTRY_OPTIONS,
     check_credentials,
@@ -127,13 +126,14 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     registry,
     require,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.client import granted_to, render
-from ansible_collections.tracklib.vpn.plugins.module_utils.client_options import TUNNEL_OPTIONS, tunnel
+from ansible_collections.tracklib.vpn.plugins.module_utils.client.age import encrypt_to, encrypt_with, new_passphrase
+from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import granted_to, render
+from ansible_collections.tracklib.vpn.plugins.module_utils.client.options import TUNNEL_OPTIONS, tunnel
 from ansible_collections.tracklib.vpn.plugins.module_utils.files import replacing
-from ansible_collections.tracklib.vpn.plugins.module_utils.identity import find_user
+from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import find_user
 from ansible_collections.tracklib.vpn.plugins.module_utils.keys import generate
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, User, check_device_name
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry import DAY, Registry, RegistryError
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import DAY, Registry, RegistryError
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import seconds
 
 

@@ -71,7 +71,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     client,
     one_line_failures,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.trails import iam_trails
+from ansible_collections.tracklib.vpn.plugins.module_utils.iam.trails import iam_trails
 
 
 def main() -> None:

@@ -107,7 +107,7 @@ from typing import Any
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws import calling
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import client, iam_client, one_line_failures
-from ansible_collections.tracklib.vpn.plugins.module_utils.identity import sweep
+from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import sweep
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import User
 
 

@@ -126,8 +126,8 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     registry,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Receipt
-from ansible_collections.tracklib.vpn.plugins.module_utils.receipts import Causes, receipt
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.receipts import Causes, receipt
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 
 _REMOVAL: dict[str, Any] = {
     **{

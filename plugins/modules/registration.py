@@ -178,7 +178,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     registration_result,
     registry,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.identity import find_user
+from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import find_user
 from ansible_collections.tracklib.vpn.plugins.module_utils.keys import check_public_key
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     Block,
@@ -187,7 +187,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     User,
     check_device_name,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry import DAY, Registry, RegistryError
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import DAY, Registry, RegistryError
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import seconds
 
 

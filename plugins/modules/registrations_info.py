@@ -158,7 +158,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     registration_result,
     registry,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.client import granted_to
+from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import granted_to
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sweep
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import seconds
 

@@ -91,7 +91,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     registry,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry import DAY, Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import DAY, Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.roster import CONSISTENCY
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import seconds
 

@@ -68,9 +68,9 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     one_line_failures,
     registry,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.backup import check_whole, to_file
 from ansible_collections.tracklib.vpn.plugins.module_utils.files import present, write_private
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry import counts
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.export import check_whole, to_file
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import counts
 
 
 def _items(module: AnsibleAWSModule) -> list[dict[str, Any]]:

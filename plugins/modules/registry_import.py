@@ -73,8 +73,8 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     one_line_failures,
     registry,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.backup import from_file
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry import counts
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.export import from_file
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import counts
 
 
 def _items(path: str) -> list[dict[str, Any]]:

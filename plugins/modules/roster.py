@@ -163,7 +163,8 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     registry,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.files import write_private
-from ansible_collections.tracklib.vpn.plugins.module_utils.identity import merged, sweep
+from ansible_collections.tracklib.vpn.plugins.module_utils.iam.signs import Signs, check, suspension
+from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import merged, sweep
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     Block,
     Grant,
@@ -171,7 +172,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     Registration,
     Sweep,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Facts, Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Facts, Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.roster import (
     Account,
     Last,
@@ -180,7 +181,6 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.roster import (
     Verdict,
     decide,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.signs import Signs, check, suspension
 
 
 def _policy(params: dict[str, Any]) -> Policy:

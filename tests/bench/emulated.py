@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from ansible_collections.tracklib.vpn.plugins.module_utils.identity import sweep
+from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import sweep
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from moto import mock_aws
 from moto.dynamodb.models import dynamodb_backends
 from moto.iam.models import iam_backends

@@ -20,7 +20,7 @@ from tests.support.wireguard_host import ROOT, Host, Person
 
 from .figures import Figure, Row, Sizes, faster, in_pairs, say, timed
 
-LAB = ROOT / "molecule/lab"
+LAB = ROOT / "tests/lab"
 
 
 def one_peer(sizes: Sizes) -> Iterator[Row]:

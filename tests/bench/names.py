@@ -13,9 +13,8 @@ import itertools
 import json
 from collections.abc import Iterator
 
-from lab import actions, aws, feed, hosts, lab
-
 from tests.bench.figures import Row, Sizes, at_most, in_pairs
+from tests.lab import actions, aws, feed, hosts, lab
 
 ZONE = "bench.example"
 RATE = 500  # questions a second

@@ -26,7 +26,7 @@ ALL, ONE_LESS = "all users", "one user less"
 
 def runs(sizes: Sizes) -> Iterator[Row]:
     """`reconcile` with one change, against what Ansible costs anyway, the usual play, and itself."""
-    from lab import actions, aws, hosts  # claims the lab's slot
+    from tests.lab import actions, aws, hosts  # claims the lab's slot
 
     with _lab(), contextlib.ExitStack() as stack:
         small, large = (gateway.name for gateway in hosts.GATEWAYS)
@@ -65,7 +65,7 @@ def _lab() -> Iterator[None]:
 
 
 def _lab_program(command: str) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, str(ROOT / "molecule/lab/lab.py"), command]
+    program = [sys.executable, str(ROOT / "tests/lab/lab.py"), command]
     return subprocess.run(program, capture_output=True, text=True, check=False)
 
 
@@ -129,7 +129,7 @@ class _Runner:
         by_name = {device.user_name: {"key": device.public_key, "addresses": device.addresses} for device in devices}
         key = subprocess.run(["wg", "genkey"], check=True, capture_output=True, text=True).stdout.strip()
         self._variables |= {"bench_devices": by_name, "bench_private_key": key}
-        from lab import actions
+        from tests.lab import actions
 
         actions.shell(self._gateway, "ip link show bench0 >/dev/null 2>&1 || wireguard-go bench0")
         self.replay.state = ALL

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:1] = [str(ROOT), str(ROOT / ".ansible/collections"), str(ROOT / "molecule")]
+sys.path[:1] = [str(ROOT), str(ROOT / ".ansible/collections")]
 
 from tests.bench import gateway, modules, names, playbooks  # noqa: E402 - the path comes first
 from tests.bench.figures import QUICK, Row, Sizes, say, table  # noqa: E402 - the path comes first

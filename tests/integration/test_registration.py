@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sweep, Tombstone, User
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry import DAY, Registry, RegistryError
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import DAY, Registry, RegistryError
 
 from tests.support import fault_proxy as faults
 from tests.support.fault_proxy import FaultProxy

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block, Registration, Sweep, Tombstone, User
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry import DAY, Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import DAY, Registry
 
 from .names import Playbook
 from .vpn import ACCOUNT, POOLS, Vpn

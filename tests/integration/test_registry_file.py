@@ -26,7 +26,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     Tombstone,
     User,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 
 from tests.support import fault_proxy as faults
 from tests.support.fault_proxy import FaultProxy

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 
 ACCOUNT = "123456789012"
 POOLS = ["10.44.0.0/20", "fd44:7472:6163:6b::/64"]

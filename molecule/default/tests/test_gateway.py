@@ -7,7 +7,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from lab import actions, hosts
+
+from tests.lab import actions, hosts
 
 GATEWAYS = [host.name for host in hosts.GATEWAYS]
 

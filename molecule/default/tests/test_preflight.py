@@ -8,7 +8,8 @@ import typing as t
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
-from lab import actions
+
+from tests.lab import actions
 
 INTERFACE = "wg9"
 CONFIG = f"/etc/wireguard/{INTERFACE}.conf"

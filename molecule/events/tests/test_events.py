@@ -21,8 +21,8 @@ import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Receipt, Registration
-from lab import actions, aws, events, hosts
 
+from tests.lab import actions, aws, events, hosts
 from tests.support import fault_proxy
 
 GATEWAYS = [host.name for host in hosts.GATEWAYS]

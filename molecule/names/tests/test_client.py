@@ -9,7 +9,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from lab import actions, aws, feed, hosts
+
+from tests.lab import actions, aws, feed, hosts
 
 ALICE = "alice-laptop"
 PLAYBOOK = str(Path(__file__).parents[1] / "client.yml")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
-from lab import actions, aws, feed, hosts, services
+
+from tests.lab import actions, aws, feed, hosts, services
 
 ZONE = "diagnose.example"
 NARROW = f"narrow.{ZONE}"

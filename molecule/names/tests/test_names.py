@@ -11,8 +11,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from lab import actions, aws, feed, hosts, services
-from lab.services import NAMESPACE, TTL
+
+from tests.lab import actions, aws, feed, hosts, services
+from tests.lab.services import NAMESPACE, TTL
 
 GATEWAYS = [host.name for host in hosts.GATEWAYS]
 LAPTOP = "alice-laptop"

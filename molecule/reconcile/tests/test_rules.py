@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
-from lab import actions, aws, hosts
-from lab.machine import ROOT
 
+from tests.lab import actions, aws, hosts
+from tests.lab.machine import ROOT
 from tests.support import fault_proxy
 
 GATEWAYS = [host.name for host in hosts.GATEWAYS]

@@ -7,7 +7,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from lab import actions, aws, feed, hosts
+
+from tests.lab import actions, aws, feed, hosts
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,7 +10,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from lab import actions
+
+from tests.lab import actions
 
 LAPTOP = "bob-laptop"  # carol borrows it
 CONFIG = "/etc/wireguard/handed0.conf"

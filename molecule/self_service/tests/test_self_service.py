@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
-from lab import actions, aws, hosts, self_service
-from lab.machine import ROOT, LabError
+
+from tests.lab import actions, aws, hosts, self_service
+from tests.lab.machine import ROOT, LabError
 
 NAME = "web.internal.example"  # see conftest.py
 SCRIPT = "/home/admin/tracklib-vpn-enroll.pyz"

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping, NamedTuple
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.aws import calling
-
+from ..aws import calling
 from .dns import normal
 
 IPV4, IPV6, PORT = "AWS_INSTANCE_IPV4", "AWS_INSTANCE_IPV6", "AWS_INSTANCE_PORT"

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping, NamedTuple, Sequence
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.aws import calling
-
+from ..aws import calling
 from .cloud_map import Instance
 from .ensure import Registration
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import Network, granted_networks
-
+from ..addresses import Network, granted_networks
 from .dns import most_specific
 from .replies import Verdict, judge
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping, NamedTuple
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.aws import calling
+from ..aws import calling
 
 _DESCRIBED = 10  # DescribeServices' most in one call
 

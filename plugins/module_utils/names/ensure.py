@@ -12,8 +12,7 @@ import ipaddress
 import time
 from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError, calling
-
+from ..aws import AWSCallError, calling
 from . import cloud_map
 from .cloud_map import INITIAL_HEALTH, IPV4, IPV6, PORT, Instance, Namespace, Service
 from .zones import zones_of_vpc

@@ -8,8 +8,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import Network
-
+from ..addresses import Network
 from .balancers import Balancer
 from .cloud_map import ALIAS, CNAME, IPV4, IPV6, Instance, Namespace, Service
 from .dns import is_under, most_specific, normal

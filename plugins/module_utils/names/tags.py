@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Mapping
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.aws import calling
-
+from ..aws import calling
 from .zones import Zone
 
 _TYPES = ("servicediscovery", "elasticloadbalancing:loadbalancer", "ecs:service")

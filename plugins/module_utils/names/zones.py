@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Iterator, Mapping, NamedTuple
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.aws import calling
-
+from ..aws import calling
 from .dns import normal
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import Runner
+from ..wireguard.commands import Runner
 
 TABLE = ["inet", "tracklib_vpn"]
 _CHAIN = re.compile(r"^\s*chain (\w+) \{$(.*?)^\s*\}$", re.MULTILINE | re.DOTALL)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.tracklib.vpn.plugins.module_utils.identity import sweep
+from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import sweep
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Sweep, User
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from dispatcher import dispatch, handler

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.tracklib.vpn.plugins.module_utils.self_service import Function
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import Function
 
 from tests.integration.conftest import KEYS, REGION
 from tests.integration.vpn import Vpn

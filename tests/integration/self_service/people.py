@@ -13,7 +13,8 @@ import boto3
 import pytest
 import requests
 import requests.auth
-from ansible_collections.tracklib.vpn.plugins.module_utils import keys, self_service
+from ansible_collections.tracklib.vpn.plugins.module_utils import keys
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll import function as self_service
 from botocore.credentials import ReadOnlyCredentials
 from self_service import handler as function_handler
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import SelfServiceError
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block, Registration
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry import DAY
-from ansible_collections.tracklib.vpn.plugins.module_utils.self_service import SelfServiceError
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import DAY
 
 from tests.integration.vpn import ACCOUNT, POOLS
 

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import SelfServiceError
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
-from ansible_collections.tracklib.vpn.plugins.module_utils.self_service import SelfServiceError
 
 from tests.integration.conftest import ROOT
 from tests.integration.vpn import ACCOUNT, POOLS
@@ -35,7 +35,7 @@ DEVICES = 4  # each user's, all at once: 64 registrations
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """16 workers answer, the other callers wait, and the emulated AWS does one thing at a time."""
-    monkeypatch.setattr("ansible_collections.tracklib.vpn.plugins.module_utils.self_service._TIMEOUT", 300)
+    monkeypatch.setattr("ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function._TIMEOUT", 300)
 
 
 def outcome(call: Callable[[], dict[str, Any]]) -> str:

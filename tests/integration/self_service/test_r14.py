@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import FUNCTION_HEADER, SelfServiceError
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block, Sweep, Tombstone, User
-from ansible_collections.tracklib.vpn.plugins.module_utils.self_service import FUNCTION_HEADER, SelfServiceError
 
 from tests.integration.vpn import ACCOUNT
 from tests.support.fault_proxy import FaultProxy, error

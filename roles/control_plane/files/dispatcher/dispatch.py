@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError, calling
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Sign, Sweep, Tombstone
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType

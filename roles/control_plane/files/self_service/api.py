@@ -17,7 +17,7 @@ import urllib3
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import PoolError
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, User
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry import RegistryError
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import RegistryError
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import LambdaFunctionUrlResolver, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError

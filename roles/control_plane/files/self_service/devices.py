@@ -11,9 +11,9 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError
-from ansible_collections.tracklib.vpn.plugins.module_utils.identity import sweep_of_user
+from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import sweep_of_user
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sweep, User
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.roster import refusal
 
 from .caller import Caller

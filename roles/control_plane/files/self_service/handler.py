@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import urllib3
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws import FUNCTION_CONFIG, calling
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 

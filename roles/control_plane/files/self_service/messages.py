@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import PROOF_HEADER
 from ansible_collections.tracklib.vpn.plugins.module_utils.keys import check_public_key
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import DEVICE_NAME, Registration
-from ansible_collections.tracklib.vpn.plugins.module_utils.self_service import PROOF_HEADER
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
 
 import urllib3
-from ansible_collections.tracklib.vpn.plugins.module_utils.self_service import (
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import (
     FUNCTION_HEADER,
     PROOF_AGE,
     STS_BODY,

@@ -14,11 +14,11 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import (
     granted_networks,
     parse_pools,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.client import granted_to
+from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import granted_to
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import regional_sts
 from ansible_collections.tracklib.vpn.plugins.module_utils.keys import check_public_key
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Grant, User
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry import DAY
-from ansible_collections.tracklib.vpn.plugins.module_utils.self_service import regional_sts
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import DAY
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from .proof import Sts

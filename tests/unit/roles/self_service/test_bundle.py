@@ -21,7 +21,7 @@ class NoAnsible:
             raise ImportError(name)
 sys.meta_path.insert(0, NoAnsible())
 import self_service.handler
-import ansible_collections.tracklib.vpn.plugins.module_utils.self_service as found
+import ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function as found
 print(found.__file__)
 """
 
@@ -38,5 +38,5 @@ def test_function_is_importable_from_a_bundle_without_ansible(tmp_path: Path) ->
 
 def test_client_needs_no_other_module_of_the_collection(tmp_path: Path) -> None:
     """So that a script can carry it along."""
-    shutil.copy2(ROOT / "plugins/module_utils/self_service.py", tmp_path / "client.py")
+    shutil.copy2(ROOT / "plugins/module_utils/enroll/function.py", tmp_path / "client.py")
     subprocess.run([sys.executable, "-I", "-c", "import runpy; runpy.run_path('client.py')"], check=True, cwd=tmp_path)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import urllib3
-from ansible_collections.tracklib.vpn.plugins.module_utils import self_service
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll import function as self_service
 from botocore.credentials import ReadOnlyCredentials
 from hypothesis import given
 from hypothesis import strategies as st

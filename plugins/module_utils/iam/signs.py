@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Collection, Iterable, NamedTuple, Sequence
 
-from .aws import AWSCallError, calling
-from .model import Block, Sign, Sweep
-from .roster import CONSISTENCY, Owner
+from ..aws import AWSCallError, calling
+from ..model import Block, Sign, Sweep
+from ..roster import CONSISTENCY, Owner
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient

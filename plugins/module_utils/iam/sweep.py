@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
-from .aws import AWSCallError, calling
-from .model import Sweep, User
+from ..aws import AWSCallError, calling
+from ..model import Sweep, User
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient

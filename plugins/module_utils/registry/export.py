@@ -14,8 +14,8 @@ import contextlib
 import json
 from typing import Any, Sequence
 
-from .aws import AWSCallError
-from .registry import check_item, wire_value
+from ..aws import AWSCallError
+from .table import check_item, wire_value
 
 with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing SDK
     from boto3.dynamodb.types import TypeDeserializer, TypeSerializer

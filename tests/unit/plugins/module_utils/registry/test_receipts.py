@@ -14,7 +14,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.tracklib.vpn.plugins.filter.receipt_lines import receipt_lines
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import receipt_result
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block, Receipt, Registration, Tombstone
-from ansible_collections.tracklib.vpn.plugins.module_utils.receipts import Causes, delay, delay_in_run, receipt
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.receipts import Causes, delay, delay_in_run, receipt
 
 ACCOUNT = "111122223333"
 REMOVED = 1_790_000_042

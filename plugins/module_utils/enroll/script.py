@@ -16,11 +16,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import self_service, terminal
-from .client import DNS_FLAVOURS, Tunnel, render
-from .enrollment import Enrollment, checked, ensure_absent, ensure_present, gateway, user_credentials, utc
-from .self_service import Function, SelfServiceError
-from .this_machine import Machine, MachineError, new_key
+from ..client.config import DNS_FLAVOURS, Tunnel, render
+from . import function as self_service
+from . import terminal
+from .device import Enrollment, checked, ensure_absent, ensure_present, gateway, user_credentials, utc
+from .function import Function, SelfServiceError
+from .machine import Machine, MachineError, new_key
 
 if TYPE_CHECKING:
     from boto3.session import Session

@@ -13,10 +13,10 @@ import ipaddress
 import re
 from typing import Any, Iterable, Mapping, NamedTuple, Sequence, Union
 
-from .addresses import collapsed, granted_networks
-from .keys import check_private_key, check_public_key
-from .model import User
-from .names import dns as names
+from ..addresses import collapsed, granted_networks
+from ..keys import check_private_key, check_public_key
+from ..model import User
+from ..names import dns as names
 
 DNS_FLAVOURS = ("line", "resolved", "none")
 MARKER = "# Managed by tracklib.vpn"

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from typing import TextIO
 
-from .qr import picture
+from ..client.qr import picture
 
 # the terminal's second screen has no scrollback: what was on it is gone when the first one comes back
 _SECOND_SCREEN, _FIRST_SCREEN = "\x1b[?1049h\x1b[H", "\x1b[?1049l"

@@ -12,8 +12,8 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple
 
-from . import self_service
-from .self_service import Function, SelfServiceError
+from . import function as self_service
+from .function import Function, SelfServiceError
 
 if TYPE_CHECKING:
     from boto3.session import Session

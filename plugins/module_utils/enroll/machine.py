@@ -17,7 +17,7 @@ import sys
 import time
 from typing import NamedTuple
 
-from .client import MARKER
+from ..client.config import MARKER
 
 HANDSHAKE_AGE = 180  # seconds; a peer that answers makes a new handshake after two minutes
 

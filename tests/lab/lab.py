@@ -14,10 +14,10 @@ import typing as t
 from pathlib import Path
 
 # started as a program, Python would look for `lab` in this directory and find this file
-sys.path[0] = str(Path(__file__).resolve().parents[1])
+sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from lab import aws, checks, feed, hosts, images, machine, self_service  # noqa: E402 - the path comes first
-from lab.machine import STATE, LabError, say  # noqa: E402 - the path comes first
+from tests.lab import aws, checks, feed, hosts, images, machine, self_service  # noqa: E402 - the path comes first
+from tests.lab.machine import STATE, LabError, say  # noqa: E402 - the path comes first
 
 
 @contextlib.contextmanager

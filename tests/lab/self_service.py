@@ -58,7 +58,7 @@ def start(gateway_keys: t.Mapping[str, str], **changes: t.Any) -> None:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ANSIBLE_"))},
         **aws.environment(),
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'molecule'}:{ROOT / '.ansible' / 'collections'}",
+        "PYTHONPATH": f"{ROOT}:{ROOT / '.ansible' / 'collections'}",
         "STS_URL": aws.endpoint(),
         "REGISTRY_TABLE": variables["vpn_registry_table"],
         "QUEUE_URL": queue_url,

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
-from ansible_collections.tracklib.vpn.plugins.module_utils.client import Tunnel, granted_to, render, shown
+from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import Tunnel, granted_to, render, shown
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import User
 from hypothesis import given
 from hypothesis import strategies as st

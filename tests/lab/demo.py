@@ -20,14 +20,14 @@ from pathlib import Path
 
 # started as a program, Python would look for `lab` in this directory and find lab.py
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:1] = [str(ROOT / "molecule"), str(ROOT), str(ROOT / ".ansible" / "collections")]
+sys.path[:1] = [str(ROOT), str(ROOT / ".ansible" / "collections")]
 
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys  # noqa: E402 - the path comes first
 from rich.console import Console  # noqa: E402 - the path comes first
 from rich.table import Table  # noqa: E402 - the path comes first
 
-from lab import actions, aws, hosts, lab, services  # noqa: E402 - the path comes first
-from lab.machine import LabError  # noqa: E402 - the path comes first
+from tests.lab import actions, aws, hosts, lab, services  # noqa: E402 - the path comes first
+from tests.lab.machine import LabError  # noqa: E402 - the path comes first
 from tests.support import fault_proxy  # noqa: E402 - the path comes first
 
 OTHERS = tuple(name for name in aws.GROUPS["vpn-developers"] if name not in ("alice", "bob"))

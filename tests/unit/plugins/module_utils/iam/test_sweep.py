@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import boto3
-from ansible_collections.tracklib.vpn.plugins.module_utils.identity import sweep_of_user
+from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import sweep_of_user
 from botocore.stub import Stubber
 
 ACCOUNT = "111122223333"

@@ -11,7 +11,7 @@ import json
 import time
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
-from .model import Block, Receipt, Registration, Tombstone
+from ..model import Block, Receipt, Registration, Tombstone
 
 _ITS_OWN = ("revoked", "expired")  # reasons that a gateway finds without a roster
 _TIMES = ("deleted_at", "removed_at", "last_handshake")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping, NamedTuple
 
-from .aws import AWSCallError, calling
+from ..aws import AWSCallError, calling
 
 _IAM = "iam.amazonaws.com"
 

@@ -35,9 +35,9 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
-from .addresses import Network, choose
-from .aws import AWSCallError, calling
-from .model import Block, Grant, Granted, Receipt, Registration, Sign, Sweep, Tombstone, User
+from ..addresses import Network, choose
+from ..aws import AWSCallError, calling
+from ..model import Block, Grant, Granted, Receipt, Registration, Sign, Sweep, Tombstone, User
 
 try:
     from boto3.dynamodb.types import TypeDeserializer, TypeSerializer

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Sequence
 
-from .addresses import gateway_address, parse_pools
-from .aws_module import ACCESS_OPTION
-from .client import DNS_FLAVOURS, Tunnel
-from .model import Registration
+from ..addresses import gateway_address, parse_pools
+from ..aws_module import ACCESS_OPTION
+from ..model import Registration
+from .config import DNS_FLAVOURS, Tunnel
 
 TUNNEL_OPTIONS: dict[str, Any] = {
     "gateway_public_key": {"type": "str", "required": True, "no_log": False},

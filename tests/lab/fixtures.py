@@ -42,25 +42,25 @@ def remote() -> t.Callable[[str], RemoteHost]:
 
 @pytest.fixture(scope="session")
 def shell() -> t.Callable[..., str]:
-    """`shell("gateway", "wg show")`: a command's output, as root; see :func:`lab.actions.shell`."""
+    """`shell("gateway", "wg show")`: a command's output, as root; see :func:`tests.lab.actions.shell`."""
     return actions.shell
 
 
 @pytest.fixture(scope="session")
 def run_playbook() -> t.Callable[..., actions.Run]:
-    """`run_playbook("reconcile", "--check")`; see :func:`lab.actions.run_playbook`."""
+    """`run_playbook("reconcile", "--check")`; see :func:`tests.lab.actions.run_playbook`."""
     return actions.run_playbook
 
 
 @pytest.fixture(scope="session")
 def run_module() -> t.Callable[..., dict[str, t.Any]]:
-    """`run_module("iam_users_info")`: the module's result; see :func:`lab.actions.run_module`."""
+    """`run_module("iam_users_info")`: the module's result; see :func:`tests.lab.actions.run_module`."""
     return actions.run_module
 
 
 @pytest.fixture
 def connect() -> t.Iterator[t.Callable[..., actions.Connection]]:
-    """`connect("alice-laptop")`: a tunnel, taken down after the test; see :func:`lab.actions.connect`."""
+    """`connect("alice-laptop")`: a tunnel, taken down after the test; see :func:`tests.lab.actions.connect`."""
     made: list[actions.Connection] = []
 
     def make(*arguments: t.Any, **options: t.Any) -> actions.Connection:
@@ -74,11 +74,11 @@ def connect() -> t.Iterator[t.Callable[..., actions.Connection]]:
 
 @pytest.fixture(scope="session")
 def probe() -> t.Callable[..., dict[str, t.Any]]:
-    """`probe("bob-laptop", 2.0)`: the report of a probe of some seconds; see :func:`lab.actions.probe`."""
+    """`probe("bob-laptop", 2.0)`: the report of a probe of some seconds; see :func:`tests.lab.actions.probe`."""
     return actions.probe
 
 
 @pytest.fixture(scope="session")
 def probing() -> t.Callable[..., t.ContextManager[actions.RunningProbe]]:
-    """`with probing("bob-laptop") as running: …; running.stop()`; see :func:`lab.actions.probing`."""
+    """`with probing("bob-laptop") as running: …; running.stop()`; see :func:`tests.lab.actions.probing`."""
     return actions.probing

@@ -18,7 +18,7 @@ from pathlib import Path
 import testinfra
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry import Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 
 from tests.support import program_host
 from tests.support.serving import serving
@@ -97,7 +97,8 @@ def run_playbook(
     :param name: The playbook's name in playbooks/, without `.yml`, or a path.
     :param arguments: Further arguments of ansible-playbook, such as `--check` or `--limit=gateway`.
     :param rc: The expected exit code; None: any.
-    :param profile: The IAM user whose AWS credentials it has, see :func:`lab.aws.make_profile`; by default an operator.
+    :param profile: The IAM user whose AWS credentials it has, see
+        :func:`tests.lab.aws.make_profile`; by default an operator.
     :param variables: Extra variables.
     """
     playbook = name if name.endswith(".yml") else str(ROOT / "playbooks" / f"{name}.yml")
@@ -320,7 +321,7 @@ def connect(
 
 
 def start_self_service(**changes: t.Any) -> None:
-    """Start self-service for the gateways that are there; see :func:`lab.self_service.start`."""
+    """Start self-service for the gateways that are there; see :func:`tests.lab.self_service.start`."""
     self_service.start({host.name: shell(host.name, "wg show wg0 public-key") for host in hosts.GATEWAYS}, **changes)
 
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.tracklib.vpn.plugins.module_utils import self_service
-from ansible_collections.tracklib.vpn.plugins.module_utils.self_service import Function, SelfServiceError
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll import function as self_service
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import Function, SelfServiceError
 from botocore.credentials import ReadOnlyCredentials
 
 ARN = "arn:aws:lambda:eu-west-1:111122223333:function:tracklib-vpn-self-service"

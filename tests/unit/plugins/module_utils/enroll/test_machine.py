@@ -11,10 +11,10 @@ from pathlib import Path
 
 import jinja2
 import pytest
-from ansible_collections.tracklib.vpn.plugins.module_utils import this_machine
-from ansible_collections.tracklib.vpn.plugins.module_utils.this_machine import Machine
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll import machine as this_machine
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.machine import Machine
 
-TEMPLATE = Path(__file__).parents[4] / "roles/client/templates/unit.conf.j2"
+TEMPLATE = Path(__file__).parents[5] / "roles/client/templates/unit.conf.j2"
 MACHINE = Machine("vpn0")
 TEXT = "# Managed by tracklib.vpn\n[Interface]\n"
 
