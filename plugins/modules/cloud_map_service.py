@@ -185,7 +185,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import client, one_line_failures
 from ansible_collections.tracklib.vpn.plugins.module_utils.names import cloud_map, dns, ensure
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.cloud_map import Instance, Namespace, Service
-from ansible_collections.tracklib.vpn.plugins.module_utils.names.ensure import Changes, Registration
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.ensure import Changes, WantedInstance
 
 
 def _wanted_service(params: dict[str, Any], name: str) -> Service:
@@ -197,9 +197,9 @@ def _wanted_service(params: dict[str, Any], name: str) -> Service:
     )
 
 
-def _wanted_instances(params: dict[str, Any]) -> list[Registration]:
+def _wanted_instances(params: dict[str, Any]) -> list[WantedInstance]:
     return [
-        Registration(
+        WantedInstance(
             instance["id"],
             instance["ipv4"],
             instance["ipv6"],

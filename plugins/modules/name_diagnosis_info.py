@@ -198,15 +198,15 @@ from typing import Any
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import client, one_line_failures
 from ansible_collections.tracklib.vpn.plugins.module_utils.names import cloud_map, dns
-from ansible_collections.tracklib.vpn.plugins.module_utils.names.resolve import Registered
-from ansible_collections.tracklib.vpn.plugins.module_utils.names.trace import Above, Balanced, Clients, Trace, trace
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.resolve import RegisteredService
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.trace import Above, Balanced, NameClients, Trace, trace
 
 
 def _zone(above: Above) -> dict[str, Any]:
     return {**above.zone._asdict(), "associated": above.associated, "holds": above.holds}
 
 
-def _service(one: Registered) -> dict[str, Any]:
+def _service(one: RegisteredService) -> dict[str, Any]:
     return {
         "name": one.dns_name,
         "service_id": one.service.service_id,
@@ -237,7 +237,7 @@ def _ports(found: Trace) -> list[int]:
 
 def run(module: AnsibleAWSModule) -> dict[str, Any]:
     name = dns.parse(module.params["name"], "name")
-    clients = Clients(*(client(module, service) for service in ("route53", "servicediscovery", "elbv2", "ec2")))
+    clients = NameClients(*(client(module, service) for service in ("route53", "servicediscovery", "elbv2", "ec2")))
     found = trace(clients, name, module.params["vpc_id"], module.region)
     return {
         "changed": False,

@@ -165,28 +165,28 @@ firewall:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tracklib.vpn.plugins.module_utils.probe.ask import Server
+from ansible_collections.tracklib.vpn.plugins.module_utils.probe.ask import DnsServer
 from ansible_collections.tracklib.vpn.plugins.module_utils.probe.firewall import read
 from ansible_collections.tracklib.vpn.plugins.module_utils.probe.message import MessageError
-from ansible_collections.tracklib.vpn.plugins.module_utils.probe.name import Said, look
+from ansible_collections.tracklib.vpn.plugins.module_utils.probe.name import ServerReplies, probe_name
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import GatewayError, run
 
 
-def _said(said: Said) -> dict[str, Any]:
-    return {"address": said.server.address, "replies": [reply._asdict() for reply in said.replies]}
+def _server(replies: ServerReplies) -> dict[str, Any]:
+    return {"address": replies.server.address, "replies": [reply._asdict() for reply in replies.replies]}
 
 
 def _probe(params: dict[str, Any]) -> dict[str, Any]:
     servers = [
-        Server(params["resolver"], params["dns_port"]),
-        *(Server(address, params["dns_port"], own=True) for address in params["forwarders"]),
+        DnsServer(params["resolver"], params["dns_port"]),
+        *(DnsServer(address, params["dns_port"], own=True) for address in params["forwarders"]),
     ]
-    seen = look(params["name"], servers, params["ports"], params["timeout"])
+    probe = probe_name(params["name"], servers, params["ports"], params["timeout"])
     firewall = read(run)
     return {
-        "servers": [_said(said) for said in seen.said],
-        "addresses": seen.addresses,
-        "ports": [port._asdict() for port in seen.ports],
+        "servers": [_server(replies) for replies in probe.servers],
+        "addresses": probe.addresses,
+        "ports": [port._asdict() for port in probe.ports],
         "firewall": firewall and firewall._asdict(),
     }
 

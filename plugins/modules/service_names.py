@@ -127,21 +127,21 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import client, one_line_failures
 from ansible_collections.tracklib.vpn.plugins.module_utils.names import cloud_map, declared, dns, ensure
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.cloud_map import Namespace, Service
-from ansible_collections.tracklib.vpn.plugins.module_utils.names.declared import Name
-from ansible_collections.tracklib.vpn.plugins.module_utils.names.ensure import Changes, Registration
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.declared import DeclaredName
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.ensure import Changes, WantedInstance
 
 
-def _name(given: Mapping[str, Any]) -> Name:
+def _name(given: Mapping[str, Any]) -> DeclaredName:
     name, namespace = dns.parse(given["name"], "name"), dns.parse(given["namespace"], "namespace")
     dns.parse(f"{name}.{namespace}", "name")
     if given["state"] == "present" and not given["instance_id"] and not given["tags"]:
         raise ValueError(f"{name}.{namespace} stands for nothing; give it instance_id or tags")
     tags = {key: str(value) for key, value in (given["tags"] or {}).items()}
     kinds = tuple(sorted(set(given["record_types"])))
-    return Name(name, namespace, given["ttl"], kinds, given["instance_id"], tags, given["state"] == "absent")
+    return DeclaredName(name, namespace, given["ttl"], kinds, given["instance_id"], tags, given["state"] == "absent")
 
 
-def _names(params: Mapping[str, Any]) -> list[Name]:
+def _names(params: Mapping[str, Any]) -> list[DeclaredName]:
     names = [_name(given) for given in params["names"]]
     labels = [name.label for name in names]
     doubled = sorted({label for label in labels if labels.count(label) > 1})
@@ -151,7 +151,7 @@ def _names(params: Mapping[str, Any]) -> list[Name]:
 
 
 def _bring(
-    changes: Changes, name: Name, wanted: list[Registration], namespace: Namespace, existing: Service | None
+    changes: Changes, name: DeclaredName, wanted: list[WantedInstance], namespace: Namespace, existing: Service | None
 ) -> None:
     """Bring one name in line, without waiting for it."""
     if existing is None and name.absent:
@@ -205,7 +205,7 @@ def run(module: AnsibleAWSModule) -> dict[str, Any]:
     }
 
 
-def _result(name: Name, wanted: list[Registration]) -> dict[str, Any]:
+def _result(name: DeclaredName, wanted: list[WantedInstance]) -> dict[str, Any]:
     return {
         "name": name.label,
         "addresses": [address for one in wanted for address in (one.ipv4, one.ipv6) if address is not None],

@@ -255,15 +255,19 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.names import cloud_ma
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.balancers import internal_balancers
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.cloud_map import Namespace
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.ecs import EcsService, ecs_services
-from ansible_collections.tracklib.vpn.plugins.module_utils.names.resolve import Facts, PrivateName, Registered
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.resolve import (
+    NameCatalog,
+    PrivateName,
+    RegisteredService,
+)
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.tags import tagged_arns, tagged_zones
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.zones import Zone, all_zones, records, zones_of_vpc
 
 
-def _registered(servicediscovery: Any, namespaces: Sequence[Namespace]) -> list[Registered]:
+def _registered(servicediscovery: Any, namespaces: Sequence[Namespace]) -> list[RegisteredService]:
     """Every Cloud Map service of these namespaces."""
     return [
-        Registered(
+        RegisteredService(
             namespace,
             service,
             cloud_map.instances(servicediscovery, service),
@@ -292,7 +296,7 @@ def _name_result(name: PrivateName, networks: Any) -> dict[str, Any]:
     }
 
 
-def _ecs_result(service: EcsService, registered: dict[str, Registered]) -> dict[str, Any]:
+def _ecs_result(service: EcsService, registered: dict[str, RegisteredService]) -> dict[str, Any]:
     return {
         "name": service.name,
         "cluster": service.cluster,
@@ -321,7 +325,7 @@ class _Sweep:
         servicediscovery = client(module, "servicediscovery")
         zone_ids = {zone.zone_id for zone in self.visible}
         self.namespaces = [one for one in cloud_map.namespaces(servicediscovery) if one.zone_id in zone_ids]
-        self.facts = Facts(
+        self.facts = NameCatalog(
             zones=self.visible,
             records=[
                 record
@@ -350,7 +354,7 @@ class _Sweep:
             if self.tagged is None or not self.tagged.isdisjoint(name.sources)
         ]
 
-    def services(self, zones: Sequence[str] | None, registered: dict[str, Registered]) -> list[EcsService]:
+    def services(self, zones: Sequence[str] | None, registered: dict[str, RegisteredService]) -> list[EcsService]:
         return [
             service
             for service in self.ecs

@@ -30,7 +30,7 @@ _SHOWN = re.compile(
 Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 
-class Tunnel(NamedTuple):
+class ClientTunnel(NamedTuple):
     """What a device's configuration says, but for its private key."""
 
     addresses: Sequence[str]  # the device's, without prefix length
@@ -45,7 +45,7 @@ class Tunnel(NamedTuple):
     mtu: int | None = None  # left to the system when None
 
 
-def render(tunnel: Tunnel, private_key: str = "", private_key_file: str = "") -> str:
+def render(tunnel: ClientTunnel, private_key: str = "", private_key_file: str = "") -> str:
     """The configuration of a device, as wg-quick(8) and the WireGuard apps read it.
 
     :param private_key: goes into the text, for apps.
@@ -104,7 +104,7 @@ def shown(text: str) -> str:
     return "".join(f"{line}\n" for line in _SHOWN.findall(text))
 
 
-def _dns_lines(tunnel: Tunnel, servers: Sequence[Address]) -> list[str]:
+def _dns_lines(tunnel: ClientTunnel, servers: Sequence[Address]) -> list[str]:
     if tunnel.dns not in DNS_FLAVOURS:
         raise ValueError(f"dns is {tunnel.dns!r}, expected one of {', '.join(DNS_FLAVOURS)}")
     domains = [_domain(domain) for domain in tunnel.domains]
@@ -125,7 +125,7 @@ def _dns_lines(tunnel: Tunnel, servers: Sequence[Address]) -> list[str]:
     ]
 
 
-def _allowed_ips(tunnel: Tunnel, servers: Sequence[Address]) -> list[str]:
+def _allowed_ips(tunnel: ClientTunnel, servers: Sequence[Address]) -> list[str]:
     networks = granted_networks([{"networks": tunnel.networks}], "networks")
     if not networks and not tunnel.full_tunnel:
         raise ValueError("there are no networks for the tunnel; expected those that vpn_access grants")

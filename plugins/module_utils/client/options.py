@@ -10,7 +10,7 @@ from typing import Any, Mapping, Sequence
 from ..addresses import gateway_address, parse_pools
 from ..aws_module import ACCESS_OPTION
 from ..model import Registration
-from .config import DNS_FLAVOURS, Tunnel
+from .config import DNS_FLAVOURS, ClientTunnel
 
 TUNNEL_OPTIONS: dict[str, Any] = {
     "gateway_public_key": {"type": "str", "required": True, "no_log": False},
@@ -25,12 +25,12 @@ TUNNEL_OPTIONS: dict[str, Any] = {
 }
 
 
-def tunnel(params: Mapping[str, Any], registration: Registration, networks: Sequence[str]) -> Tunnel:
+def tunnel(params: Mapping[str, Any], registration: Registration, networks: Sequence[str]) -> ClientTunnel:
     """What the configuration of a registered device says, by a module's options.
 
     :raises PoolError: an address pool isn't one.
     """
-    return Tunnel(
+    return ClientTunnel(
         addresses=registration.addresses,
         gateway_public_key=params["gateway_public_key"],
         endpoint=params["endpoint"],

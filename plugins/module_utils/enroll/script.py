@@ -16,7 +16,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..client.config import DNS_FLAVOURS, Tunnel, render
+from ..client.config import DNS_FLAVOURS, ClientTunnel, render
 from . import function as self_service
 from . import terminal
 from .device import Enrollment, checked, ensure_absent, ensure_present, gateway, user_credentials, utc
@@ -179,11 +179,11 @@ def _remove(arguments: argparse.Namespace, credentials: ReadOnlyCredentials, fun
         _say(f"the interface {machine.interface}, its configuration and its key are gone")
 
 
-def _tunnel(found: Enrollment, endpoint: str | None, dns: str) -> Tunnel:
+def _tunnel(found: Enrollment, endpoint: str | None, dns: str) -> ClientTunnel:
     if found.device is None:
         raise ValueError("the function answered without a device; try again")
     dialled = gateway(found.tunnel, endpoint)
-    return Tunnel(
+    return ClientTunnel(
         addresses=found.device["addresses"],
         gateway_public_key=dialled["public_key"],
         endpoint=dialled["endpoint"],
@@ -194,7 +194,7 @@ def _tunnel(found: Enrollment, endpoint: str | None, dns: str) -> Tunnel:
     )
 
 
-def _wait(machine: Machine, found: Enrollment, tunnel: Tunnel) -> None:
+def _wait(machine: Machine, found: Enrollment, tunnel: ClientTunnel) -> None:
     """Show progress until the gateway answers a handshake.
 
     :raises MachineError: it didn't by the time at which it must know this machine.

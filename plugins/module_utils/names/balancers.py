@@ -16,7 +16,7 @@ _HEALTHY = "healthy"
 _INTERFACES = "ELB "
 
 
-class At(NamedTuple):
+class BalancerAddress(NamedTuple):
     """An address and its availability zone."""
 
     address: str
@@ -30,7 +30,7 @@ class Balancer(NamedTuple):
     name: str
     dns_name: str
     kind: str
-    addresses: tuple[At, ...]
+    addresses: tuple[BalancerAddress, ...]
 
     @property
     def fixed(self) -> bool:
@@ -112,23 +112,23 @@ def tcp_ports(elbv2: Any, balancer: Balancer) -> list[int]:
         return sorted(one["Port"] for page in pages for one in page["Listeners"] if one["Protocol"] != "UDP")
 
 
-def _balancer(found: Mapping[str, Any], addresses: Mapping[str, list[At]]) -> Balancer:
+def _balancer(found: Mapping[str, Any], addresses: Mapping[str, list[BalancerAddress]]) -> Balancer:
     arn = found["LoadBalancerArn"]
     at = addresses.get(f"{_INTERFACES}{arn.partition(':loadbalancer/')[2]}", [])
     return Balancer(arn, found["LoadBalancerName"], normal(found["DNSName"]), found["Type"], tuple(sorted(at)))
 
 
-def _addresses(ec2: Any, vpc_id: str | None) -> dict[str, list[At]]:
+def _addresses(ec2: Any, vpc_id: str | None) -> dict[str, list[BalancerAddress]]:
     """Private addresses by the description of their interface."""
     filters = [{"Name": "description", "Values": [f"{_INTERFACES}net/*", f"{_INTERFACES}app/*"]}]
     if vpc_id is not None:
         filters.append({"Name": "vpc-id", "Values": [vpc_id]})
     with calling("ec2:DescribeNetworkInterfaces", "the load balancers' network interfaces"):
         pages = ec2.get_paginator("describe_network_interfaces").paginate(Filters=filters)
-        found: dict[str, list[At]] = {}
+        found: dict[str, list[BalancerAddress]] = {}
         for interface in (one for page in pages for one in page["NetworkInterfaces"]):
             texts = [one["PrivateIpAddress"] for one in interface.get("PrivateIpAddresses", ())]
             texts += [one["Ipv6Address"] for one in interface.get("Ipv6Addresses", ())]
             zone = interface.get("AvailabilityZone")
-            found.setdefault(interface["Description"], []).extend(At(text, zone) for text in texts)
+            found.setdefault(interface["Description"], []).extend(BalancerAddress(text, zone) for text in texts)
     return found

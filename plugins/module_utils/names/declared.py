@@ -9,13 +9,13 @@ from typing import Any, Mapping, NamedTuple, Sequence
 
 from ..aws import calling
 from .cloud_map import Instance
-from .ensure import Registration
+from .ensure import WantedInstance
 
 OURS = {"registered_by": "tracklib.vpn.service_names"}  # Cloud Map attribute; what others registered is left alone
 _PAGE = 1000  # EC2's largest
 
 
-class Host(NamedTuple):
+class Ec2Instance(NamedTuple):
     """An EC2 instance."""
 
     instance_id: str
@@ -25,7 +25,7 @@ class Host(NamedTuple):
     ipv6: str | None
 
 
-class Name(NamedTuple):
+class DeclaredName(NamedTuple):
     """A name that shall stand for the instance of that id, or for every running instance with these tags."""
 
     name: str
@@ -42,7 +42,7 @@ class Name(NamedTuple):
         return f"{self.name}.{self.namespace}"
 
 
-def hosts(ec2: Any) -> list[Host]:
+def hosts(ec2: Any) -> list[Ec2Instance]:
     """Every EC2 instance of the region that isn't terminated, ordered by id.
 
     :raises AWSCallError: any page failed.
@@ -56,10 +56,10 @@ def hosts(ec2: Any) -> list[Host]:
     return sorted(_host(one) for one in found)
 
 
-def _host(found: Mapping[str, Any]) -> Host:
+def _host(found: Mapping[str, Any]) -> Ec2Instance:
     interfaces = sorted(found.get("NetworkInterfaces", ()), key=lambda one: one["Attachment"]["DeviceIndex"])
     ipv6 = [one["Ipv6Address"] for interface in interfaces for one in interface.get("Ipv6Addresses", ())]
-    return Host(
+    return Ec2Instance(
         instance_id=found["InstanceId"],
         state=found["State"]["Name"],
         tags={tag["Key"]: tag["Value"] for tag in found.get("Tags", ())},
@@ -68,7 +68,7 @@ def _host(found: Mapping[str, Any]) -> Host:
     )
 
 
-def serving(name: Name, known: Sequence[Host]) -> tuple[list[Registration], list[str]]:
+def serving(name: DeclaredName, known: Sequence[Ec2Instance]) -> tuple[list[WantedInstance], list[str]]:
     """What shall be registered under a name now, and sentences about what can't be.
 
     A name whose instances are all stopped has neither: that is as it should be.
@@ -88,7 +88,7 @@ def serving(name: Name, known: Sequence[Host]) -> tuple[list[Registration], list
             )
             continue
         registrations.append(
-            Registration(
+            WantedInstance(
                 host.instance_id,
                 host.ipv4 if "A" in name.kinds else None,
                 host.ipv6 if "AAAA" in name.kinds else None,
@@ -98,7 +98,7 @@ def serving(name: Name, known: Sequence[Host]) -> tuple[list[Registration], list
     return registrations, problems
 
 
-def _is_meant(name: Name, host: Host) -> bool:
+def _is_meant(name: DeclaredName, host: Ec2Instance) -> bool:
     if name.instance_id is not None:
         return host.instance_id == name.instance_id
     return name.tags.items() <= host.tags.items()
@@ -108,7 +108,7 @@ def _listed(tags: Mapping[str, str]) -> str:
     return ", ".join(f"{key}={value}" for key, value in tags.items())
 
 
-def outdated(found: Sequence[Instance], wanted: Sequence[Registration]) -> list[Instance]:
+def outdated(found: Sequence[Instance], wanted: Sequence[WantedInstance]) -> list[Instance]:
     """Instances that an earlier run registered and that the name no longer stands for."""
     keep = {registration.instance_id for registration in wanted}
     return [one for one in found if one.instance_id not in keep and OURS.items() <= one.attributes.items()]

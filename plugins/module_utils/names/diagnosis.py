@@ -10,7 +10,7 @@ from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 from ..addresses import Network, granted_networks
 from .dns import most_specific
-from .replies import Verdict, judge
+from .replies import ServerSummary, judge
 
 OK, BROKEN, NOT_CHECKED = "ok", "broken", "not_checked"
 # what the gateway's firewall drops whatever is granted
@@ -43,7 +43,7 @@ class Finding(NamedTuple):
     action: str | None = None
 
 
-class Step(NamedTuple):
+class DiagnosisStep(NamedTuple):
     """A step of the way, and what was found."""
 
     step: str
@@ -53,17 +53,17 @@ class Step(NamedTuple):
     action: str | None
 
 
-def diagnose(evidence: Evidence) -> list[Step]:
+def diagnose(evidence: Evidence) -> list[DiagnosisStep]:
     """Walk the way, to its end or to the first break; what comes after that isn't checked.
 
     :raises ValueError: a network of the access policy isn't one.
     """
-    steps: list[Step] = []
+    steps: list[DiagnosisStep] = []
     broken = False
     for step, title, check in _WAY:
         finding = _skipped("comes after the break") if broken else check(evidence)
         broken = broken or finding.status == BROKEN
-        steps.append(Step(step, title, finding.status, finding.text, finding.action))
+        steps.append(DiagnosisStep(step, title, finding.status, finding.text, finding.action))
     return steps
 
 
@@ -193,7 +193,7 @@ _DNS_SUPPORT = (
 _FORWARDING = "if a Resolver rule forwards this name, check its targets: aws route53resolver list-resolver-rules"
 
 
-def _missing(evidence: Evidence, verdict: Verdict) -> Finding:
+def _missing(evidence: Evidence, verdict: ServerSummary) -> Finding:
     """Why the VPC's resolver says that there is no such name, or nothing to reach under it."""
     facts = evidence.name
     best = _answering(evidence)

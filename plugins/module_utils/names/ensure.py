@@ -100,7 +100,7 @@ class Changes:
         )
 
 
-class Registration(NamedTuple):
+class WantedInstance(NamedTuple):
     """An instance that a service shall have."""
 
     instance_id: str
@@ -268,7 +268,7 @@ def _service_line(label: str, service: Service) -> str:
 
 
 def ensure_registered(
-    changes: Changes, service: Service, label: str, found: Sequence[Instance], wanted: Sequence[Registration]
+    changes: Changes, service: Service, label: str, found: Sequence[Instance], wanted: Sequence[WantedInstance]
 ) -> None:
     """Register what is missing or registered otherwise.
 

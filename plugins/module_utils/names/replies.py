@@ -32,7 +32,7 @@ _SAID = {
 }
 
 
-class Verdict(NamedTuple):
+class ServerSummary(NamedTuple):
     """What a server said: `answer`, or the gravest outcome, and a sentence about it."""
 
     server: str
@@ -42,7 +42,7 @@ class Verdict(NamedTuple):
     path: Sequence[str]
 
 
-def judge(server: Mapping[str, Any]) -> Verdict:
+def judge(server: Mapping[str, Any]) -> ServerSummary:
     """One verdict from a server's replies to all questions about one name."""
     replies = server["replies"]
     by_udp = replies[:-1] if replies[-1]["transport"] == "tcp" and len(replies) > 1 else replies
@@ -50,12 +50,14 @@ def judge(server: Mapping[str, Any]) -> Verdict:
     address = server["address"]
     if found:
         values = frozenset(value for reply in found for value in reply["values"])
-        return Verdict(address, "answer", _answer(address, found, replies), values, found[0]["path"])
+        return ServerSummary(address, "answer", _answer(address, found, replies), values, found[0]["path"])
     reply = min(by_udp, key=lambda one: _GRAVEST.index(one["outcome"]))
     detail = f" ({reply['detail']})" if reply["detail"] else ""
     path: Sequence[str] = next((one["path"] for one in by_udp if one["path"]), [])
     leads = f"; its CNAME leads to {path[-1]}, which has none" if path and reply["outcome"] == "nodata" else ""
-    return Verdict(address, reply["outcome"], f"{address} {_SAID[reply['outcome']]}{detail}{leads}", frozenset(), path)
+    return ServerSummary(
+        address, reply["outcome"], f"{address} {_SAID[reply['outcome']]}{detail}{leads}", frozenset(), path
+    )
 
 
 def _answer(address: str, found: Sequence[Mapping[str, Any]], replies: Sequence[Mapping[str, Any]]) -> str:

@@ -13,13 +13,13 @@ from .balancers import Balancer
 from .cloud_map import ALIAS, CNAME, IPV4, IPV6, Instance, Namespace, Service
 from .dns import is_under, most_specific, normal
 from .ecs import EcsService
-from .zones import Record, Zone
+from .zones import RecordSet, Zone
 
 RECORD, CLOUD_MAP, LOAD_BALANCER = "record", "cloud_map", "load_balancer"
 _NAMING = ("A", "AAAA", "CNAME", "SRV")  # record types that lead to an address
 
 
-class Registered(NamedTuple):
+class RegisteredService(NamedTuple):
     """A Cloud Map service with what is registered in it; `health` by instance id."""
 
     namespace: Namespace
@@ -33,17 +33,17 @@ class Registered(NamedTuple):
         return f"{self.service.name}.{self.namespace.name}"
 
 
-class Facts(NamedTuple):
+class NameCatalog(NamedTuple):
     """All that was read. `zones` are the private ones that count; `preferred` the names of those that one VPC asks."""
 
     zones: Sequence[Zone]
-    records: Sequence[Record]
-    registered: Sequence[Registered]
+    records: Sequence[RecordSet]
+    registered: Sequence[RegisteredService]
     balancers: Sequence[Balancer]
     preferred: Sequence[str] | None = None
 
 
-class Address(NamedTuple):
+class NameAddress(NamedTuple):
     """Where a name leads. `fixed` says that nothing in AWS gives the name another address by itself."""
 
     address: str
@@ -53,10 +53,10 @@ class Address(NamedTuple):
     health: str | None = None
 
 
-class Answer(NamedTuple):
+class NameAnswer(NamedTuple):
     """The addresses of a name, and what to know of them."""
 
-    addresses: list[Address]
+    addresses: list[NameAddress]
     warnings: list[str]
 
 
@@ -69,13 +69,13 @@ class PrivateName(NamedTuple):
     kinds: tuple[str, ...]
     ttl: int | None
     target: str | None
-    answer: Answer
+    answer: NameAnswer
     arn: str | None
     sources: frozenset[str]
     hidden_by: str | None
 
 
-def private_names(facts: Facts) -> list[PrivateName]:
+def private_names(facts: NameCatalog) -> list[PrivateName]:
     """Every name of the facts, once, ordered by name.
 
     A Cloud Map service comes in place of the records that Cloud Map made for it.
@@ -84,7 +84,7 @@ def private_names(facts: Facts) -> list[PrivateName]:
     zones = {zone.zone_id: zone for zone in facts.zones}
     taken = {(one.namespace.zone_id, one.dns_name) for one in facts.registered}
     found = [_of_registered(one, zones, facts, resolver) for one in facts.registered]
-    groups: dict[tuple[str, str], list[Record]] = {}
+    groups: dict[tuple[str, str], list[RecordSet]] = {}
     for record in facts.records:
         if record.kind in _NAMING and (record.zone_id, record.name) not in taken:
             groups.setdefault((record.zone_id, record.name), []).append(record)
@@ -93,7 +93,9 @@ def private_names(facts: Facts) -> list[PrivateName]:
     return sorted(found, key=lambda one: (one.name, one.zone.zone_id if one.zone else ""))
 
 
-def _of_registered(one: Registered, zones: Mapping[str, Zone], facts: Facts, resolver: _Resolver) -> PrivateName:
+def _of_registered(
+    one: RegisteredService, zones: Mapping[str, Zone], facts: NameCatalog, resolver: _Resolver
+) -> PrivateName:
     zone = zones.get(one.namespace.zone_id or "")
     return PrivateName(
         name=one.dns_name,
@@ -109,7 +111,7 @@ def _of_registered(one: Registered, zones: Mapping[str, Zone], facts: Facts, res
     )
 
 
-def _of_records(group: Sequence[Record], zone: Zone, facts: Facts, resolver: _Resolver) -> PrivateName:
+def _of_records(group: Sequence[RecordSet], zone: Zone, facts: NameCatalog, resolver: _Resolver) -> PrivateName:
     name = group[0].name
     target = next((target for record in group for target in targets(record)), None)
     balancer = resolver.balancer(target) if target else None
@@ -139,7 +141,7 @@ def _ids(*ids: str | None) -> frozenset[str]:
     return frozenset(one for one in ids if one is not None)
 
 
-def _hidden_by(name: str, zone: Zone | None, facts: Facts) -> str | None:
+def _hidden_by(name: str, zone: Zone | None, facts: NameCatalog) -> str | None:
     """The more specific zone from which the VPC resolver answers instead; known only for one VPC."""
     if zone is None or facts.preferred is None:
         return None
@@ -152,7 +154,7 @@ def named_by(instance: Instance) -> list[str]:
     return [normal(instance.attributes[key]) for key in (ALIAS, CNAME) if key in instance.attributes]
 
 
-def targets(record: Record) -> list[str]:
+def targets(record: RecordSet) -> list[str]:
     """Names that a record leads on to."""
     if record.alias is not None:
         return [record.alias]
@@ -166,12 +168,12 @@ def targets(record: Record) -> list[str]:
 class _Resolver:
     """Follows names through everything that was read."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: NameCatalog) -> None:
         self._balancers = {balancer.dns_name: balancer for balancer in facts.balancers}
-        self._registered: dict[str, list[Registered]] = {}
+        self._registered: dict[str, list[RegisteredService]] = {}
         for one in facts.registered:
             self._registered.setdefault(one.dns_name, []).append(one)
-        self._records: dict[str, list[Record]] = {}
+        self._records: dict[str, list[RecordSet]] = {}
         for record in facts.records:
             if record.kind in _NAMING:
                 self._records.setdefault(record.name, []).append(record)
@@ -180,18 +182,18 @@ class _Resolver:
         """The load balancer of that DNS name."""
         return self._balancers.get(name.removeprefix("dualstack."))
 
-    def answer(self, name: str, zone_id: str | None) -> Answer:
+    def answer(self, name: str, zone_id: str | None) -> NameAnswer:
         """Where a name leads, looked up in that zone before any other."""
-        addresses: dict[str, Address] = {}
+        addresses: dict[str, NameAddress] = {}
         warnings: dict[str, None] = {}
         for found in self._follow(name, zone_id, ()):
-            if isinstance(found, Address):
+            if isinstance(found, NameAddress):
                 addresses.setdefault(found.address, found)
             else:
                 warnings[found] = None
-        return Answer(list(addresses.values()), list(warnings))
+        return NameAnswer(list(addresses.values()), list(warnings))
 
-    def _follow(self, name: str, zone_id: str | None, path: tuple[str, ...]) -> Iterator[Address | str]:
+    def _follow(self, name: str, zone_id: str | None, path: tuple[str, ...]) -> Iterator[NameAddress | str]:
         """Addresses, and as plain strings the warnings."""
         if name in path:
             yield f"{' -> '.join((*path, name))} goes in a circle"
@@ -210,18 +212,18 @@ class _Resolver:
         else:
             yield f"{name} is no private name or internal load balancer of this account and region; not followed"
 
-    def _through_record(self, record: Record, path: tuple[str, ...]) -> Iterator[Address | str]:
+    def _through_record(self, record: RecordSet, path: tuple[str, ...]) -> Iterator[NameAddress | str]:
         leads_to = targets(record)
         for target in leads_to:
             for found in self._follow(target, record.zone_id, path):
-                yield found._replace(fixed=False) if isinstance(found, Address) and record.routing else found
+                yield found._replace(fixed=False) if isinstance(found, NameAddress) and record.routing else found
         if not leads_to:
             for value in record.values:
-                yield Address(_canonical(value), record.routing is None)
+                yield NameAddress(_canonical(value), record.routing is None)
         if record.routing is not None:
             yield f"{record.name} is answered by routing policy {record.routing}, so its addresses vary"
 
-    def _through_cloud_map(self, one: Registered, path: tuple[str, ...]) -> Iterator[Address | str]:
+    def _through_cloud_map(self, one: RegisteredService, path: tuple[str, ...]) -> Iterator[NameAddress | str]:
         if not one.instances:
             yield f"{one.dns_name} has no instances: nothing is registered in its Cloud Map service"
         for instance in one.instances:
@@ -229,14 +231,14 @@ class _Resolver:
             for key in (IPV4, IPV6):
                 if key in instance.attributes:
                     address = _canonical(instance.attributes[key])
-                    yield Address(
+                    yield NameAddress(
                         address, False, instance.attributes.get("AVAILABILITY_ZONE"), instance.instance_id, state
                     )
             for target in named_by(instance):
                 for found in self._follow(target, one.namespace.zone_id, path):
                     yield (
                         found._replace(instance_id=instance.instance_id, health=state, fixed=False)
-                        if isinstance(found, Address)
+                        if isinstance(found, NameAddress)
                         else found
                     )
 
@@ -246,9 +248,9 @@ def _in_zone(found: Sequence[Any], zone_id: str | None, zone_of: Any) -> Sequenc
     return [one for one in found if zone_of(one) == zone_id] or found
 
 
-def _of_load_balancer(balancer: Balancer) -> Iterator[Address | str]:
+def _of_load_balancer(balancer: Balancer) -> Iterator[NameAddress | str]:
     for at in balancer.addresses:
-        yield Address(at.address, balancer.fixed, at.availability_zone)
+        yield NameAddress(at.address, balancer.fixed, at.availability_zone)
     if not balancer.fixed:
         yield (
             f"application load balancer {balancer.name} changes its addresses; use its name, or put a network load "
@@ -288,7 +290,7 @@ def _inside(text: str, networks: Sequence[Network]) -> bool:
     return any(address.version == network.version and address in network for network in networks)
 
 
-def ecs_warnings(service: EcsService, registered: Mapping[str, Registered]) -> list[str]:
+def ecs_warnings(service: EcsService, registered: Mapping[str, RegisteredService]) -> list[str]:
     """What keeps an ECS service's tasks from being reached by name."""
     warnings = []
     if not service.registries and not service.balanced:

@@ -12,15 +12,15 @@ from . import balancers, cloud_map, resolve
 from .balancers import Balancer, TargetGroup
 from .cloud_map import Namespace, Service
 from .dns import is_under, matching, most_specific
-from .resolve import Registered
-from .zones import Record, Zone, all_zones, records, zones_of_vpc
+from .resolve import RegisteredService
+from .zones import RecordSet, Zone, all_zones, records, zones_of_vpc
 
 _OF_THE_ZONE = ("NS", "SOA")
 _ELB = ".elb."  # in every load balancer's own name, followed by region and domain
 
 
-class Clients(NamedTuple):
-    """Clients of the AWS services that are asked."""
+class NameClients(NamedTuple):
+    """NameClients of the AWS services that are asked."""
 
     route53: Any
     servicediscovery: Any
@@ -52,13 +52,13 @@ class Trace(NamedTuple):
     private_zones: list[str]  # of the VPC, without those that AWS services hold
     names: list[str]  # on the way, the name itself first
     kinds: list[str]
-    registered: list[Registered]
+    registered: list[RegisteredService]
     balanced: list[Balanced]
     notes: list[str]
     similar: list[str]
 
 
-def trace(clients: Clients, name: str, vpc_id: str, region: str) -> Trace:
+def trace(clients: NameClients, name: str, vpc_id: str, region: str) -> Trace:
     """Follow a name as the VPC's resolver does.
 
     :param name: as `dns.parse` returns it.
@@ -88,18 +88,18 @@ def trace(clients: Clients, name: str, vpc_id: str, region: str) -> Trace:
 class _Reader:
     """Reads each zone, namespace and service once, when a name needs it."""
 
-    def __init__(self, clients: Clients, vpc_id: str, region: str) -> None:
+    def __init__(self, clients: NameClients, vpc_id: str, region: str) -> None:
         self._clients = clients
         self._vpc_id = vpc_id
         self.every = all_zones(clients.route53)
         self.of_vpc = zones_of_vpc(clients.route53, vpc_id, region)
         self._readable = {zone.zone_id for zone in self.every}
         self._namespaces: dict[str | None, Namespace] | None = None
-        self._records: dict[str, list[Record]] = {}
+        self._records: dict[str, list[RecordSet]] = {}
         self._services: dict[str, list[Service]] = {}
         # what the walk found
-        self.records: list[Record] = []
-        self.registered: list[Registered] = []
+        self.records: list[RecordSet] = []
+        self.registered: list[RegisteredService] = []
         self.balancers: list[Balancer] = []
 
     def above(self, name: str) -> Iterator[Above]:
@@ -122,7 +122,7 @@ class _Reader:
 
     def notes(self, name: str) -> list[str]:
         """What to know of the name."""
-        facts = resolve.Facts(self.of_vpc, self.records, self.registered, self.balancers)
+        facts = resolve.NameCatalog(self.of_vpc, self.records, self.registered, self.balancers)
         return [warning for one in resolve.private_names(facts) if one.name == name for warning in one.answer.warnings]
 
     def similar(self, name: str) -> list[str]:
@@ -160,7 +160,7 @@ class _Reader:
             return True
         return False if zone.zone_id in self._readable else None
 
-    def _records_of(self, zone: Zone, name: str) -> list[Record]:
+    def _records_of(self, zone: Zone, name: str) -> list[RecordSet]:
         """The records that answer for a name, under that name also where they are of a wildcard."""
         if zone.zone_id not in self._readable:
             return []
@@ -184,10 +184,12 @@ class _Reader:
             self._services[zone.zone_id] = cloud_map.services(self._clients.servicediscovery, namespace)
         return self._services[zone.zone_id]
 
-    def _registered(self, zone: Zone, service: Service) -> Registered:
+    def _registered(self, zone: Zone, service: Service) -> RegisteredService:
         client = self._clients.servicediscovery
         namespace = (self._namespaces or {})[zone.zone_id]
-        return Registered(namespace, service, cloud_map.instances(client, service), cloud_map.health(client, service))
+        return RegisteredService(
+            namespace, service, cloud_map.instances(client, service), cloud_map.health(client, service)
+        )
 
 
 def _is_of(service: Service, zone: Zone, name: str) -> bool:

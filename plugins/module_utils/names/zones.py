@@ -21,7 +21,7 @@ class Zone(NamedTuple):
     of_service: bool = False
 
 
-class Record(NamedTuple):
+class RecordSet(NamedTuple):
     """A record set; `values` as Route 53 has them, `alias` the name that an alias stands for."""
 
     zone_id: str
@@ -82,7 +82,7 @@ def all_zones(route53: Any) -> list[Zone]:
     return sorted(zones, key=lambda zone: (zone.name, zone.zone_id))
 
 
-def records(route53: Any, zone: Zone) -> list[Record]:
+def records(route53: Any, zone: Zone) -> list[RecordSet]:
     """A zone's records, to the last page.
 
     :raises AWSCallError: any page failed.
@@ -92,9 +92,9 @@ def records(route53: Any, zone: Zone) -> list[Record]:
         return [_record(zone, found) for page in pages for found in page["ResourceRecordSets"]]
 
 
-def _record(zone: Zone, found: Mapping[str, Any]) -> Record:
+def _record(zone: Zone, found: Mapping[str, Any]) -> RecordSet:
     alias = found.get("AliasTarget")
-    return Record(
+    return RecordSet(
         zone_id=zone.zone_id,
         name=normal(found["Name"]),
         kind=found["Type"],

@@ -11,7 +11,7 @@ import struct
 import time
 from typing import Iterator, NamedTuple
 
-from .message import Message, MessageError, Record, decode, encode_question
+from .message import DnsMessage, MessageError, ResourceRecord, decode, encode_question
 
 ANSWER, NODATA = "answer", "nodata"
 TIMEOUT, UNREACHABLE, ABSENT, MALFORMED, ERROR = "timeout", "unreachable", "absent", "malformed", "error"
@@ -20,7 +20,7 @@ _TRIES = 2  # datagrams get lost
 _LARGEST = 65535
 
 
-class Server(NamedTuple):
+class DnsServer(NamedTuple):
     """A DNS server; `own` says that its address is to be one of this host."""
 
     address: str
@@ -28,7 +28,7 @@ class Server(NamedTuple):
     own: bool = False
 
 
-class Reply(NamedTuple):
+class DnsReply(NamedTuple):
     """What a server said to one question.
 
     `outcome` is `answer`, `nodata` (the name has no such records), `nxdomain`, `servfail`, `refused`, `error` (another
@@ -47,7 +47,7 @@ class Reply(NamedTuple):
     milliseconds: int | None = None
 
 
-def ask(server: Server, name: str, kind: str, timeout: float, transport: str = "udp") -> Reply:
+def ask(server: DnsServer, name: str, kind: str, timeout: float, transport: str = "udp") -> DnsReply:
     """One question to a server, by UDP, and by TCP when the answer didn't fit, or by TCP at once.
 
     :param timeout: seconds for each try.
@@ -59,22 +59,22 @@ def ask(server: Server, name: str, kind: str, timeout: float, transport: str = "
             transport = "tcp"
             message = _by_tcp(server, name, kind, timeout)
     except socket.timeout:
-        return Reply(kind, transport, TIMEOUT, f"no answer within {timeout:g} s")
+        return DnsReply(kind, transport, TIMEOUT, f"no answer within {timeout:g} s")
     except MessageError as error:
-        return Reply(kind, transport, MALFORMED, str(error))
+        return DnsReply(kind, transport, MALFORMED, str(error))
     except OSError as error:
         own = server.own and not _is_here(server.address)
-        return Reply(kind, transport, ABSENT if own else UNREACHABLE, error.strerror or str(error))
+        return DnsReply(kind, transport, ABSENT if own else UNREACHABLE, error.strerror or str(error))
     return _reply(message, kind, transport)._replace(milliseconds=round((time.monotonic() - started) * 1000))
 
 
-def _reply(message: Message, kind: str, transport: str) -> Reply:
+def _reply(message: DnsMessage, kind: str, transport: str) -> DnsReply:
     if message.rcode:
         outcome = _RCODES.get(message.rcode, ERROR)
-        return Reply(kind, transport, outcome, f"DNS error {message.rcode}" if outcome == ERROR else "")
+        return DnsReply(kind, transport, outcome, f"DNS error {message.rcode}" if outcome == ERROR else "")
     path, found = _followed(message, kind)
     ttls = [record.ttl for record in message.answers]
-    return Reply(
+    return DnsReply(
         kind,
         transport,
         ANSWER if found else NODATA,
@@ -85,7 +85,7 @@ def _reply(message: Message, kind: str, transport: str) -> Reply:
     )
 
 
-def _followed(message: Message, kind: str) -> tuple[tuple[str, ...], list[Record]]:
+def _followed(message: DnsMessage, kind: str) -> tuple[tuple[str, ...], list[ResourceRecord]]:
     """The names that the answer's CNAME records lead to, and the records at their end; others are nobody's business."""
     aliases = {record.name: record.value for record in message.answers if record.kind == "CNAME"}
     name, path = message.name, ()  # type: str, tuple[str, ...]
@@ -95,7 +95,7 @@ def _followed(message: Message, kind: str) -> tuple[tuple[str, ...], list[Record
     return path, [record for record in message.answers if record.kind == kind and record.name == name]
 
 
-def _by_udp(server: Server, name: str, kind: str, timeout: float) -> Message:
+def _by_udp(server: DnsServer, name: str, kind: str, timeout: float) -> DnsMessage:
     malformed: MessageError | None = None
     for _try in range(_TRIES):
         number = secrets.randbits(16)
@@ -127,7 +127,7 @@ def _datagrams(endpoint: socket.socket, timeout: float) -> Iterator[bytes]:
             return
 
 
-def _by_tcp(server: Server, name: str, kind: str, timeout: float) -> Message:
+def _by_tcp(server: DnsServer, name: str, kind: str, timeout: float) -> DnsMessage:
     number = secrets.randbits(16)
     question = encode_question(number, name, kind)
     with _socket(server, socket.SOCK_STREAM, timeout) as endpoint:
@@ -154,11 +154,11 @@ def _octets(endpoint: socket.socket, count: int, until: float) -> bytes:
     return data
 
 
-def _answers(message: Message, number: int, name: str, kind: str) -> bool:
+def _answers(message: DnsMessage, number: int, name: str, kind: str) -> bool:
     return (message.number, message.name, message.kind) == (number, name, kind)
 
 
-def _socket(server: Server, kind: socket.SocketKind, timeout: float) -> socket.socket:
+def _socket(server: DnsServer, kind: socket.SocketKind, timeout: float) -> socket.socket:
     family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
     endpoint = socket.socket(family, kind)
     try:

@@ -24,7 +24,7 @@ class MessageError(ValueError):
     """Octets that are no DNS message."""
 
 
-class Record(NamedTuple):
+class ResourceRecord(NamedTuple):
     """A record of an answer: an address, the name that a CNAME leads to, or an SRV record's host with its port."""
 
     name: str
@@ -34,7 +34,7 @@ class Record(NamedTuple):
     port: int = 0
 
 
-class Message(NamedTuple):
+class DnsMessage(NamedTuple):
     """A response. Names are in lower case, without the final dot; records of other kinds than KINDS are left out."""
 
     number: int
@@ -42,7 +42,7 @@ class Message(NamedTuple):
     kind: str
     rcode: int
     truncated: bool
-    answers: list[Record]
+    answers: list[ResourceRecord]
 
 
 def encode_question(number: int, name: str, kind: str) -> bytes:
@@ -67,7 +67,7 @@ def _encode_name(name: str) -> bytes:
     return encoded + b"\0"
 
 
-def decode(data: bytes) -> Message:
+def decode(data: bytes) -> DnsMessage:
     """A response to one question.
 
     :raises MessageError: it is none: cut off, compressed in a circle, without the question, or of another form.
@@ -78,7 +78,7 @@ def decode(data: bytes) -> Message:
         raise MessageError(f"cut off after {len(data)} octets") from error
 
 
-def _decode(data: bytes) -> Message:
+def _decode(data: bytes) -> DnsMessage:
     number, flags, questions, answers, _authorities, _additions = _HEADER.unpack_from(data)
     if not flags & _RESPONSE or questions != 1:
         raise MessageError(f"no response to one question (flags {flags:#06x}, {questions} questions)")
@@ -91,10 +91,10 @@ def _decode(data: bytes) -> Message:
         record, at = _decode_record(data, at)
         if record is not None:
             records.append(record)
-    return Message(number, name, _NAMES.get(kind, str(kind)), flags & 0xF, bool(flags & _TRUNCATED), records)
+    return DnsMessage(number, name, _NAMES.get(kind, str(kind)), flags & 0xF, bool(flags & _TRUNCATED), records)
 
 
-def _decode_record(data: bytes, at: int) -> tuple[Record | None, int]:
+def _decode_record(data: bytes, at: int) -> tuple[ResourceRecord | None, int]:
     name, at = _decode_name(data, at)
     number, class_, ttl, length = _RECORD.unpack_from(data, at)
     at += _RECORD.size
@@ -104,7 +104,7 @@ def _decode_record(data: bytes, at: int) -> tuple[Record | None, int]:
     if kind is None or class_ != _INTERNET:
         return None, at + length
     value, port = _decode_value(data, at, length, kind)
-    return Record(name, kind, ttl, value, port), at + length
+    return ResourceRecord(name, kind, ttl, value, port), at + length
 
 
 def _decode_value(data: bytes, at: int, length: int, kind: str) -> tuple[str, int]:

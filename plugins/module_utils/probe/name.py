@@ -1,16 +1,16 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""One name, as a gateway sees it: what each DNS server says, and which ports are open behind it."""
+"""A name as a gateway sees it: what each DNS server says, and which ports are open behind it."""
 
 from __future__ import annotations
 
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import NamedTuple, Sequence
 
-from .ask import ANSWER, Reply, Server, ask
+from .ask import ANSWER, DnsReply, DnsServer, ask
 from .message import encode_question
-from .ports import Port, connect
+from .ports import PortAttempt, connect
 
 ADDRESSES = ("A", "AAAA")
 KINDS = (*ADDRESSES, "SRV")
@@ -19,22 +19,22 @@ _MOST = 20  # addresses; more than this many come from no service of AWS
 _THREADS = 32
 
 
-class Said(NamedTuple):
-    """A server's replies, one for each kind of record by UDP, and one for addresses by TCP."""
+class ServerReplies(NamedTuple):
+    """Replies of one server: one for each kind of record by UDP, and one for addresses by TCP."""
 
-    server: Server
-    replies: list[Reply]
+    server: DnsServer
+    replies: list[DnsReply]
 
 
-class Seen(NamedTuple):
-    """What there is to see of a name; `addresses` are those that the first server gives."""
+class NameProbe(NamedTuple):
+    """A gateway's view of a name; `addresses` are those that the first server gives."""
 
-    said: list[Said]
+    servers: list[ServerReplies]
     addresses: list[str]
-    ports: list[Port]
+    ports: list[PortAttempt]
 
 
-def look(name: str, servers: Sequence[Server], ports: Sequence[int], timeout: float) -> Seen:
+def probe_name(name: str, servers: Sequence[DnsServer], ports: Sequence[int], timeout: float) -> NameProbe:
     """Ask every server for a name, and try the ports of each address that the first one gives.
 
     :param ports: any of which may be open; without them those of the name's SRV records, else USUAL_PORTS.
@@ -44,7 +44,7 @@ def look(name: str, servers: Sequence[Server], ports: Sequence[int], timeout: fl
     encode_question(0, name, KINDS[0])
     with ThreadPoolExecutor(_THREADS) as pool:
         asked = [(server, _questions(pool, server, name, timeout)) for server in servers]
-        said = [Said(server, [reply.result() for reply in replies]) for server, replies in asked]
+        said = [ServerReplies(server, [reply.result() for reply in replies]) for server, replies in asked]
         first = said[0]
         addresses = _values(first.replies, ADDRESSES)
         services = [reply for reply in first.replies if reply.kind == "SRV" and reply.outcome == ANSWER]
@@ -54,14 +54,14 @@ def look(name: str, servers: Sequence[Server], ports: Sequence[int], timeout: fl
             addresses = _values([reply.result() for reply in replies], ADDRESSES)
         wanted = list(ports) or [port for reply in services for port in reply.ports] or list(USUAL_PORTS)
         tried = [pool.submit(connect, address, port, timeout) for address in addresses for port in wanted]
-        return Seen(said, addresses, [port.result() for port in tried])
+        return NameProbe(said, addresses, [port.result() for port in tried])
 
 
-def _questions(pool: Executor, server: Server, name: str, timeout: float) -> list[Future[Reply]]:
+def _questions(pool: Executor, server: DnsServer, name: str, timeout: float) -> list[Future[DnsReply]]:
     by_udp = [pool.submit(ask, server, name, kind, timeout) for kind in KINDS]
     return [*by_udp, pool.submit(ask, server, name, "A", timeout, "tcp")]
 
 
-def _values(replies: Sequence[Reply], kinds: Sequence[str]) -> list[str]:
+def _values(replies: Sequence[DnsReply], kinds: Sequence[str]) -> list[str]:
     found = (value for reply in replies if reply.kind in kinds for value in reply.values)
     return list(dict.fromkeys(found))[:_MOST]

@@ -9,7 +9,7 @@ import socket
 from typing import NamedTuple
 
 
-class Port(NamedTuple):
+class PortAttempt(NamedTuple):
     """An attempt at a TCP connection; `detail` has the system's words where it failed."""
 
     address: str
@@ -18,7 +18,7 @@ class Port(NamedTuple):
     detail: str = ""
 
 
-def connect(address: str, port: int, timeout: float) -> Port:
+def connect(address: str, port: int, timeout: float) -> PortAttempt:
     """Try a TCP connection, and end it at once.
 
     :param timeout: seconds.
@@ -26,7 +26,7 @@ def connect(address: str, port: int, timeout: float) -> Port:
     try:
         socket.create_connection((address, port), timeout).close()
     except socket.timeout:
-        return Port(address, port, False, f"no answer within {timeout:g} s")
+        return PortAttempt(address, port, False, f"no answer within {timeout:g} s")
     except OSError as error:
-        return Port(address, port, False, error.strerror or str(error))
-    return Port(address, port, True)
+        return PortAttempt(address, port, False, error.strerror or str(error))
+    return PortAttempt(address, port, True)

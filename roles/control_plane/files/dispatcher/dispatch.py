@@ -20,7 +20,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from .messages import HostChanged, IamChanged, Poison, SignOfLeaving, SweepDue, UserDeleted, parse
-from .settings import NamedHosts, Settings
+from .settings import DispatcherSettings, NamedHosts
 
 NAMESPACE = "tracklib.vpn"  # of the metrics
 # A build runs, or the account's builds are too many. The build that starts in the end reads facts later than these.
@@ -33,7 +33,7 @@ _MAX_ENTRIES = 10  # of a ChangeMessageVisibilityBatch
 _MAX_REASON = 250  # characters
 
 
-class Clients(NamedTuple):
+class DispatcherClients(NamedTuple):
     """AWS clients. Calls are few, so botocore's own are not typed further here."""
 
     codebuild: Any
@@ -45,7 +45,11 @@ class Dispatcher:
     """Takes batches of messages as Lambda gives them. Any message may come twice, late, and in any order."""
 
     def __init__(
-        self, settings: Settings, registry: Registry, clients: Clients, clock: Callable[[], float] = time.time
+        self,
+        settings: DispatcherSettings,
+        registry: Registry,
+        clients: DispatcherClients,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._registry = registry

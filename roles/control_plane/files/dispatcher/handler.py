@@ -15,7 +15,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
-from .dispatch import Clients, Dispatcher
+from .dispatch import Dispatcher, DispatcherClients
 from .settings import read
 
 _CONFIG = Config(user_agent_extra="tracklib.vpn", **FUNCTION_CONFIG)
@@ -31,7 +31,7 @@ def dispatcher() -> Dispatcher:
     """The dispatcher with the clients that it keeps from call to call."""
     settings = read(os.environ)
     session = boto3.session.Session()
-    clients = Clients(
+    clients = DispatcherClients(
         codebuild=session.client("codebuild", config=_CONFIG),
         ec2=session.client("ec2", config=_CONFIG),
         sqs=session.client("sqs", config=_CONFIG),

@@ -26,7 +26,7 @@ class NamedHosts(BaseModel):
     tags: dict[str, str] = {}
 
 
-class Settings(NamedTuple):
+class DispatcherSettings(NamedTuple):
     """Everything that is set, checked. `names_project` is None where no names are kept."""
 
     table: str
@@ -39,7 +39,7 @@ class Settings(NamedTuple):
     named_hosts: tuple[NamedHosts, ...]
 
 
-def read(environment: Mapping[str, str]) -> Settings:
+def read(environment: Mapping[str, str]) -> DispatcherSettings:
     """Settings from environment variables; NAMES_PROJECT and NAMED_HOSTS (JSON) may be missing or empty.
 
     :raises ValueError: naming the variable, what was found and what is expected.
@@ -56,7 +56,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise ValueError(f"NAMED_HOSTS is refused: {first['msg']}") from None
-    return Settings(
+    return DispatcherSettings(
         table=environment["REGISTRY_TABLE"],
         queue_url=environment["QUEUE_URL"],
         dead_letters_url=environment["DEAD_LETTERS_URL"],

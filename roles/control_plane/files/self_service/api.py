@@ -27,7 +27,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from .bad_input import check_body, invalid
 from .caller import claimed_identity, iam_user
-from .devices import Admitted, Change, Devices
+from .devices import Admitted, DeviceChange, Devices
 from .messages import (
     JSON,
     DeviceAnswer,
@@ -46,7 +46,7 @@ from .messages import (
 )
 from .proof import prove
 from .refusal import Refusal
-from .settings import Settings
+from .settings import SelfServiceSettings
 
 MANAGE, RENEW = "manage", "renew"  # aliases of the function, each with a URL of its own
 
@@ -71,7 +71,7 @@ class Api:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: SelfServiceSettings,
         devices: Devices,
         http: urllib3.PoolManager,
         notify: Callable[[], None],
@@ -196,7 +196,7 @@ class Api:
             self._line["iam_error"] = admitted.iam_error
         return admitted
 
-    def _changed(self, admitted: Admitted, change: Change) -> DeviceAnswer:
+    def _changed(self, admitted: Admitted, change: DeviceChange) -> DeviceAnswer:
         within = self._settings.document.in_force_within
         return DeviceAnswer(
             device=_device(change.registration, admitted),

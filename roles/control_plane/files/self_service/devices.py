@@ -18,7 +18,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.roster import refusal
 
 from .caller import Caller
 from .refusal import Refusal
-from .settings import Settings
+from .settings import SelfServiceSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -45,7 +45,7 @@ class Admitted(NamedTuple):
     iam_error: str | None
 
 
-class Change(NamedTuple):
+class DeviceChange(NamedTuple):
     """A registration after a call, and whether the call changed it."""
 
     registration: Registration
@@ -57,7 +57,7 @@ class Devices:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: SelfServiceSettings,
         registry: Registry,
         iam: Callable[[str], IAMClient],
         clock: Callable[[], float] = time.time,
@@ -100,7 +100,7 @@ class Devices:
         """The user's registrations, ordered by device."""
         return self._registry.registrations_of(admitted.user.account_id, admitted.user.user_id)
 
-    def register(self, admitted: Admitted, device: str, public_key: str) -> Change:
+    def register(self, admitted: Admitted, device: str, public_key: str) -> DeviceChange:
         """Register a new device; the same key again changes nothing."""
         now = int(self._clock())
         user = admitted.user
@@ -126,7 +126,7 @@ class Devices:
 
         return self._change(admitted, device, wish)
 
-    def renew(self, admitted: Admitted, device: str) -> Change:
+    def renew(self, admitted: Admitted, device: str) -> DeviceChange:
         """Begin another life of a device, from half of its life on, also when it is over."""
         now = int(self._clock())
 
@@ -149,7 +149,7 @@ class Devices:
 
         return self._change(admitted, device, wish)
 
-    def rotate(self, admitted: Admitted, device: str, public_key: str) -> Change:
+    def rotate(self, admitted: Admitted, device: str, public_key: str) -> DeviceChange:
         """Give a device another key; its expiry stays."""
 
         def wish(before: Registration | None) -> Registration:
@@ -171,7 +171,9 @@ class Devices:
             raise _no_such_device(admitted, device)
         return removed
 
-    def _change(self, admitted: Admitted, device: str, wish: Callable[[Registration | None], Registration]) -> Change:
+    def _change(
+        self, admitted: Admitted, device: str, wish: Callable[[Registration | None], Registration]
+    ) -> DeviceChange:
         _check_block(admitted, device)
         document = self._settings.document
         before, after = self._registry.change(
@@ -181,7 +183,7 @@ class Devices:
             document.address_quarantine,
             limit=document.devices_per_user,
         )
-        return Change(after, before != after)
+        return DeviceChange(after, before != after)
 
 
 def _check_block(admitted: Admitted, device: str) -> None:

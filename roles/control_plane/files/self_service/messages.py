@@ -14,7 +14,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from .refusal import STATUS
-from .settings import Gateway
+from .settings import GatewayEndpoint
 
 JSON = "application/json"
 MAX_BODY = 4096  # bytes
@@ -75,7 +75,7 @@ class DeviceOut(BaseModel):
 class Tunnel(BaseModel):
     """What a client's configuration needs beside key and addresses."""
 
-    gateways: list[Gateway]
+    gateways: list[GatewayEndpoint]
     networks: Annotated[list[str], Field(description="What the user's groups may reach, in CIDR form.")]
     dns_servers: Annotated[list[str], Field(description="The gateway's addresses in the tunnel.")]
     domains: Annotated[list[str], Field(description="The private zones that these answer for.")]

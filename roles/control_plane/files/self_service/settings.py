@@ -46,7 +46,7 @@ class Access(_Document):
     ports: list[str] = []
 
 
-class Gateway(_Document):
+class GatewayEndpoint(_Document):
     """A gateway as clients dial it: `vpn.example.com:51820`, and its public key."""
 
     endpoint: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$")]
@@ -60,7 +60,7 @@ class Document(_Document):
     identity_accounts: list[IdentityAccount] = []
     access: Annotated[list[Access], Field(min_length=1)]
     address_pools: list[str]
-    gateways: Annotated[list[Gateway], Field(min_length=1)]
+    gateways: Annotated[list[GatewayEndpoint], Field(min_length=1)]
     domains: list[str] = []
     devices_per_user: Annotated[int, Field(ge=1)] = 5
     life: Annotated[int, Field(ge=3600)] = 30 * DAY  # it can be renewed from its half on, 30 minutes early at least
@@ -68,7 +68,7 @@ class Document(_Document):
     in_force_within: Annotated[int, Field(ge=0)] = 15 * 60
 
 
-class Settings(NamedTuple):
+class SelfServiceSettings(NamedTuple):
     """Everything that is set, checked."""
 
     table: str
@@ -95,7 +95,7 @@ class Settings(NamedTuple):
         return granted_to(user, access, self.document.account_id)
 
 
-def read(environment: Mapping[str, str]) -> Settings:
+def read(environment: Mapping[str, str]) -> SelfServiceSettings:
     """Settings from environment variables: AWS_REGION, REGISTRY_TABLE, QUEUE_URL, SETTINGS and, if set, STS_URL.
 
     :raises ValueError: naming the variable, what was found and what is expected.
@@ -114,7 +114,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     except ValueError as error:
         raise ValueError(f"SETTINGS is refused: {error}") from None
     region = environment["AWS_REGION"]
-    return Settings(
+    return SelfServiceSettings(
         table=environment["REGISTRY_TABLE"],
         queue_url=environment["QUEUE_URL"],
         sts=Sts((environment.get("STS_URL") or regional_sts(region)).rstrip("/"), region),

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
-from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import Tunnel, granted_to, render, shown
+from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import ClientTunnel, granted_to, render, shown
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import User
 from hypothesis import given
 from hypothesis import strategies as st
 
 PRIVATE, PUBLIC = keys.generate()
-TUNNEL = Tunnel(
+TUNNEL = ClientTunnel(
     addresses=["10.44.0.2", "fd44::2"],
     gateway_public_key=PUBLIC,
     endpoint="vpn.example.com:51820",
@@ -204,7 +204,7 @@ DOMAIN = st.from_regex(r"[a-z]([a-z0-9-]{0,8}[a-z0-9])?(\.[a-z][a-z0-9]{0,8}){0,
 def test_what_is_rendered_reads_back_the_same(
     addresses: list[str], networks: list[str], servers: list[str], domains: list[str], port: int
 ) -> None:
-    tunnel = Tunnel(addresses, PUBLIC, f"a.example:{port}", networks, servers, domains, dns="line")
+    tunnel = ClientTunnel(addresses, PUBLIC, f"a.example:{port}", networks, servers, domains, dns="line")
     found = dict(settings(render(tunnel)))
     assert [address.split("/")[0] for address in found["Address"].split(", ")] == addresses
     assert found["DNS"].split(", ") == [*servers, *domains]

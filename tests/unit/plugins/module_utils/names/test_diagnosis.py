@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.names import diagnosis
-from ansible_collections.tracklib.vpn.plugins.module_utils.names.diagnosis import Evidence, Step, diagnose
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.diagnosis import DiagnosisStep, Evidence, diagnose
 
 NAME = "api.internal.example"
 RESOLVER, FORWARDER = "10.20.0.2", "10.44.0.1"
@@ -115,11 +115,11 @@ def asked(*servers: dict[str, Any], **more: Any) -> Evidence:
     return evidence(probe=probe(servers=list(servers), **more))
 
 
-def walk(given: Evidence) -> dict[str, Step]:
+def walk(given: Evidence) -> dict[str, DiagnosisStep]:
     return {step.step: step for step in diagnose(given)}
 
 
-def the_break(given: Evidence) -> Step:
+def the_break(given: Evidence) -> DiagnosisStep:
     """The one break; all before it isn't broken, nothing after it is checked."""
     steps = diagnose(given)
     assert [step.step for step in steps] == WAY

@@ -12,20 +12,20 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallErr
 from ansible_collections.tracklib.vpn.plugins.module_utils.names import declared, dns, ensure, resolve
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.cloud_map import Instance, Namespace, Service
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.hosts import hosts_lines
-from ansible_collections.tracklib.vpn.plugins.module_utils.names.resolve import Facts, Registered
-from ansible_collections.tracklib.vpn.plugins.module_utils.names.zones import Record, Zone, zones_of_vpc
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.resolve import NameCatalog, RegisteredService
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.zones import RecordSet, Zone, zones_of_vpc
 
 ZONE = Zone("Z1", "internal.example")
 NAMESPACE = Namespace("internal.example", namespace_id="ns-1", zone_id="Z1")
 SERVICE = Service("api", {"A": 15}, "MULTIVALUE", custom_health=False, service_id="srv-1", arn="arn:srv-1")
 
 
-def record(name: str, kind: str, *values: str, alias: str | None = None, routing: str | None = None) -> Record:
-    return Record("Z1", name, kind, 60, values, alias, routing)
+def record(name: str, kind: str, *values: str, alias: str | None = None, routing: str | None = None) -> RecordSet:
+    return RecordSet("Z1", name, kind, 60, values, alias, routing)
 
 
-def named(*records: Record, registered: tuple[Registered, ...] = ()) -> dict[str, resolve.PrivateName]:
-    facts = Facts([ZONE], records, registered, [])
+def named(*records: RecordSet, registered: tuple[RegisteredService, ...] = ()) -> dict[str, resolve.PrivateName]:
+    facts = NameCatalog([ZONE], records, registered, [])
     return {one.name: one for one in resolve.private_names(facts)}
 
 
@@ -80,7 +80,7 @@ def test_srv_leads_on_to_its_hosts_and_other_types_name_nothing() -> None:
         record("internal.example", "TXT", '"x"'),
     )
     assert set(found) == {"_http._tcp.internal.example", "one.internal.example"}
-    assert found["_http._tcp.internal.example"].answer.addresses == [resolve.Address("fd20::1", True)]
+    assert found["_http._tcp.internal.example"].answer.addresses == [resolve.NameAddress("fd20::1", True)]
 
 
 def test_addresses_behind_a_routing_policy_move() -> None:
@@ -94,15 +94,15 @@ def test_alias_to_a_cloud_map_service_leads_to_its_instances() -> None:
     found = named(
         record("www.internal.example", "CNAME", "api.internal.example."),
         record("api.internal.example", "A", "10.20.1.5", routing="MultiValueAnswer"),
-        registered=(Registered(NAMESPACE, SERVICE, [instance], {"one": "UNHEALTHY"}),),
+        registered=(RegisteredService(NAMESPACE, SERVICE, [instance], {"one": "UNHEALTHY"}),),
     )
     (at,) = found["www.internal.example"].answer.addresses
-    assert at == resolve.Address("10.20.1.5", False, "eu-west-1a", "one", "UNHEALTHY")
+    assert at == resolve.NameAddress("10.20.1.5", False, "eu-west-1a", "one", "UNHEALTHY")
     assert found["api.internal.example"].source == resolve.CLOUD_MAP
 
 
 def test_service_without_instances_says_so() -> None:
-    answer = named(registered=(Registered(NAMESPACE, SERVICE, [], {}),))["api.internal.example"].answer
+    answer = named(registered=(RegisteredService(NAMESPACE, SERVICE, [], {}),))["api.internal.example"].answer
     assert "nothing is registered" in answer.warnings[0]
 
 
@@ -215,27 +215,27 @@ def test_addresses_written_otherwise_are_no_change() -> None:
     changes = ensure.Changes(Operations(), True, 60)
     service = SERVICE._replace(records={"AAAA": 15})
     found = [Instance("one", {"AWS_INSTANCE_IPV6": "fd20::1", "AWS_INIT_HEALTH_STATUS": "HEALTHY"})]
-    ensure.ensure_registered(changes, service, "api", found, [ensure.Registration("one", ipv6="FD20:0:0::1")])
+    ensure.ensure_registered(changes, service, "api", found, [ensure.WantedInstance("one", ipv6="FD20:0:0::1")])
     assert not changes.changed
 
 
 @pytest.mark.parametrize(
     ("kinds", "registration", "needs"),
     [
-        (("A", "AAAA"), ensure.Registration("one", ipv4="10.20.1.5"), "AAAA records, so it needs ipv6"),
-        (("SRV",), ensure.Registration("one", ipv4="10.20.1.5"), "SRV records, so it needs port"),
-        (("SRV",), ensure.Registration("one", port=80), "SRV records, so it needs port, and ipv4 or ipv6"),
+        (("A", "AAAA"), ensure.WantedInstance("one", ipv4="10.20.1.5"), "AAAA records, so it needs ipv6"),
+        (("SRV",), ensure.WantedInstance("one", ipv4="10.20.1.5"), "SRV records, so it needs port"),
+        (("SRV",), ensure.WantedInstance("one", port=80), "SRV records, so it needs port, and ipv4 or ipv6"),
     ],
 )
 def test_instance_that_lacks_what_a_record_needs_is_refused(
-    kinds: tuple[str, ...], registration: ensure.Registration, needs: str
+    kinds: tuple[str, ...], registration: ensure.WantedInstance, needs: str
 ) -> None:
     with pytest.raises(ValueError, match=needs):
         registration.check(SERVICE._replace(records=dict.fromkeys(kinds, 15)), "api.internal.example")
 
 
 def test_private_address_is_registered_where_there_is_one() -> None:
-    name = declared.Name("a", "internal.example", 15, ("A",), None, {"team": "net"})
+    name = declared.DeclaredName("a", "internal.example", 15, ("A",), None, {"team": "net"})
     interface = {"Attachment": {"DeviceIndex": 0}, "Ipv6Addresses": [{"Ipv6Address": "fd20::1"}]}
     common = {"State": {"Name": "running"}, "Tags": [{"Key": "team", "Value": "net"}, {"Key": "x", "Value": "y"}]}
     both = {"InstanceId": "i-1", "PrivateIpAddress": "10.20.1.5", "PublicIpAddress": "198.51.100.1", **common}

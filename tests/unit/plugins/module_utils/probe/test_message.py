@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.probe.message import (
     KINDS,
     MessageError,
-    Record,
+    ResourceRecord,
     decode,
     encode_question,
 )
@@ -86,10 +86,10 @@ def test_compressed_names_of_a_real_server_are_read() -> None:
     message = decode(CHAIN)
     assert (message.number, message.name, message.kind, message.rcode) == (0x1A2B, "api.internal.example", "A", 0)
     assert message.answers == [
-        Record("api.internal.example", "CNAME", 15, "web.internal.example"),
-        Record("web.internal.example", "A", 15, "10.20.0.80"),
+        ResourceRecord("api.internal.example", "CNAME", 15, "web.internal.example"),
+        ResourceRecord("web.internal.example", "A", 15, "10.20.0.80"),
     ]
-    service = Record("_http._tcp.internal.example", "SRV", 15, "web.internal.example", 80)
+    service = ResourceRecord("_http._tcp.internal.example", "SRV", 15, "web.internal.example", 80)
     assert decode(SERVICE).answers == [service]
 
 
