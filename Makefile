@@ -17,7 +17,7 @@ unexport AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv demo test test-fast molecule lab-up lab-down bench build bundle enroll-script lock format clean
+.PHONY: help setup venv demo test test-fast molecule lab-up lab-down bench build bundle enroll-script lock docs reference format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -54,6 +54,12 @@ enroll-script: ## the script for users without Ansible, in .cache/build: make en
 
 lock: ## compile the locks of the development environments anew
 	@tools/lock
+
+docs: venv ## the documentation as HTML: .cache/docsite/html/index.html
+	@$(PY) tools/gates.py docsite
+
+reference: venv ## write docs/reference anew
+	@$(PY) tools/reference.py
 
 format: venv ## format the Python files
 	@.venv/bin/ruff check -q --fix-only .

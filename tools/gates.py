@@ -139,8 +139,25 @@ def docs(session: Session) -> None:
         ".",
         cwd=collection,
         # amazon.aws is no part of this repository: asked for it, git would name no file
-        env={"ANSIBLE_COLLECTIONS_PATH": str(CACHE / "docs"), "GIT_CEILING_DIRECTORIES": str(collection.parents[1])},
+        env={
+            "ANSIBLE_COLLECTIONS_PATH": str(CACHE / "docs"),
+            "GIT_CEILING_DIRECTORIES": f"{collection.parents[1]}:{(ROOT / '.venv').resolve()}",
+        },
     )
+
+
+def docsite(session: Session) -> None:
+    """The documentation as HTML, in .cache/docsite/html, without a warning of antsibull-docs or Sphinx."""
+    stage("docsite")
+    rst, html = CACHE / "docsite/rst", CACHE / "docsite/html"
+    shutil.rmtree(rst, ignore_errors=True)
+    rst.mkdir(mode=0o755)
+    session(
+        *("antsibull-docs", "collection", "--use-current", "--squash-hierarchy", "--fail-on-error"),
+        *("--cleanup", "everything", "--dest-dir", rst, "tracklib.vpn"),
+        env={"ANSIBLE_COLLECTIONS_PATH": str(CACHE / "docsite")},
+    )
+    session("sphinx-build", "-q", "-E", "-W", "--keep-going", "-b", "html", "-c", ROOT / "tools/docsite", rst, html)
 
 
 def sanity(session: Session) -> None:
@@ -233,8 +250,9 @@ def build(session: Session) -> Path:
     session("ansible-galaxy", "collection", "build", "--output-path", output, cwd=collection)
     tarball = next(output.glob("tracklib-vpn-*.tar.gz"))
     expected = {
-        "CHANGELOG.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "changelogs", "docs", "inventories",
-        "meta", "playbooks", "plugins", "requirements.txt", "requirements.yml", "roles",
+        "CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md",
+        "SECURITY.md", "changelogs", "docs", "inventories", "meta", "playbooks", "plugins", "requirements.txt",
+        "requirements.yml", "roles",
     }  # fmt: skip
     with tarfile.open(tarball) as archive:
         strangers = {name.split("/")[0] for name in archive.getnames()} - expected
@@ -284,6 +302,7 @@ GATES = (
     Gate("unit", unit),
     Gate("mypy", mypy),
     Gate("docs", docs),
+    Gate("docsite", docsite),
     Gate("galaxy", galaxy),
     Gate("yamllint", yamllint),
     Gate("cfn-lint", cfn_lint),
@@ -294,7 +313,7 @@ GATES = (
     Gate("hygiene", hygiene_gate),
 )
 BUILD = Gate("build", packages)  # by name only: it is a part of galaxy
-SLOW = {"integration", "sanity", "docs", "galaxy", "molecule"}
+SLOW = {"integration", "sanity", "docs", "docsite", "galaxy", "molecule"}
 
 
 def main() -> int:

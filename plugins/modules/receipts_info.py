@@ -35,7 +35,8 @@ attributes:
     support: full
 seealso:
   - module: tracklib.vpn.receipts
-  - ref: ansible_collections.tracklib.vpn.receipt_lines_filter
+  - plugin: tracklib.vpn.receipt_lines
+    plugin_type: filter
     description: Makes a table, JSON or CSV of them.
 """
 
