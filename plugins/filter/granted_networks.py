@@ -49,17 +49,18 @@ _value:
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.tracklib.vpn.plugins.module_utils import addresses
+from ansible_collections.tracklib.vpn.plugins.module_utils.access import Access
+from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import collapsed
 
 
 def granted_networks(access: Sequence[Mapping[str, Any]]) -> list[str]:
     try:
-        networks = addresses.granted_networks(access, "vpn_access")
-    except addresses.PoolError as error:
+        networks = Access.parse(access, option="vpn_access").networks()
+    except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
     if not networks:
         raise AnsibleFilterError("vpn_access grants no networks; expected at least one, or nothing can use the tunnel")
-    return [str(network) for network in addresses.collapsed(networks)]
+    return [str(network) for network in collapsed(networks)]
 
 
 class FilterModule:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from itertools import islice
-from typing import Any, Container, Iterable, Iterator, Mapping, Sequence, Union
+from typing import Container, Iterator, Sequence, Union
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
@@ -26,14 +26,14 @@ def parse_pools(pools: Sequence[str], reserved_networks: Sequence[str] = ()) -> 
     """
     if not pools:
         raise PoolError("no address pools are given; expected at least one CIDR in vpn_address_pools")
-    parsed = [_network(pool, f"address pool {pool!r}") for pool in pools]
+    parsed = [parse_network(pool, f"address pool {pool!r}") for pool in pools]
     for index, pool in enumerate(parsed):
         if pool.num_addresses < 8:
             raise PoolError(f"address pool {pool} has only {pool.num_addresses} addresses; expected at least 8")
         for other in parsed[:index]:
             if pool.overlaps(other):
                 raise PoolError(f"address pools {other} and {pool} overlap; give each address to one pool only")
-        for reserved in (_network(text, f"network {text!r}") for text in reserved_networks):
+        for reserved in (parse_network(text, f"network {text!r}") for text in reserved_networks):
             if reserved.prefixlen and pool.overlaps(reserved):
                 raise PoolError(
                     f"address pool {pool} overlaps {reserved}, a network behind the gateway; "
@@ -42,22 +42,18 @@ def parse_pools(pools: Sequence[str], reserved_networks: Sequence[str] = ()) -> 
     return parsed
 
 
-def _network(text: str, subject: str) -> Network:
+def parse_network(text: str, subject: str) -> Network:
+    """Read a network in CIDR form.
+
+    :param subject: what the text is, for the message.
+    :raises PoolError: it is no network, or has host bits set.
+    """
     try:
         if "%" in text:  # Python takes anything, also a line break, for the name of an IPv6 scope
             raise ValueError("it has a scope")
         return ipaddress.ip_network(text)
     except ValueError as error:
         raise PoolError(f"{subject} is not a network in CIDR form: {error}") from None
-
-
-def granted_networks(access: Iterable[Mapping[str, Any]], option: str) -> list[Network]:
-    """Every network that an access policy grants.
-
-    :param option: where the policy is from, for the error.
-    :raises PoolError: one isn't in CIDR form.
-    """
-    return [_network(text, f"{text!r} in {option}") for grant in access for text in grant["networks"]]
 
 
 def collapsed(networks: Sequence[Network]) -> list[Network]:

@@ -18,8 +18,9 @@ from .addresses import PoolError
 from .aws import CLIENT_CONFIG, AWSCallError, calling, parse_timestamp
 from .iam.sweep import check_account
 from .model import Receipt, Registration
+from .registry.dynamodb import RegistryError
 from .registry.receipts import delay, delay_in_run
-from .registry.table import Registry, RegistryError
+from .registry.table import Registry
 
 if TYPE_CHECKING:
     from boto3.session import Session
@@ -30,17 +31,6 @@ REGISTRY_OPTIONS: dict[str, Any] = {
     "registry_table": {"type": "str", "default": "tracklib-vpn"},
 }
 _CREDENTIALS = ("profile_name", "aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-ACCESS_OPTION: dict[str, Any] = {
-    "type": "list",
-    "elements": "dict",
-    "required": True,
-    "options": {
-        "groups": {"type": "list", "elements": "str", "required": True},
-        "networks": {"type": "list", "elements": "str", "required": True},
-        "accounts": {"type": "list", "elements": "str"},
-        "ports": {"type": "list", "elements": "str"},
-    },
-}
 
 
 def client(module: AnsibleAWSModule, service: str, **credentials: Any) -> Any:

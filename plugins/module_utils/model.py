@@ -9,9 +9,13 @@ Times are seconds since the epoch (UTC). Addresses are written without a prefix 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import NamedTuple, Tuple
 
+# IAM is eventually consistent: a sweep begun this soon after a deletion may still list the user, in seconds.
+CONSISTENCY = 15 * 60
 DEVICE_NAME = "[a-z0-9-]{1,32}"  # a regular expression of Python's, Rust's and JavaScript's
+
+Owner = Tuple[str, str]  # a user's identity: (account_id, user_id)
 
 
 def check_device_name(device: str, user_name: str) -> str:
@@ -67,7 +71,7 @@ class Registration(NamedTuple):
     handed_out: bool = False  # its private key was made by an operator
 
     @property
-    def owner(self) -> tuple[str, str]:
+    def owner(self) -> Owner:
         """The user's identity: (account_id, user_id)."""
         return (self.account_id, self.user_id)
 
@@ -133,18 +137,3 @@ class Receipt(NamedTuple):
     deleted_at: int | None  # also when the user was blocked, or when the registration expired
     removed_at: int
     last_handshake: int | None
-
-
-class Grant(NamedTuple):
-    """Members of `groups` in `accounts` may be peers."""
-
-    groups: frozenset[str]
-    accounts: frozenset[str]
-
-
-class Granted(NamedTuple):
-    """What operators grant: whose users may be peers, and which addresses devices have."""
-
-    accounts: tuple[str, ...]
-    grants: tuple[Grant, ...]
-    pools: tuple[str, ...]  # CIDR

@@ -6,16 +6,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Iterable, NamedTuple, Sequence, Tuple
+from typing import Iterable, NamedTuple, Sequence
 
+from .access import GrantingGroups
 from .addresses import Network, holds
 from .keys import check_public_key
-from .model import Block, Grant, Registration, Sweep, Tombstone
-
-# IAM is eventually consistent: a sweep begun this soon after a deletion may still list the user (R4), in seconds.
-CONSISTENCY = 15 * 60
-
-Owner = Tuple[str, str]  # (account_id, user_id)
+from .model import CONSISTENCY, Block, Owner, Registration, Sweep, Tombstone
 
 
 class Account(NamedTuple):
@@ -36,7 +32,7 @@ class Account(NamedTuple):
 class Policy(NamedTuple):
     """What operators configure. A registration outside the pools is left out."""
 
-    grants: Sequence[Grant]
+    granting: GrantingGroups
     pools: Sequence[Network]
     guard_count: int = 5
     guard_share: float = 25.0  # percent
@@ -47,7 +43,7 @@ class Last(NamedTuple):
     """What the last run decided by. Registrations judged by it are what the gateways have, so far as nobody left."""
 
     sweeps: Sequence[Sweep]
-    grants: Sequence[Grant]
+    granting: GrantingGroups
 
 
 class Verdict(NamedTuple):
@@ -85,8 +81,8 @@ def decide(
     :param now: seconds since the epoch; registrations that expire at or before it are left out.
     """
     blocked = {(block.account_id, block.user_id, block.device): block.reason for block in blocks}
-    wanted = _Standing([account.in_force for account in accounts], tombstones, blocked, policy.grants)
-    before = _Standing(last.sweeps, tombstones, blocked, last.grants)
+    wanted = _Standing([account.in_force for account in accounts], tombstones, blocked, policy.granting)
+    before = _Standing(last.sweeps, tombstones, blocked, last.granting)
 
     judged = [(registration, wanted.verdict(registration)) for registration in registrations]
     fit = [
@@ -128,14 +124,14 @@ def decide(
 
 
 def refusal(
-    sweep: Sweep, user_id: str, tombstones: Sequence[Tombstone], blocks: Iterable[Block], grants: Sequence[Grant]
+    sweep: Sweep, user_id: str, tombstones: Sequence[Tombstone], blocks: Iterable[Block], granting: GrantingGroups
 ) -> tuple[str, str] | None:
     """Why no device of a user may be a peer, as (reason, detail); None if nothing speaks against the user.
 
     :param sweep: the sweep in force of the user's account; of its users only this one counts.
     """
     blocked = {(block.account_id, block.user_id, block.device): block.reason for block in blocks}
-    return _Standing([sweep], tombstones, blocked, grants).user((sweep.account_id, user_id))
+    return _Standing([sweep], tombstones, blocked, granting).user((sweep.account_id, user_id))
 
 
 class _Standing:
@@ -146,14 +142,11 @@ class _Standing:
         sweeps: Sequence[Sweep | None],
         tombstones: Sequence[Tombstone],
         blocked: dict[tuple[str, str, str | None], str],
-        grants: Sequence[Grant],
+        granting: GrantingGroups,
     ) -> None:
         self._sweeps = {sweep.account_id: sweep for sweep in sweeps if sweep is not None}
         self._blocked = blocked
-        self._granting = {
-            account_id: {group for grant in grants if account_id in grant.accounts for group in grant.groups}
-            for account_id in self._sweeps
-        }
+        self._granting = granting
         self.reversed: list[Tombstone] = []
         self._tombstoned: dict[Owner, str] = {}
         for tombstone in tombstones:
@@ -197,7 +190,7 @@ class _Standing:
         user = sweep.users.get(user_id)
         if user is None:
             return "not_in_sweep", f"no IAM user with the id {user_id} in account {account_id}"
-        granting = self._granting[account_id]
+        granting = self._granting.get(account_id, frozenset())
         if granting.isdisjoint(user.groups):
             return "not_in_group", "in none of the groups that grant access: " + ", ".join(sorted(granting))
         return None

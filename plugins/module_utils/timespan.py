@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
+DAY = 24 * 3600  # seconds
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": DAY}
 
 
 def seconds(option: str, text: str) -> int:

@@ -122,6 +122,7 @@ import time
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.tracklib.vpn.plugins.module_utils.access import Access
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     REGISTRY_OPTIONS,
     check_credentials,
@@ -129,13 +130,14 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     registry,
     require,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import granted_to, render, shown
+from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import render, shown
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.options import TUNNEL_OPTIONS, tunnel
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.qr import KINDS, picture
 from ansible_collections.tracklib.vpn.plugins.module_utils.files import present, write_private
 from ansible_collections.tracklib.vpn.plugins.module_utils.keys import public_key_of
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, User
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry, RegistryError
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 
 
 def _registered(table: Registry, params: dict[str, Any]) -> tuple[User, Registration]:
@@ -148,7 +150,7 @@ def _registered(table: Registry, params: dict[str, Any]) -> tuple[User, Registra
             f"{label}: the last complete sweep of account {account_id} has no user {params['user_name']}; check the "
             "name and the account, and if the user is new run the playbook tracklib.vpn.reconcile first"
         )
-    registration = table.registration(account_id, user.user_id, params["device"])
+    registration = table.devices.registration((account_id, user.user_id), params["device"])
     if registration is None:
         raise RegistryError(
             f"{label} isn't registered (user id {user.user_id}, account {account_id}); register the device first, "
@@ -196,7 +198,7 @@ def run(module: AnsibleAWSModule) -> dict[str, Any]:
     user, registration = _registered(registry(module), params)
     if registration.expires_at is not None and registration.expires_at <= time.time():
         module.warn(f"the registration of {registration.label} has expired: the tunnel works once it is renewed")
-    networks = granted_to(user, params["access"], params["account_id"])
+    networks = Access.parse(params["access"], params["account_id"]).granted_to(user)
     content, after = _content(params, registration, networks)
     before, mode = present(params["dest"])
     changed = (before, mode) != (content, 0o600)

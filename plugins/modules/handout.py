@@ -116,6 +116,7 @@ import time
 from typing import Any, Callable
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.tracklib.vpn.plugins.module_utils.access import Access
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     REGISTRY_OPTIONS,
@@ -127,14 +128,15 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     require,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.age import encrypt_to, encrypt_with, new_passphrase
-from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import granted_to, render
+from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import render
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.options import TUNNEL_OPTIONS, tunnel
 from ansible_collections.tracklib.vpn.plugins.module_utils.files import replacing
 from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import find_user
 from ansible_collections.tracklib.vpn.plugins.module_utils.keys import generate
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, User, check_device_name
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import DAY, Registry, RegistryError
-from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import seconds
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY, seconds
 
 
 def _user(module: AnsibleAWSModule, table: Registry) -> User:
@@ -172,7 +174,7 @@ def _wanted(user: User, params: dict[str, Any], public_key: str) -> Registration
 
 
 def _refuse_registered(table: Registry, wanted: Registration) -> None:
-    found = table.registration(*wanted.owner, wanted.device)
+    found = table.devices.registration(wanted.owner, wanted.device)
     if found is not None:
         raise RegistryError(
             f"{wanted.label} is registered already: handing it out would take the tunnel from who has its key. Choose "
@@ -199,22 +201,22 @@ def run(module: AnsibleAWSModule) -> dict[str, Any]:
     params = module.params
     table, pools = registry(module), parse_pools(params["address_pools"])
     user = _user(module, table)
-    networks = granted_to(user, params["access"], params["account_id"])
+    networks = Access.parse(params["access"], params["account_id"]).granted_to(user)
     private_key, public_key = generate()
     wanted = _wanted(user, params, public_key)
     if not params["replace"]:
         _refuse_registered(table, wanted)
     rest = params["address_quarantine"] * DAY
-    before, expected = table.register(wanted, pools, rest, check_mode=True)
+    before, expected = table.devices.register(wanted, pools, quarantine=rest, check_mode=True)
     try:
         content = _encryption(params)(render(tunnel(params, expected, networks), private_key).encode())
     except ValueError as error:
         raise ValueError(f"{wanted.label}: {error}") from None
     if not module.check_mode:
         with replacing(params["dest"], content):
-            _before, after = table.register(wanted, pools, rest)
+            _before, after = table.devices.register(wanted, pools, quarantine=rest)
             if after.addresses != expected.addresses:
-                table.remove(after)
+                table.devices.remove(after)
                 raise RegistryError(f"{wanted.label}: somebody else registered at the same moment; run it again")
     return {
         "changed": True,

@@ -151,7 +151,7 @@ def _receipts(table: Registry, gateways: list[dict[str, Any]]) -> list[Receipt]:
     if not done:
         return []
     expired = any(removal["reason"] == "expired" for _gateway, removal in done)  # the only ones to look up a device for
-    causes = Causes(table.tombstones(), table.blocks(), table.registrations() if expired else [])
+    causes = Causes(table.tombstones(), table.blocks(), table.devices.registrations() if expired else [])
     return [receipt(gateway, removal, causes) for gateway, removal in done]
 
 
@@ -175,8 +175,8 @@ def main() -> None:
         check_credentials(module)
         table = registry(module)
         receipts = _receipts(table, module.params["gateways"])
-        recorded = table.recorded()
-        changed = any(each.removal_id not in recorded.get(each.gateway, ()) for each in receipts)
+        acknowledged = table.acknowledged()
+        changed = any(each.removal_id not in acknowledged.get(each.gateway, ()) for each in receipts)
         if changed and not module.check_mode:
             table.record(receipts)
     module.exit_json(changed=changed, receipts=[receipt_result(each) for each in receipts])

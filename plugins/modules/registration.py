@@ -187,8 +187,9 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     User,
     check_device_name,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import DAY, Registry, RegistryError
-from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import seconds
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY, seconds
 
 
 def _check_names(params: dict[str, Any]) -> None:
@@ -255,12 +256,13 @@ def ensure_present(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
             f"{params['user_name']}/{params['device']} can't be registered: there is no IAM user {params['user_name']}"
         )
     now = int(time.time())
-    before, after = table.change(
-        (user.account_id, user.user_id, params["device"]),
+    before, after = table.devices.change(
+        (user.account_id, user.user_id),
+        params["device"],
         lambda found: _wanted(found, user, params, now),
         pools,
-        params["address_quarantine"] * DAY,
-        module.check_mode,
+        quarantine=params["address_quarantine"] * DAY,
+        check_mode=module.check_mode,
     )
     return {
         "changed": before != after,
@@ -274,7 +276,7 @@ def ensure_absent(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
     account_id = module.params["identity_account_id"] or module.params["account_id"]
     found = [
         registration
-        for registration in table.registrations()
+        for registration in table.devices.registrations()
         if registration.account_id == account_id
         and registration.device == module.params["device"]
         and registration.user_name.casefold() == name
@@ -286,7 +288,7 @@ def ensure_absent(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
         ids = ", ".join(sorted(registration.user_id for registration in found))
         raise RegistryError(f"{found[0].label} is registered by several users of that name; give user_id: one of {ids}")
     if not module.check_mode:
-        table.remove(found[0], module.params["address_quarantine"] * DAY)
+        table.devices.remove(found[0], quarantine=module.params["address_quarantine"] * DAY)
     return {"changed": True, "registration": registration_result(found[0]), "diff": _diff(found[0], None)}
 
 
@@ -297,7 +299,7 @@ def _known_ids(table: Registry, account_id: str, user_name: str) -> list[str]:
     ids = {listed.user_id} if listed is not None else set()
     ids |= {
         registration.user_id
-        for registration in table.registrations()
+        for registration in table.devices.registrations()
         if registration.account_id == account_id
         and registration.user_name.casefold() == user_name.casefold()
         and (stored is None or registration.user_id not in stored.users)

@@ -150,15 +150,14 @@ import time
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.tracklib.vpn.plugins.module_utils.access import ACCESS_OPTION, Access
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
-    ACCESS_OPTION,
     REGISTRY_OPTIONS,
     check_credentials,
     one_line_failures,
     registration_result,
     registry,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import granted_to
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sweep
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import seconds
 
@@ -184,7 +183,10 @@ def _networks(registration: Registration, sweep: Sweep | None, params: dict[str,
         reason = f"the last complete sweep of account {registration.account_id} has no user {registration.user_id}"
         return {"networks": [], "networks_reason": reason}
     try:
-        return {"networks": granted_to(user, params["access"], params["account_id"]), "networks_reason": None}
+        return {
+            "networks": Access.parse(params["access"], params["account_id"]).granted_to(user),
+            "networks_reason": None,
+        }
     except ValueError as error:
         return {"networks": [], "networks_reason": str(error)}
 
@@ -193,7 +195,7 @@ def run(module: AnsibleAWSModule) -> list[dict[str, Any]]:
     params = module.params
     table = registry(module)
     reasons = {(block.account_id, block.user_id, block.device): block.reason for block in table.blocks()}
-    found = sorted(table.registrations(), key=lambda registration: registration.label)
+    found = sorted(table.devices.registrations(), key=lambda registration: registration.label)
     found = [registration for registration in found if _wanted(registration, params["user_name"], params["device"])]
     if params["expiring_within"] is not None:
         found = _expiring(found, params["expiring_within"], time.time())

@@ -90,16 +90,15 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     one_line_failures,
     registry,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import DAY, Registry
-from ansible_collections.tracklib.vpn.plugins.module_utils.roster import CONSISTENCY
-from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import seconds
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import CONSISTENCY, Owner, Registration
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY, seconds
 
 # until then a roster tells also a gateway that was out of reach that the leaver's devices are revoked (R4)
 _LEAVERS_STAY = 7 * DAY
 
 
-def _leavers(table: Registry, now: float) -> set[tuple[str, str]]:
+def _leavers(table: Registry, now: float) -> set[Owner]:
     """Users, as (account_id, user_id), whose deletion is old and was seen by the account's last complete sweep."""
     tombstones = table.tombstones()
     sweeps = {account_id: table.sweep(account_id) for account_id in {found.account_id for found in tombstones}}
@@ -121,7 +120,7 @@ def _useless(table: Registry, expired_for: int, now: float) -> list[tuple[Regist
     """Registrations to remove, each with the reason."""
     leavers = _leavers(table, now)
     found = []
-    for registration in sorted(table.registrations(), key=lambda each: each.label):
+    for registration in sorted(table.devices.registrations(), key=lambda each: each.label):
         if registration.owner in leavers:
             found.append((registration, "left"))
         elif registration.expires_at is not None and registration.expires_at + expired_for <= now:
@@ -132,10 +131,11 @@ def _useless(table: Registry, expired_for: int, now: float) -> list[tuple[Regist
 def run(module: AnsibleAWSModule) -> dict[str, Any]:
     params = module.params
     table = registry(module)
+    quarantine = params["address_quarantine"] * DAY
     removed = [
         (registration, reason)
         for registration, reason in _useless(table, seconds("expired_for", params["expired_for"]), time.time())
-        if module.check_mode or table.remove(registration, params["address_quarantine"] * DAY, unchanged=True)
+        if module.check_mode or table.devices.remove(registration, quarantine=quarantine, unchanged=True)
     ]
     before = "".join(f"{registration.label} {', '.join(registration.addresses)}\n" for registration, _reason in removed)
     return {

@@ -70,7 +70,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.files import present, write_private
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.export import check_whole, to_file
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import counts
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.items import counts
 
 
 def _items(module: AnsibleAWSModule) -> list[dict[str, Any]]:

@@ -74,7 +74,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     registry,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.export import from_file
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import counts
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.items import counts
 
 
 def _items(path: str) -> list[dict[str, Any]]:
@@ -93,7 +93,7 @@ def main() -> None:
     with one_line_failures(module):
         check_credentials(module)
         items = _items(module.params["src"])
-        written = registry(module).restore(items, module.check_mode)
+        written = registry(module).restore(items, check_mode=module.check_mode)
     module.exit_json(changed=written > 0, counts=counts(items), written=written)
 
 

@@ -153,10 +153,10 @@ import time
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.tracklib.vpn.plugins.module_utils.access import ACCESS_OPTION, Access, Granted
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import PoolError, holds, parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
-    ACCESS_OPTION,
     REGISTRY_OPTIONS,
     iam_client,
     one_line_failures,
@@ -167,12 +167,10 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.iam.signs import Sign
 from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import merged, sweep
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     Block,
-    Grant,
-    Granted,
     Registration,
     Sweep,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Facts, Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry, RegistryFacts
 from ansible_collections.tracklib.vpn.plugins.module_utils.roster import (
     Account,
     Last,
@@ -184,19 +182,12 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.roster import (
 
 
 def _policy(params: dict[str, Any]) -> Policy:
-    behind = [network for grant in params["access"] for network in grant["networks"]]
-    pools = parse_pools(params["address_pools"], behind)
-    grants = [
-        Grant(
-            groups=frozenset(grant["groups"]),
-            accounts=frozenset(grant["accounts"] or [params["account_id"]]),
-        )
-        for grant in params["access"]
-    ]
-    return Policy(grants, pools, params["guard_count"], params["guard_share"], params["release_held"])
+    access = Access.parse(params["access"], params["account_id"])
+    pools = parse_pools(params["address_pools"], [str(network) for network in access.networks()])
+    return Policy(access.granting, pools, params["guard_count"], params["guard_share"], params["release_held"])
 
 
-def _account(module: AnsibleAWSModule, account_id: str, role_arn: str | None, facts: Facts) -> Account:
+def _account(module: AnsibleAWSModule, account_id: str, role_arn: str | None, facts: RegistryFacts) -> Account:
     """Sweep an account; again if registered users are missing, since only a second absence confirms (R4)."""
     stored = facts.sweeps.get(account_id)
     try:
@@ -210,7 +201,7 @@ def _account(module: AnsibleAWSModule, account_id: str, role_arn: str | None, fa
         return Account(account_id, None, stored, error=str(error))
 
 
-def _missing(found: Sweep, stored: Sweep | None, facts: Facts) -> frozenset[str]:
+def _missing(found: Sweep, stored: Sweep | None, facts: RegistryFacts) -> frozenset[str]:
     if stored is None:
         return frozenset()
     return frozenset(
@@ -222,7 +213,7 @@ def _missing(found: Sweep, stored: Sweep | None, facts: Facts) -> frozenset[str]
     )
 
 
-def _signs(module: AnsibleAWSModule, account: Account, role_arn: str | None, facts: Facts) -> Signs:
+def _signs(module: AnsibleAWSModule, account: Account, role_arn: str | None, facts: RegistryFacts) -> Signs:
     """What IAM says of an account's early signs; no call is made where there are none."""
     signs = [sign for sign in facts.signs if sign.account_id == account.account_id]
     if account.sweep is None or not signs:
@@ -358,12 +349,14 @@ def run(module: AnsibleAWSModule) -> dict[str, Any]:
     suspensions = [suspension(found.sign) for found in confirmed] if params["early_signs"] == "suspend" else []
     now = time.time()
     granted = Granted(
-        tuple(account.account_id for account in accounts), tuple(policy.grants), tuple(map(str, policy.pools))
+        accounts=tuple(account.account_id for account in accounts),
+        granting=policy.granting,
+        pools=tuple(map(str, policy.pools)),
     )
     last = facts.granted or granted
     swept = [facts.sweeps[account_id] for account_id in last.accounts if account_id in facts.sweeps]
     blocks = facts.blocks + suspensions
-    decided = decide(accounts, facts.registrations, facts.tombstones, blocks, policy, Last(swept, last.grants), now)
+    decided = decide(accounts, facts.registrations, facts.tombstones, blocks, policy, Last(swept, last.granting), now)
     _check_pools(decided, policy, last)
     if not module.check_mode:
         _write_suspensions(table, signs, suspensions)
@@ -381,7 +374,7 @@ def run(module: AnsibleAWSModule) -> dict[str, Any]:
         "peers": [{**_peer(peer), "held": peer in decided.held} for peer in decided.peers],
         "revoked": [_left_out(verdict) for verdict in decided.revoked],
         "excluded": [_left_out(verdict) for verdict in decided.excluded],
-        "recorded": facts.recorded,
+        "recorded": facts.acknowledged,
     }
     before = _last_decision(params["dest"])
     write_private(params["dest"], json.dumps(content, separators=(",", ":")).encode())

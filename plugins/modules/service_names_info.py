@@ -249,7 +249,7 @@ problems:
 from typing import Any, Sequence
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import granted_networks
+from ansible_collections.tracklib.vpn.plugins.module_utils.access import Access
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import client, one_line_failures
 from ansible_collections.tracklib.vpn.plugins.module_utils.names import cloud_map, dns, resolve
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.balancers import internal_balancers
@@ -377,7 +377,7 @@ class _Sweep:
 
 def run(module: AnsibleAWSModule) -> dict[str, Any]:
     params = module.params
-    networks = None if params["access"] is None else granted_networks(params["access"], "access")
+    networks = None if params["access"] is None else Access.parse(params["access"]).networks()
     zones = None if params["zones"] is None else [dns.parse(zone, "zone") for zone in params["zones"]]
     sweep = _Sweep(module)
     registered = {str(one.service.arn): one for one in sweep.facts.registered}

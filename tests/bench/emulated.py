@@ -21,7 +21,9 @@ from typing import Any
 import boto3
 from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import sweep
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.items import registration_item
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
+from boto3.dynamodb.types import TypeSerializer
 from moto import mock_aws
 from moto.dynamodb.models import dynamodb_backends
 from moto.iam.models import iam_backends
@@ -104,9 +106,10 @@ def _fill(users: int, devices: int) -> None:
     registry = Registry(boto3.client("dynamodb"), TABLE)
     found = sweep(boto3.client("iam"), ACCOUNT)
     registry.store_sweep(found, 1)
+    serialize = TypeSerializer().serialize
     for registration in registrations(list(found.users), devices):
         # without the claims, which a run never reads
-        item = registry._register_writes(None, registration, 0)[0]["Put"]["Item"]
+        item = {name: serialize(value) for name, value in registration_item(registration).items()}
         dynamodb_backends[ACCOUNT][REGION].put_item(TABLE, item)
 
 

@@ -49,7 +49,7 @@ class Runs:
         user_id: str = iam.create_user(UserName=name)["User"]["UserId"]
         iam.add_user_to_group(GroupName="vpn", UserName=name)
         wanted = Registration(account_id, user_id, "laptop", name, keys.generate()[1], (), time.time())
-        self.vpn.registry().register(wanted, parse_pools(POOLS))
+        self.vpn.registry().devices.register(wanted, parse_pools(POOLS))
         return user_id
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import DAY
+from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
 
 from tests.support import fault_proxy as faults
 

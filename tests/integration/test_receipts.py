@@ -46,7 +46,7 @@ def listed(vpn: Vpn, **options: Any) -> list[dict[str, Any]]:
 
 
 def acknowledged(vpn: Vpn) -> set[str]:
-    return {removal_id for ids in vpn.registry().recorded().values() for removal_id in ids}
+    return {removal_id for ids in vpn.registry().acknowledged().values() for removal_id in ids}
 
 
 def test_receipt_of_a_deletion_has_its_event_and_delay(vpn: Vpn, tmp_path: Path) -> None:

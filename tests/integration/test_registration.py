@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +15,10 @@ import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sweep, Tombstone, User
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import DAY, Registry, RegistryError
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.devices import Devices
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError, Table, Write
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
 
 from tests.support import fault_proxy as faults
 from tests.support.fault_proxy import FaultProxy
@@ -280,7 +283,7 @@ def test_missing_permission_on_the_registry_is_named(vpn: Vpn, fault_proxy: Faul
 
 def register(registry: Registry, number: int, public_key: str | None = None) -> Any:
     wanted = Registration(ACCOUNT, f"AIDA{number}", "laptop", f"user{number}", public_key or keys.generate()[1], (), 0)
-    return registry.register(wanted, parse_pools(POOLS))[1]
+    return registry.devices.register(wanted, parse_pools(POOLS))[1]
 
 
 def test_r9_concurrent_registrations_get_unique_addresses(vpn: Vpn) -> None:
@@ -303,55 +306,60 @@ def test_r9_one_key_registered_by_many_at_once_is_one_devices(vpn: Vpn) -> None:
         assert sum(pool.map(attempt, range(8))) == 1
 
 
-class Interrupted(Registry):
+class Interrupted(Table):
     """Lets something else happen between what a change has read and its first transaction."""
 
     meanwhile: Callable[[], object] | None = None
 
-    def _transact(self, writes: list[dict[str, Any]], registration: Registration) -> bool:
+    def transact(self, writes: Sequence[Write]) -> bool:
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
             meanwhile()
-        return super()._transact(writes, registration)
+        return super().transact(writes)
 
 
-def add(registry: Registry, device: str, pools: list[str], limit: int = 2) -> None:
+def add(devices: Devices, device: str, pools: list[str], limit: int = 2) -> None:
     wanted = Registration(ACCOUNT, "AIDA1", device, "alice", keys.generate()[1], (), 0)
-    registry.change(wanted[:3], lambda _before: wanted, parse_pools(pools), limit=limit)
+    devices.change(wanted.owner, device, lambda _before: wanted, parse_pools(pools), limit=limit)
 
 
 def test_device_that_came_meanwhile_counts_for_the_limit(vpn: Vpn) -> None:
     """Its addresses are of another pool, so that nothing else makes the two collide."""
-    add(vpn.registry(), "one", POOLS)
+    add(vpn.registry().devices, "one", POOLS)
     interrupted = Interrupted(vpn.dynamodb, vpn.table)
-    interrupted.meanwhile = lambda: add(vpn.registry(), "two", ["10.55.0.0/24"])
+    interrupted.meanwhile = lambda: add(vpn.registry().devices, "two", ["10.55.0.0/24"])
     with pytest.raises(RegistryError, match="alice has 2 devices, and 2 are allowed"):
-        add(interrupted, "three", POOLS)
-    assert {registration.device for registration in vpn.registry().registrations()} == {"one", "two"}
+        add(Devices(interrupted), "three", POOLS)
+    assert {registration.device for registration in vpn.registry().devices.registrations()} == {"one", "two"}
 
 
 def test_expiry_that_was_changed_meanwhile_is_kept_when_the_key_changes(vpn: Vpn) -> None:
-    device = (ACCOUNT, "AIDA1", "laptop")
-    add(vpn.registry(), "laptop", POOLS)
+    device = ((ACCOUNT, "AIDA1"), "laptop")
+    add(vpn.registry().devices, "laptop", POOLS)
     interrupted, public = Interrupted(vpn.dynamodb, vpn.table), keys.generate()[1]
-    interrupted.meanwhile = lambda: vpn.registry().change(
-        device, lambda found: cast(Registration, found)._replace(expires_at=5000), parse_pools(POOLS)
+    interrupted.meanwhile = lambda: vpn.registry().devices.change(
+        *device, lambda found: cast(Registration, found)._replace(expires_at=5000), parse_pools(POOLS)
     )
-    interrupted.change(device, lambda found: cast(Registration, found)._replace(public_key=public), parse_pools(POOLS))
-    (registration,) = vpn.registry().registrations()
+    Devices(interrupted).change(
+        *device, lambda found: cast(Registration, found)._replace(public_key=public), parse_pools(POOLS)
+    )
+    (registration,) = vpn.registry().devices.registrations()
     assert (registration.public_key, registration.expires_at) == (public, 5000)
 
 
 def test_r9_removal_releases_what_a_change_gave_meanwhile(vpn: Vpn) -> None:
-    add(vpn.registry(), "laptop", POOLS)
-    (before,) = vpn.registry().registrations()
+    add(vpn.registry().devices, "laptop", POOLS)
+    (before,) = vpn.registry().devices.registrations()
     interrupted, public = Interrupted(vpn.dynamodb, vpn.table), keys.generate()[1]
-    interrupted.meanwhile = lambda: vpn.registry().register(before._replace(public_key=public), parse_pools(POOLS))
-    removed = interrupted.remove(before)
+    interrupted.meanwhile = lambda: vpn.registry().devices.register(
+        before._replace(public_key=public), parse_pools(POOLS)
+    )
+    devices = Devices(interrupted)
+    removed = devices.remove(before)
     assert removed is not None
     assert removed.public_key == public
     assert all("released_at" in claim or "free_at" in claim for claim in vpn.items("claim"))
-    assert interrupted.remove(before) is None
+    assert devices.remove(before) is None
 
 
 def test_r6_generations_rise_and_go_on_above_a_restored_backup(vpn: Vpn) -> None:

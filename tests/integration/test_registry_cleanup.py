@@ -13,8 +13,18 @@ from typing import Any
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block, Registration, Sweep, Tombstone, User
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import DAY, Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
+    Block,
+    Owner,
+    Registration,
+    Sweep,
+    Tombstone,
+    User,
+)
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.devices import Devices
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import Table
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
 
 from .names import Playbook
 from .vpn import ACCOUNT, POOLS, Vpn
@@ -28,7 +38,7 @@ def add(registry: Registry, user: str, expires_at: float | None = None, device: 
     wanted = Registration(
         ACCOUNT, f"AIDA{user.upper()}", device, user, keys.generate()[1], (), now - 400 * DAY, expires_at
     )
-    return registry.register(wanted, parse_pools(POOLS))[1]
+    return registry.devices.register(wanted, parse_pools(POOLS))[1]
 
 
 def sweep(registry: Registry, *users: str, begun_at: float | None = None) -> None:
@@ -50,7 +60,7 @@ def clean(vpn: Vpn, **options: Any) -> dict[str, str]:
 
 
 def left(vpn: Vpn) -> list[str]:
-    return sorted(registration.label for registration in vpn.registry().registrations())
+    return sorted(registration.label for registration in vpn.registry().devices.registrations())
 
 
 def test_leavers_and_long_expired_devices_go_and_others_stay(vpn: Vpn) -> None:
@@ -144,19 +154,19 @@ def test_device_that_is_renewed_meanwhile_is_left_alone(vpn: Vpn) -> None:
     seen = add(vpn.registry(), "alice", int(now - 91 * DAY))
     renewed = seen._replace(expires_at=float(int(now + DAY)), renewed_at=float(int(now)))
 
-    class Interrupted(Registry):
+    class Interrupted(Devices):
         """Lets the device be renewed after it was read, once more, and before it is removed."""
 
-        def registration(self, account_id: str, user_id: str, device: str) -> Registration | None:
-            found = super().registration(account_id, user_id, device)
+        def registration(self, owner: Owner, device: str) -> Registration | None:
+            found = super().registration(owner, device)
             if found == seen:
-                vpn.registry().register(renewed, parse_pools(POOLS))
+                vpn.registry().devices.register(renewed, parse_pools(POOLS))
             return found
 
-    assert Interrupted(vpn.dynamodb, vpn.table).remove(seen, unchanged=True) is None
-    assert vpn.registry().registrations() == [renewed]
+    assert Interrupted(Table(vpn.dynamodb, vpn.table)).remove(seen, unchanged=True) is None
+    assert vpn.registry().devices.registrations() == [renewed]
     assert not any("released_at" in claim or "free_at" in claim for claim in vpn.items("claim"))
-    assert vpn.registry().remove(seen, unchanged=True) is None
+    assert vpn.registry().devices.remove(seen, unchanged=True) is None
     assert clean(vpn) == {}
 
 
@@ -176,7 +186,7 @@ def test_removed_devices_are_no_longer_named_in_the_roster(vpn: Vpn, tmp_path: P
     assert roster() == {"peers": ["alice"], "revoked": ["carol"], "excluded": ["bob", "carol"]}
     assert clean(vpn) == {"bob/laptop": "expired", "carol/laptop": "left"}
     assert roster() == {"peers": ["alice"], "revoked": [], "excluded": []}
-    assert [registration.user_id for registration in vpn.registry().registrations()] == [user_id]
+    assert [registration.user_id for registration in vpn.registry().devices.registrations()] == [user_id]
 
 
 def test_playbook_lists_and_removes(vpn: Vpn, playbook: Playbook) -> None:

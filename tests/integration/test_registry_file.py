@@ -14,11 +14,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
+from ansible_collections.tracklib.vpn.plugins.module_utils.access import Granted
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     Block,
-    Grant,
-    Granted,
     Receipt,
     Registration,
     Sign,
@@ -41,8 +40,8 @@ FEW_TRIES = {"retries": {"mode": "standard", "total_max_attempts": 2}}
 
 def register(registry: Registry, wanted: Registration) -> Registration:
     """As self-service does, which counts a user's devices."""
-    device = (*wanted.owner, wanted.device)
-    return registry.change(device, lambda _found: wanted, parse_pools(POOLS), limit=5)[1]
+    devices = registry.devices
+    return devices.change(wanted.owner, wanted.device, lambda _found: wanted, parse_pools(POOLS), limit=5)[1]
 
 
 @pytest.fixture
@@ -57,7 +56,7 @@ def filled(vpn: Vpn, aws_client: Callable[..., Any]) -> Vpn:
     for name, user_id in ids.items():
         wanted = Registration(ACCOUNT, user_id, "laptop", name, keys.generate()[1], (), now, now + 3600.0)
         devices[name] = register(registry, wanted)
-    registry.remove(devices["carol"])
+    registry.devices.remove(devices["carol"])
     registry.block(Block(ACCOUNT, ids["bob"], None, "left", now))
     registry.write_tombstone(Tombstone(ACCOUNT, "event-1", "dave", ids["dave"], now))
     vpn.delete_user("dave")
@@ -68,8 +67,7 @@ def filled(vpn: Vpn, aws_client: Callable[..., Any]) -> Vpn:
     users = {user_id: User(ACCOUNT, user_id, name, now, ("vpn",)) for name, user_id in ids.items()}
     generation = registry.take_generation()
     registry.store_sweep(Sweep(ACCOUNT, now, users), generation)
-    grants = (Grant(frozenset({"vpn"}), frozenset({ACCOUNT})),)
-    registry.store_granted(Granted((ACCOUNT,), grants, tuple(POOLS)), generation)
+    registry.store_granted(Granted((ACCOUNT,), {ACCOUNT: frozenset({"vpn"})}, tuple(POOLS)), generation)
     return vpn
 
 
@@ -177,7 +175,7 @@ def test_registry_that_changed_since_its_export_is_refused(filled: Vpn, tmp_path
     filled.module("registration", state="absent", user_name="alice", device="laptop")
     failure = filled.fails("registry_import", src=str(tmp_path / "registry.jsonl"))
     assert "holds items that the import doesn't have (claim: 3): nothing was written" in failure
-    assert len(filled.registry().registrations()) == 2
+    assert len(filled.registry().devices.registrations()) == 2
 
 
 def test_r4_interrupted_import_lets_nobody_in_and_goes_on_when_run_again(

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Sign, Tombstone
-from ansible_collections.tracklib.vpn.plugins.module_utils.roster import CONSISTENCY
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import CONSISTENCY, Sign, Tombstone
 
 from tests.support import fault_proxy as faults
 from tests.support.fault_proxy import FaultProxy

@@ -361,15 +361,15 @@ def register_directly(user_name: str, device: str, public_key: str) -> Registrat
     """Register a device as the module does, without a process for each; return the registration."""
     user_id = aws.client("iam").get_user(UserName=user_name)["User"]["UserId"]
     wanted = Registration(aws.ACCOUNT, user_id, device, user_name, public_key, (), time.time())
-    return registry().register(wanted, parse_pools(POOLS))[1]
+    return registry().devices.register(wanted, parse_pools(POOLS))[1]
 
 
 def forget_devices(*user_names: str) -> None:
     """Remove all registrations of users, whose addresses needn't rest."""
-    table = registry()
-    for registration in table.registrations():
+    devices = registry().devices
+    for registration in devices.registrations():
         if registration.user_name in user_names:
-            table.remove(registration, 0)
+            devices.remove(registration, quarantine=0)
 
 
 class RunningProbe:

@@ -207,7 +207,7 @@ def namesake(story: Story, alice: actions.Connection) -> None:
 def summary(story: Story, dead: float) -> None:
     """Who can connect, who was cut off, how long it took."""
     live = actions.live_peers()
-    names = sorted(each.user_name for each in actions.registry().registrations() if each.public_key in live)
+    names = sorted(each.user_name for each in actions.registry().devices.registrations() if each.public_key in live)
     table = Table(title="\nAt the end", title_justify="left", show_header=False)
     table.add_row("can connect", f"{len(names)}: {', '.join(names[:6])} …")
     table.add_row("cut off", f"alice, {dead:.1f} s after the deletion in IAM")

@@ -108,7 +108,7 @@ def add_user(account: events.Account, name: str) -> Registration:
     wanted = Registration(
         account.account_id, account.add_user(name), "laptop", name, keys.generate()[1], (), time.time()
     )
-    return actions.registry().register(wanted, parse_pools(actions.POOLS))[1]
+    return actions.registry().devices.register(wanted, parse_pools(actions.POOLS))[1]
 
 
 def forget_users(account: events.Account) -> None:

@@ -231,7 +231,7 @@ def test_r7_no_probe_is_lost_in_20_reconciles_of_others() -> None:
             device = f"r7-{number}"
             others[device] = actions.register_directly(users[number % 10], device, keys.generate()[1])  # one is added,
             if number >= 2:
-                table.remove(others.pop(f"r7-{number - 2}"))  # one is removed,
+                table.devices.remove(others.pop(f"r7-{number - 2}"))  # one is removed,
             if number >= 1:  # and one has a new key
                 last = others[f"r7-{number - 1}"]
                 others[last.device] = actions.register_directly(last.user_name, last.device, keys.generate()[1])
@@ -241,7 +241,7 @@ def test_r7_no_probe_is_lost_in_20_reconciles_of_others() -> None:
             assert bool(done["removed"]) == (number >= 1)
         report = probe.stop()
     for left in others.values():
-        table.remove(left)
+        table.devices.remove(left)
     assert control["lost"] == 0, control
     assert report["lost"] == 0, report
     for leg in (control, report):

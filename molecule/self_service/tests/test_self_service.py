@@ -73,8 +73,8 @@ class Laptop:
 
     def change(self, **values: t.Any) -> None:
         """Change the registration as nobody can by self-service."""
-        (found,) = actions.registry().registrations_of(aws.ACCOUNT, self.user_id)
-        actions.registry().register(found._replace(**values), parse_pools(actions.POOLS))
+        (found,) = actions.registry().devices.registrations_of((aws.ACCOUNT, self.user_id))
+        actions.registry().devices.register(found._replace(**values), parse_pools(actions.POOLS))
 
     def expire_in(self, seconds: float) -> int:
         """Let the registration expire so soon; return when that is."""

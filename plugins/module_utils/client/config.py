@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Any, Iterable, Mapping, NamedTuple, Sequence, Union
+from typing import NamedTuple, Sequence, Union
 
-from ..addresses import collapsed, granted_networks
+from ..addresses import collapsed, parse_network
 from ..keys import check_private_key, check_public_key
-from ..model import User
 from ..names import dns as names
 
 DNS_FLAVOURS = ("line", "resolved", "none")
@@ -81,24 +80,6 @@ def render(tunnel: ClientTunnel, private_key: str = "", private_key_file: str = 
     return "\n".join(lines) + "\n"
 
 
-def granted_to(user: User, access: Iterable[Mapping[str, Any]], account_id: str) -> list[str]:
-    """The networks that an access policy lets a user reach, as CIDR, merged.
-
-    :param account_id: the gateway's account, for which a grant without `accounts` is.
-    :raises ValueError: the user is in no group that grants access, or a network isn't one.
-    """
-    here = [grant for grant in access if user.account_id in (grant.get("accounts") or [account_id])]
-    mine = [grant for grant in here if not set(user.groups).isdisjoint(grant["groups"])]
-    if not mine:
-        granting = ", ".join(sorted({group for grant in here for group in grant["groups"]})) or "none"
-        raise ValueError(
-            f"{user.user_name} ({user.user_id}, account {user.account_id}) is in no group that grants access; "
-            f"found {', '.join(sorted(user.groups)) or 'no group'}, expected one of: {granting}. If that was changed "
-            "in IAM just now, run the playbook tracklib.vpn.reconcile first"
-        )
-    return [str(network) for network in collapsed(granted_networks(mine, "access"))]
-
-
 def shown(text: str) -> str:
     """What a diff may show of a configuration: addresses, networks and DNS; never keys (R10)."""
     return "".join(f"{line}\n" for line in _SHOWN.findall(text))
@@ -126,7 +107,7 @@ def _dns_lines(tunnel: ClientTunnel, servers: Sequence[Address]) -> list[str]:
 
 
 def _allowed_ips(tunnel: ClientTunnel, servers: Sequence[Address]) -> list[str]:
-    networks = granted_networks([{"networks": tunnel.networks}], "networks")
+    networks = [parse_network(text, f"{text!r} in networks") for text in tunnel.networks]
     if not networks and not tunnel.full_tunnel:
         raise ValueError("there are no networks for the tunnel; expected those that vpn_access grants")
     if tunnel.full_tunnel:

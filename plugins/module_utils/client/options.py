@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Sequence
 
+from ..access import ACCESS_OPTION
 from ..addresses import gateway_address, parse_pools
-from ..aws_module import ACCESS_OPTION
 from ..model import Registration
 from .config import DNS_FLAVOURS, ClientTunnel
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Collection, Iterable, NamedTuple, Sequence
 
 from ..aws import AWSCallError, calling
-from ..model import Block, Sign, Sweep
-from ..roster import CONSISTENCY, Owner
+from ..model import CONSISTENCY, Block, Owner, Sign, Sweep
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient

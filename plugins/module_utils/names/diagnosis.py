@@ -8,7 +8,8 @@ from __future__ import annotations
 import ipaddress
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
-from ..addresses import Network, granted_networks
+from ..access import Access
+from ..addresses import Network
 from .dns import most_specific
 from .replies import ServerSummary, judge
 
@@ -353,7 +354,7 @@ def _policy(evidence: Evidence) -> Finding:
             f"{', '.join(never)} is link-local or the instance metadata, which the firewall never lets through",
             "give the service an address of the VPC",
         )
-    granted = granted_networks(evidence.access, "vpn_access")
+    granted = Access.parse(evidence.access, option="vpn_access").networks()
     texts = ", ".join(str(network) for network in granted) or "none"
     outside = _outside(addresses, granted)
     if outside:

@@ -15,7 +15,8 @@ import json
 from typing import Any, Sequence
 
 from ..aws import AWSCallError
-from .table import check_item, wire_value
+from .dynamodb import plain_value
+from .items import check_item
 
 with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing SDK
     from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -91,7 +92,7 @@ def _read(number: int, line: bytes) -> dict[str, Any]:
     try:
         typed = json.loads(line)
         deserialize = TypeDeserializer().deserialize
-        item = {name: wire_value(value, deserialize) for name, value in typed.items()}
+        item = {name: plain_value(value, deserialize) for name, value in typed.items()}
         if json.loads(_line(_typed(item))) != typed:
             raise ValueError("it isn't in DynamoDB's JSON")
         check_item(item)

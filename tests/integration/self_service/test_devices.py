@@ -14,7 +14,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import SelfServiceError
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block, Registration
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import DAY
+from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
 
 from tests.integration.vpn import ACCOUNT, POOLS
 
@@ -34,7 +34,7 @@ def aged(people: People, person: Person, device: str, days_left: float, **change
     wanted = Registration(
         ACCOUNT, found["UserId"], device, person.name, keys.generate()[1], (), expires_at - 30 * DAY, expires_at
     )
-    return people.vpn.registry().register(wanted._replace(**changes), parse_pools(POOLS))[1]
+    return people.vpn.registry().devices.register(wanted._replace(**changes), parse_pools(POOLS))[1]
 
 
 def test_registered_device_gets_all_that_a_configuration_needs(people: People) -> None:
@@ -54,7 +54,7 @@ def test_registered_device_gets_all_that_a_configuration_needs(people: People) -
     }
     assert answer["in_force_from"] == pytest.approx(time.time() + 900, abs=60)
     assert people.notices() == [{"kind": "registry_changed"}]
-    (registration,) = people.vpn.registry().registrations()
+    (registration,) = people.vpn.registry().devices.registrations()
     assert registration.owner == (ACCOUNT, people.vpn.iam.get_user(UserName="alice")["User"]["UserId"])
 
 
@@ -103,10 +103,10 @@ def test_user_who_registers_and_removes_all_day_cannot_use_up_a_pool(
     monkeypatch.setenv("SETTINGS", json.dumps({**SETTINGS, "devices_per_user": 1}))
     alice, bob = people.user("alice"), people.user("bob")
     iam = context_of(people, alice)
-    registry, pools = people.vpn.registry(), parse_pools(POOLS)
+    devices, pools = people.vpn.registry().devices, parse_pools(POOLS)
     for number in range(10):  # 20 addresses
         removed = Registration(ACCOUNT, iam["userId"], f"old-{number}", "alice", keys.generate()[1], (), time.time())
-        registry.remove(registry.register(removed, pools)[1])
+        devices.remove(devices.register(removed, pools)[1])
     device = {"device": "laptop", "public_key": keys.generate()[1]}
     assert forged("POST", "/devices", iam, alice.proof(), device) == (409, "too_many_removals")
     assert forged("POST", "/devices", context_of(people, bob), bob.proof(), device) == (200, "ok")

@@ -146,7 +146,7 @@ def test_removed_device_is_gone_and_a_second_run_changes_nothing(people: People,
     done = enroll(alice, state="absent")
     assert (done["changed"], done["actions"], done["public_key"]) == (True, ["removed"], KEY)
     assert not enroll(alice, state="absent")["changed"]
-    assert people.vpn.registry().registrations() == []
+    assert people.vpn.registry().devices.registrations() == []
 
 
 def test_renewal_that_a_policy_denies_says_to_authenticate_again(people: People, enroll: Enrolling) -> None:
@@ -156,7 +156,7 @@ def test_renewal_that_a_policy_denies_says_to_authenticate_again(people: People,
         done = enroll(alice, public_key=before.public_key, renew_url=url)
     assert done["code"] == "authenticate_again"
     assert "get-session-token" in done["msg"]
-    assert people.vpn.registry().registrations() == [before]
+    assert people.vpn.registry().devices.registrations() == [before]
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def outcome(call: Callable[[], dict[str, Any]]) -> str:
 
 def check_consistent(people: People) -> list[Registration]:
     """Every registration has exactly its claims, and no key or address is two devices'."""
-    registrations = people.vpn.registry().registrations()
+    registrations = people.vpn.registry().devices.registrations()
     held = {
         item["sk"]["S"]: item["holder"]["S"]
         for item in people.vpn.items("claim")
@@ -103,7 +103,7 @@ def test_renewal_and_rotation_at_once_lose_nothing(people: People) -> None:
     for user in users:
         user_id = people.vpn.iam.get_user(UserName=user.name)["User"]["UserId"]
         old = Registration(ACCOUNT, user_id, "laptop", user.name, keys.generate()[1], (), now - 90, now + 10)
-        people.vpn.registry().register(old, parse_pools(POOLS))
+        people.vpn.registry().devices.register(old, parse_pools(POOLS))
         wanted[user.name] = keys.generate()[1]
     calls: list[Callable[[], Any]] = []
     for user in users:
@@ -165,8 +165,8 @@ def test_r9_process_killed_at_any_of_its_calls_leaves_all_or_nothing(
     before: list[Registration] = []
     outcomes = set()
     for number in itertools.count(1):
-        for registration in people.vpn.registry().registrations():
-            people.vpn.registry().remove(registration, quarantine=0)
+        for registration in people.vpn.registry().devices.registrations():
+            people.vpn.registry().devices.remove(registration, quarantine=0)
         if method != "POST":
             alice.register("laptop", first)
             before = check_consistent(people)

@@ -293,7 +293,7 @@ def test_queue_that_fails_does_not_undo_a_change(
     monkeypatch.setenv("QUEUE_URL", f"{fault_proxy.url}/{ACCOUNT}/nowhere")
     assert forged_through("POST", "/devices", context_of(people, alice), alice.proof(), new_device()) == (200, "ok")
     assert "sqs:SendMessage" in forged_through.line["queue_error"]
-    assert len(people.vpn.registry().registrations()) == 1
+    assert len(people.vpn.registry().devices.registrations()) == 1
 
 
 def test_r10_unexpected_failure_is_answered_with_a_code_and_logged_in_the_one_line(
@@ -346,7 +346,7 @@ def test_user_of_another_identity_account_is_read_there_by_its_role(
     assert forged_through("POST", "/devices", iam, alice.proof(), new_device()) == (200, "ok")
     assert forged_through("GET", "/devices", iam, alice.proof()) == (200, "ok")
     assert fault_proxy.calls["AssumeRole"] == 1  # its credentials are kept
-    (registration,) = people.vpn.registry().registrations()
+    (registration,) = people.vpn.registry().devices.registrations()
     assert registration.owner == (OTHER, iam["userId"])
 
 

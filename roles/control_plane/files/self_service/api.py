@@ -17,7 +17,7 @@ import urllib3
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import PoolError
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, User
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import RegistryError
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError, RegistryErrorCode
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import LambdaFunctionUrlResolver, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
@@ -254,11 +254,11 @@ class Api:
 
 
 def _of_registry(error: RegistryError) -> Refusal:
-    if error.code == "key_held":  # by whom is none of the caller's business
-        return Refusal("key_held", "another device has this public key; make a new one with `wg genkey`")
-    if error.code in ("device_limit", "too_many_removals"):
-        return Refusal(error.code, str(error))
-    return Refusal("collided", "too many others changed the registry at the same time; try again")
+    if error.code is RegistryErrorCode.KEY_HELD:  # by whom is none of the caller's business
+        return Refusal(error.code.value, "another device has this public key; make a new one with `wg genkey`")
+    if error.code in (RegistryErrorCode.DEVICE_LIMIT, RegistryErrorCode.TOO_MANY_REMOVALS):
+        return Refusal(error.code.value, str(error))
+    return Refusal(RegistryErrorCode.COLLIDED.value, "too many others changed the registry at the same time; try again")
 
 
 def _function(arn: str) -> tuple[str, str | None]:

@@ -75,7 +75,7 @@ class Devices:
         """
         sweep, iam_error = self._sweep(caller)
         blocks = self._registry.blocks()
-        found = refusal(sweep, caller.user_id, self._registry.tombstones(), blocks, self._settings.grants)
+        found = refusal(sweep, caller.user_id, self._registry.tombstones(), blocks, self._settings.access.granting)
         if found is not None:
             code, message = _REFUSED[found[0]]
             raise Refusal(code, f"{message} ({found[1]}); ask the operators of the VPN")
@@ -98,7 +98,7 @@ class Devices:
 
     def of(self, admitted: Admitted) -> list[Registration]:
         """The user's registrations, ordered by device."""
-        return self._registry.registrations_of(admitted.user.account_id, admitted.user.user_id)
+        return self._registry.devices.registrations_of((admitted.user.account_id, admitted.user.user_id))
 
     def register(self, admitted: Admitted, device: str, public_key: str) -> DeviceChange:
         """Register a new device; the same key again changes nothing."""
@@ -165,8 +165,8 @@ class Devices:
         """Remove a device; a blocked one stays, so that its key can't come back under another name."""
         _check_block(admitted, device)
         user = admitted.user
-        found = self._registry.registration(user.account_id, user.user_id, device)
-        removed = found and self._registry.remove(found, self._settings.document.address_quarantine)
+        found = self._registry.devices.registration((user.account_id, user.user_id), device)
+        removed = found and self._registry.devices.remove(found, quarantine=self._settings.document.address_quarantine)
         if removed is None:
             raise _no_such_device(admitted, device)
         return removed
@@ -176,11 +176,12 @@ class Devices:
     ) -> DeviceChange:
         _check_block(admitted, device)
         document = self._settings.document
-        before, after = self._registry.change(
-            (admitted.user.account_id, admitted.user.user_id, device),
+        before, after = self._registry.devices.change(
+            (admitted.user.account_id, admitted.user.user_id),
+            device,
             wish,
             self._settings.pools,
-            document.address_quarantine,
+            quarantine=document.address_quarantine,
             limit=document.devices_per_user,
         )
         return DeviceChange(after, before != after)

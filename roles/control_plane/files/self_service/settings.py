@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, NamedTuple
 
+from ansible_collections.tracklib.vpn.plugins.module_utils.access import Access
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import (
     Network,
     gateway_address,
-    granted_networks,
     parse_pools,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import granted_to
 from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import regional_sts
 from ansible_collections.tracklib.vpn.plugins.module_utils.keys import check_public_key
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Grant, User
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import DAY
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import User
+from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from .proof import Sts
@@ -37,7 +36,7 @@ class IdentityAccount(_Document):
     role_arn: str | None = None
 
 
-class Access(_Document):
+class AccessEntry(_Document):
     """One grant of `vpn_access`; `accounts` empty for `account_id` alone."""
 
     groups: Annotated[list[str], Field(min_length=1)]
@@ -58,7 +57,7 @@ class Document(_Document):
 
     account_id: AccountId
     identity_accounts: list[IdentityAccount] = []
-    access: Annotated[list[Access], Field(min_length=1)]
+    access: Annotated[list[AccessEntry], Field(min_length=1)]
     address_pools: list[str]
     gateways: Annotated[list[GatewayEndpoint], Field(min_length=1)]
     domains: list[str] = []
@@ -76,7 +75,7 @@ class SelfServiceSettings(NamedTuple):
     sts: Sts
     document: Document
     pools: list[Network]
-    grants: list[Grant]
+    access: Access
 
     @property
     def roles(self) -> dict[str, str | None]:
@@ -91,8 +90,7 @@ class SelfServiceSettings(NamedTuple):
 
     def networks(self, user: User) -> list[str]:
         """What the user's groups grant, in CIDR form."""
-        access = [access.model_dump() for access in self.document.access]
-        return granted_to(user, access, self.document.account_id)
+        return self.access.granted_to(user)
 
 
 def read(environment: Mapping[str, str]) -> SelfServiceSettings:
@@ -105,8 +103,8 @@ def read(environment: Mapping[str, str]) -> SelfServiceSettings:
         raise ValueError(f"environment variables {', '.join(missing)} are not set")
     try:
         document = Document.model_validate_json(environment["SETTINGS"], strict=True)
-        networks = granted_networks([access.model_dump() for access in document.access], "access")
-        pools = parse_pools(document.address_pools, [str(network) for network in networks])
+        access = Access.parse([entry.model_dump() for entry in document.access], document.account_id)
+        pools = parse_pools(document.address_pools, [str(network) for network in access.networks()])
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"
@@ -120,8 +118,5 @@ def read(environment: Mapping[str, str]) -> SelfServiceSettings:
         sts=Sts((environment.get("STS_URL") or regional_sts(region)).rstrip("/"), region),
         document=document,
         pools=pools,
-        grants=[
-            Grant(frozenset(access.groups), frozenset(access.accounts or [document.account_id]))
-            for access in document.access
-        ],
+        access=access,
     )

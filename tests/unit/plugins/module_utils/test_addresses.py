@@ -12,8 +12,8 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import (
     PoolError,
     choose,
     gateway_address,
-    granted_networks,
     holds,
+    parse_network,
     parse_pools,
 )
 from hypothesis import given
@@ -42,7 +42,7 @@ def test_pool_does_not_conflict_with_a_default_route_that_is_granted() -> None:
 
 def test_r15_network_with_an_ipv6_scope_is_refused() -> None:
     with pytest.raises(PoolError, match="is not a network in CIDR form: it has a scope"):
-        granted_networks([{"networks": ["fe80::%\naccept\n/64"]}], "vpn_access")
+        parse_network("fe80::%\naccept\n/64", "a network in vpn_access")
 
 
 def test_device_gets_one_address_of_each_version_and_never_the_gateways() -> None:

@@ -11,15 +11,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
+    CONSISTENCY,
     Block,
-    Grant,
     Registration,
     Sweep,
     Tombstone,
     User,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.roster import (
-    CONSISTENCY,
     Account,
     Last,
     Policy,
@@ -31,8 +30,8 @@ ACCOUNT = "111122223333"
 OTHER = "444455556666"
 NOW = 1_800_000_000.0
 POOLS = [ipaddress.ip_network("10.44.0.0/20"), ipaddress.ip_network("fd44::/64")]
-GRANTS = [Grant(frozenset({"vpn"}), frozenset({ACCOUNT}))]
-POLICY = Policy(GRANTS, POOLS)
+GRANTING = {ACCOUNT: frozenset({"vpn"})}
+POLICY = Policy(GRANTING, POOLS)
 
 
 def key(number: int) -> str:
@@ -64,7 +63,7 @@ def decided(
 ) -> Roster:
     """By default the last run decided by the accounts' stored sweeps and the same policy."""
     stored = [account.stored for account in accounts if account.stored is not None]
-    return decide(accounts, registrations, tombstones, blocks, policy, last or Last(stored, policy.grants), NOW)
+    return decide(accounts, registrations, tombstones, blocks, policy, last or Last(stored, policy.granting), NOW)
 
 
 def reasons(roster: Roster) -> dict[str, str]:
@@ -133,8 +132,10 @@ def test_r2_grant_counts_only_in_its_accounts() -> None:
     foreign = registration(1, account_id=OTHER)
     roster = decided([account(sweep(user(1, OTHER), account=OTHER))], [foreign])
     assert reasons(roster) == {"user1/laptop": "not_in_group"}
-    grants = [Grant(frozenset({"vpn"}), frozenset({OTHER}))]
-    roster = decided([account(sweep(user(1, OTHER), account=OTHER))], [foreign], policy=POLICY._replace(grants=grants))
+    granting = {OTHER: frozenset({"vpn"})}
+    roster = decided(
+        [account(sweep(user(1, OTHER), account=OTHER))], [foreign], policy=POLICY._replace(granting=granting)
+    )
     assert names(roster) == ["user1/laptop"]
 
 
@@ -225,15 +226,15 @@ def test_r5_group_emptied_by_mistake_is_held() -> None:
 
 def test_r5_mistyped_group_in_the_policy_is_held() -> None:
     everyone = sweep(*(user(number) for number in range(10)))
-    mistyped = POLICY._replace(grants=[Grant(frozenset({"vnp"}), frozenset({ACCOUNT}))])
+    mistyped = POLICY._replace(granting={ACCOUNT: frozenset({"vnp"})})
     registrations = [registration(number) for number in range(10)]
-    roster = decided([account(everyone, everyone)], registrations, policy=mistyped, last=Last([everyone], GRANTS))
+    roster = decided([account(everyone, everyone)], registrations, policy=mistyped, last=Last([everyone], GRANTING))
     assert len(roster.held) == len(roster.peers) == 10
 
 
 def test_r5_account_that_is_configured_no_more_is_held() -> None:
     everyone = sweep(*(user(number) for number in range(10)))
-    roster = decided([], [registration(number) for number in range(10)], last=Last([everyone], GRANTS))
+    roster = decided([], [registration(number) for number in range(10)], last=Last([everyone], GRANTING))
     assert len(roster.held) == len(roster.peers) == 10
 
 

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
-from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import ClientTunnel, granted_to, render, shown
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import User
+from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import ClientTunnel, render, shown
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,13 +26,6 @@ TUNNEL = ClientTunnel(
     domains=["internal.example", "corp"],
 )
 NETWORKS_AND_DNS = "10.20.0.0/16, 10.44.0.1/32, fd44::1/128"
-ALICE = User("111122223333", "AIDAALICE", "alice", 0, ("vpn-developers", "staff"))
-ACCESS: list[dict[str, Any]] = [
-    {"groups": ["vpn-developers"], "networks": ["10.20.0.0/16", "fd20::/64"]},
-    {"groups": ["vpn-dba"], "networks": ["10.30.0.0/24"]},
-    {"groups": ["staff"], "networks": ["10.20.8.0/24", "10.21.0.0/16"]},
-    {"groups": ["staff"], "networks": ["10.99.0.0/16"], "accounts": ["444455556666"]},
-]
 
 
 def settings(text: str) -> list[tuple[str, str]]:
@@ -213,22 +205,6 @@ def test_what_is_rendered_reads_back_the_same(
     wanted = [ipaddress.ip_network(text) for text in [*networks, *servers]]
     assert all(any(one.version == two.version and one.subnet_of(two) for two in allowed) for one in wanted)  # type: ignore[arg-type]  # same version
     assert sum(one.num_addresses for one in allowed) <= sum(one.num_addresses for one in wanted)
-
-
-def test_user_is_granted_the_merged_networks_of_all_own_groups() -> None:
-    assert granted_to(ALICE, ACCESS, "111122223333") == ["10.20.0.0/15", "fd20::/64"]
-
-
-def test_grant_for_another_account_counts_for_users_of_that_account() -> None:
-    assert granted_to(ALICE._replace(account_id="444455556666"), ACCESS, "111122223333") == ["10.99.0.0/16"]
-
-
-def test_user_in_no_granting_group_is_refused_with_what_was_found_and_expected() -> None:
-    complaint = (
-        r"alice \(AIDAALICE, account 111122223333\) is in no group .* found sales, expected one of: staff, vpn-dba"
-    )
-    with pytest.raises(ValueError, match=complaint):
-        granted_to(ALICE._replace(groups=("sales",)), ACCESS, "111122223333")
 
 
 def test_r10_diff_shows_no_line_that_can_hold_a_key() -> None:

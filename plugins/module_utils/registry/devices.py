@@ -1,0 +1,283 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Devices' registrations, and the transactions that change one together with its claims of a key and of addresses.
+
+A key, once registered, belongs to its user for good: after its device is removed only the same user can register it
+again (R1, identity; R9, one key, one device). A freed address rests before it is given to another device.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
+
+from ..addresses import Network, choose
+from ..model import Owner, Registration
+from ..timespan import DAY
+from .dynamodb import ATTEMPTS, Delete, Item, Put, RegistryError, RegistryErrorCode, Table, Write
+from .items import device_key, read_registration, registration_item, user_key
+
+QUARANTINE = 7 * DAY  # that a freed address rests
+_RESTING = 20  # addresses for each device that a user may have; more can't rest, so that no user uses up a pool
+
+
+class Choice(NamedTuple):
+    """Addresses for a device, and the claims of addresses that were read to choose them."""
+
+    addresses: tuple[str, ...]
+    claims: list[Item]
+
+
+class Devices:
+    """The registrations in a table."""
+
+    def __init__(self, table: Table, clock: Callable[[], float] = time.time) -> None:
+        self._table = table
+        self._clock = clock
+
+    def registrations(self) -> list[Registration]:
+        """List all registrations, in no order."""
+        return [read_registration(item) for item in self._table.query("registration")]
+
+    def registrations_of(self, owner: Owner) -> list[Registration]:
+        """List one user's registrations, ordered by device."""
+        return [read_registration(item) for item in self._table.query("registration", f"{user_key(owner)}/")]
+
+    def registration(self, owner: Owner, device: str) -> Registration | None:
+        """Return one device's registration, or None if it isn't registered."""
+        item = self._table.get("registration", f"{user_key(owner)}/{device}")
+        return None if item is None else read_registration(item)
+
+    def register(
+        self,
+        wanted: Registration,
+        pools: Sequence[Network],
+        *,
+        quarantine: float = QUARANTINE,
+        check_mode: bool = False,
+    ) -> tuple[Registration | None, Registration]:
+        """Make a device's registration `wanted`, whatever it was before; for the rest as `change`."""
+        return self.change(
+            wanted.owner,
+            wanted.device,
+            lambda _before: wanted,
+            pools,
+            quarantine=quarantine,
+            check_mode=check_mode,
+        )
+
+    def change(
+        self,
+        owner: Owner,
+        device: str,
+        wish: Callable[[Registration | None], Registration],
+        pools: Sequence[Network],
+        *,
+        quarantine: float = QUARANTINE,
+        check_mode: bool = False,
+        limit: int | None = None,
+    ) -> tuple[Registration | None, Registration]:
+        """Make a registration, or change one; its addresses are chosen and kept here.
+
+        :param wish: what the registration is to be, from what it is; called again when somebody else changed it
+            meanwhile, so no change is lost. Addresses and, but for a new one, `created_at` don't count. It may raise.
+        :param quarantine: how long an address rests once it is given up, in seconds.
+        :param limit: how many devices the user may have; None for as many as there are addresses.
+        :returns: the registration before (None if new) and after.
+        :raises RegistryError: the key is another device's, or the user has `limit` devices.
+        :raises PoolError: no address is left.
+        """
+        for attempt in _attempts():
+            before = self.registration(owner, device)
+            wanted = wish(before)
+            choice = self._choose(before, pools, attempt)
+            after = wanted._replace(addresses=choice.addresses)
+            if before is not None:
+                after = after._replace(created_at=before.created_at)
+            if check_mode:
+                self._check_key(after)
+            if before == after or check_mode:
+                return before, after
+            writes = self._writes(before, after, quarantine)
+            if before is None and limit is not None:
+                writes.append(self._count(after, limit, choice.claims))
+            if self._table.transact(writes):
+                return before, after
+            self._check_key(after)
+        raise _collided(after, "registered")
+
+    def remove(
+        self, registration: Registration, *, quarantine: float = QUARANTINE, unchanged: bool = False
+    ) -> Registration | None:
+        """Remove a device's registration; its key stays its user's, its addresses rest for `quarantine` seconds.
+
+        :param unchanged: leave it if it isn't as given any more.
+        :returns: the registration that was removed, None if there was none any more, or it was left.
+        """
+        for _attempt in _attempts():
+            present = self.registration(registration.owner, registration.device)
+            if present is None or (unchanged and present != registration):
+                return None
+            writes: list[Write] = [
+                Delete("registration", device_key(present), *_unchanged(present)),
+                self._release_key(present),
+                *(self._release_address(present, address, quarantine) for address in present.addresses),
+            ]
+            if self._table.transact(writes):
+                return present
+        raise _collided(registration, "removed")
+
+    # -- addresses
+
+    def _choose(self, before: Registration | None, pools: Sequence[Network], attempt: int) -> Choice:
+        """Choose addresses; claims are read only if the device's own don't do."""
+        kept = () if before is None else before.addresses
+        if kept:
+            nothing_taken: dict[str, bool] = {}
+            addresses = choose(pools, kept, nothing_taken)
+            if set(addresses) <= set(kept):
+                return Choice(addresses, [])
+        now = self._clock()
+        claims = list(self._table.query("claim", "address#"))
+        taken = {item["sk"].partition("#")[2] for item in claims if "free_at" not in item or item["free_at"] > now}
+        skip = 0 if attempt == 0 else random.randrange(64 * attempt)
+        return Choice(choose(pools, kept, taken, skip), claims)
+
+    def _claim_address(self, holder: Registration, address: str) -> Put:
+        return Put(
+            {"pk": "claim", "sk": f"address#{address}", "holder": device_key(holder)},
+            "attribute_not_exists(pk) OR free_at <= :now",
+            {"now": int(self._clock())},
+        )
+
+    def _release_address(self, holder: Registration, address: str, quarantine: float) -> Put:
+        free_at = int(self._clock() + quarantine)
+        return Put(
+            {
+                "pk": "claim",
+                "sk": f"address#{address}",
+                "holder": device_key(holder),
+                "free_at": free_at,
+                "ttl": free_at,  # DynamoDB then deletes the claim; until it does, free_at decides
+            }
+        )
+
+    # -- keys
+
+    def _claim_key(self, holder: Registration) -> Put:
+        return Put(
+            _key_claim(holder),
+            "attribute_not_exists(pk) OR (#owner = :owner AND attribute_exists(released_at))",
+            {"owner": user_key(holder.owner)},
+        )
+
+    def _release_key(self, holder: Registration) -> Put:
+        return Put({**_key_claim(holder), "released_at": int(self._clock())})
+
+    def _check_key(self, registration: Registration) -> None:
+        """Refuse a registration whose key is another device's.
+
+        :raises RegistryError: naming the device.
+        """
+        claim = self._table.get("claim", f"key#{registration.public_key}")
+        if claim is None or claim["holder"] == device_key(registration):
+            return
+        if claim["owner"] == user_key(registration.owner) and "released_at" in claim:
+            return
+        account_id, user_id, device = claim["holder"].split("/")
+        holder = self.registration((account_id, user_id), device)
+        name = holder.label if holder is not None else f"a removed device ({device}) of user id {user_id}"
+        raise RegistryError(
+            f"the public key of {registration.label} is already held by {name} (account {account_id}, {user_id}); "
+            "a key is for one device: make a new one on this device with `wg genkey`",
+            RegistryErrorCode.KEY_HELD,
+        )
+
+    # -- transactions
+
+    def _writes(self, before: Registration | None, after: Registration, quarantine: float) -> list[Write]:
+        """List the writes that change a registration, with its claims."""
+        if before is None:
+            return [
+                Put(registration_item(after), "attribute_not_exists(pk)"),
+                self._claim_key(after),
+                *(self._claim_address(after, address) for address in after.addresses),
+            ]
+        writes: list[Write] = [Put(registration_item(after), *_unchanged(before))]
+        if before.public_key != after.public_key:
+            writes += [self._claim_key(after), self._release_key(before)]
+        gained = [address for address in after.addresses if address not in before.addresses]
+        lost = [address for address in before.addresses if address not in after.addresses]
+        writes += [self._claim_address(after, address) for address in gained]
+        writes += [self._release_address(before, address, quarantine) for address in lost]
+        return writes
+
+    def _count(self, new: Registration, limit: int, claims: Iterable[Item]) -> Put:
+        """Count a user's devices: the write lets only one new device through at a time, so that none is missed.
+
+        :param claims: those of addresses, resting ones among them.
+        """
+        item = self._table.get("devices", user_key(new.owner))
+        version = 0 if item is None else int(item["version"])
+        count = len(self.registrations_of(new.owner))
+        if count >= limit:
+            raise RegistryError(
+                f"{new.label} can't be registered: {new.user_name} has {count} devices, and {limit} are allowed; "
+                "remove one first",
+                RegistryErrorCode.DEVICE_LIMIT,
+            )
+        self._check_resting(new, limit, claims)
+        return Put(
+            {"pk": "devices", "sk": user_key(new.owner), "version": version + 1},
+            "attribute_not_exists(pk) OR version = :version",
+            {"version": version},
+        )
+
+    def _check_resting(self, new: Registration, limit: int, claims: Iterable[Item]) -> None:
+        now, of_user = self._clock(), f"{user_key(new.owner)}/"
+        free_at = [
+            item["free_at"] for item in claims if item.get("free_at", 0) > now and item["holder"].startswith(of_user)
+        ]
+        if len(free_at) >= _RESTING * limit:
+            until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(int(min(free_at))))
+            raise RegistryError(
+                f"{new.label} can't be registered: {len(free_at)} addresses of {new.user_name}'s removed devices rest, "
+                f"the first until {until}; try again then",
+                RegistryErrorCode.TOO_MANY_REMOVALS,
+            )
+
+
+def _attempts() -> Iterator[int]:
+    """Count attempts, with pauses between in which those who collided part ways."""
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 7)))
+        yield attempt
+
+
+def _key_claim(holder: Registration) -> Item:
+    return {
+        "pk": "claim",
+        "sk": f"key#{holder.public_key}",
+        "holder": device_key(holder),
+        "owner": user_key(holder.owner),
+    }
+
+
+def _unchanged(registration: Registration) -> tuple[str, Mapping[str, Any]]:
+    """Return the condition, and its values, that an item is still that registration in all that a change can touch."""
+    condition = "public_key = :key AND addresses = :addresses AND "
+    values: dict[str, Any] = {"key": registration.public_key, "addresses": list(registration.addresses)}
+    if registration.expires_at is None:
+        return condition + "attribute_not_exists(expires_at)", values
+    return condition + "expires_at = :expires_at", {**values, "expires_at": int(registration.expires_at)}
+
+
+def _collided(registration: Registration, done: str) -> RegistryError:
+    return RegistryError(
+        f"{registration.label} could not be {done}: {ATTEMPTS} attempts collided with other changes; "
+        "nothing was written, run it again",
+        RegistryErrorCode.COLLIDED,
+    )
