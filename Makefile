@@ -4,6 +4,8 @@ PYTHON ?= python3
 SCENARIO ?=
 SETTINGS ?=
 PY := .venv/bin/python
+# of programs that find the tests, the collection and the functions that run in AWS
+TESTS_PY = PYTHONPATH=$(CURDIR):$(CURDIR)/.ansible/collections:$(CURDIR)/roles/control_plane/files $(PY)
 LINK := .ansible/collections/ansible_collections/tracklib/vpn
 
 export PYTHON
@@ -17,13 +19,13 @@ unexport AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv demo test test-fast molecule lab-up lab-down bench build bundle enroll-script lock docs reference format clean
+.PHONY: help setup venv demo test test-fast molecule lab-up lab-down bench build bundle enroll-script api-description lock docs reference format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 demo: venv ## show the whole thing on this machine: IAM, a gateway, two people, one who leaves
-	@$(PY) tests/lab/demo.py
+	@$(TESTS_PY) -m tests.lab.demo
 
 test: venv ## every gate: lint, types, sanity, unit, integration, real hosts, packaging
 	@$(PY) tools/gates.py all
@@ -35,22 +37,25 @@ molecule: venv ## one molecule scenario: make molecule SCENARIO=name (all of the
 	@SCENARIO=$(SCENARIO) $(PY) tools/gates.py molecule
 
 lab-up: venv ## leave a running lab: .lab/env, .lab/ssh_config, inventories/lab
-	@$(PY) tests/lab/lab.py up
+	@$(TESTS_PY) -m tests.lab up
 
 lab-down: venv ## remove everything that the lab made
-	@$(PY) tests/lab/lab.py down
+	@$(TESTS_PY) -m tests.lab down
 
 bench: venv ## measure against the usual ways: bench/results.json and a table
-	@$(PY) tests/bench/run.py
+	@$(TESTS_PY) -m tests.bench
 
 build: venv ## the collection's tarball and the script for users, in .cache/build
 	@$(PY) tools/gates.py build
 
 bundle: venv ## what runs in AWS, for `deploy`: .cache/bundle/bundle.tar and functions.zip
-	@$(PY) tools/bundle.py
+	@$(TESTS_PY) tools/bundle.py
 
 enroll-script: ## the script for users without Ansible, in .cache/build: make enroll-script SETTINGS=vpn.json
 	@$(PYTHON) tools/enroll_script.py $(if $(SETTINGS),--settings $(SETTINGS))
+
+api-description: venv ## write docs/self-service.openapi.json from the routes that are served
+	@$(TESTS_PY) -m tests.support.describe_function
 
 lock: ## compile the locks of the development environments anew
 	@tools/lock

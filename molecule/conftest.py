@@ -4,10 +4,4 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / ".ansible" / "collections")]
-
-from tests.lab.fixtures import *  # noqa: E402, F403 - after the path; pytest finds fixtures by name in this module
+pytest_plugins = ["tests.lab.fixtures"]

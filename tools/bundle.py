@@ -8,6 +8,8 @@ environment that was made from its own lock. The same sources and locks give the
 
     bundle.tar     site-packages/ for PYTHONPATH, collections/ for ANSIBLE_COLLECTIONS_PATH
     functions.zip  dispatcher/, self_service/, what they need of the collection, and packages
+
+Run by `make bundle`, which lets Python find the collection.
 """
 
 from __future__ import annotations
@@ -21,11 +23,8 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from gates import CACHE, COLLECTION, ROOT, SITE_PACKAGES, stage
-
-sys.path.insert(0, str(ROOT / ".ansible/collections"))
-
 from ansible_collections.tracklib.vpn.plugins.module_utils.archive import pack
+from gates import CACHE, COLLECTION, ROOT, SITE_PACKAGES, stage
 
 PYTHON = "3.13"  # of the build's image and of the functions' runtime
 # what Amazon Linux 2023 can load, the newest first

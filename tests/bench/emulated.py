@@ -15,7 +15,6 @@ import os
 import random
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -28,10 +27,9 @@ from moto import mock_aws
 from moto.dynamodb.models import dynamodb_backends
 from moto.iam.models import iam_backends
 
-from tests.support import emulator
+from tests.support import ROOT, emulator
 from tests.support.serving import serving
 
-ROOT = Path(__file__).parents[2]
 COLLECTIONS = ROOT / ".ansible/collections"
 ACCOUNT = "123456789012"  # the emulator's own
 GROUP = "vpn-developers"

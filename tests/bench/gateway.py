@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.support.wireguard_host import ROOT, Host, Person
+from tests.support import ROOT
+from tests.support.wireguard_host import Host, Person
 
 from .figures import Figure, Row, Sizes, faster, in_pairs, say, timed
 

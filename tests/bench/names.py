@@ -3,7 +3,7 @@
 
 """What the resolver on a gateway costs: the same questions to it and, from the same gateway, to the VPC resolver.
 
-Both are those of the lab, which is brought up. The VPC resolver is one network hop away there; in AWS it takes longer
+Both are those of the lab, which is started. The VPC resolver is one network hop away there; in AWS it takes longer
 to answer, so that the ratio is lower.
 """
 
@@ -24,7 +24,7 @@ FORWARDER = "10.44.0.1"
 
 def forwarder(sizes: Sizes) -> Iterator[Row]:
     """Answers that the forwarder has, and answers that it must fetch."""
-    lab.up()
+    lab.start()
     actions.run_playbook("deploy")
     aws.forget_names()
     aws.create_zone(ZONE, ("*", "A", "10.20.0.9"))

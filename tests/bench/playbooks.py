@@ -15,19 +15,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.lab import actions, aws, hosts
+from tests.support import ROOT
+
 from . import emulated
 from .figures import Figure, Row, Sizes, at_most, faster, in_pairs, say
 from .replay import LATENCIES, Replay
 
 HERE = Path(__file__).parent
-ROOT = emulated.ROOT
 ALL, ONE_LESS = "all users", "one user less"
 
 
 def runs(sizes: Sizes) -> Iterator[Row]:
     """`reconcile` with one change, against what Ansible costs anyway, the usual play, and itself."""
-    from tests.lab import actions, aws, hosts  # claims the lab's slot
-
     with _lab(), contextlib.ExitStack() as stack:
         small, large = (gateway.name for gateway in hosts.GATEWAYS)
         few = stack.enter_context(_runner(small, sizes.few, sizes.few, aws.endpoint(), actions.environment()))
@@ -53,10 +53,10 @@ def _lab() -> Iterator[None]:
     """The lab; taken down again unless it was up before."""
     was_up = _lab_program("status").returncode == 0
     if not was_up:
-        say("bringing the lab up")
+        say("starting the lab")
         done = _lab_program("up")
         if done.returncode:
-            raise RuntimeError(f"the lab doesn't come up: {done.stdout}{done.stderr}")
+            raise RuntimeError(f"the lab doesn't start: {done.stdout}{done.stderr}")
     try:
         yield
     finally:
@@ -65,7 +65,7 @@ def _lab() -> Iterator[None]:
 
 
 def _lab_program(command: str) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, str(ROOT / "tests/lab/lab.py"), command]
+    program = [sys.executable, "-m", "tests.lab", command]
     return subprocess.run(program, capture_output=True, text=True, check=False)
 
 
@@ -129,8 +129,6 @@ class _Runner:
         by_name = {device.user_name: {"key": device.public_key, "addresses": device.addresses} for device in devices}
         key = subprocess.run(["wg", "genkey"], check=True, capture_output=True, text=True).stdout.strip()
         self._variables |= {"bench_devices": by_name, "bench_private_key": key}
-        from tests.lab import actions
-
         actions.shell(self._gateway, "ip link show bench0 >/dev/null 2>&1 || wireguard-go bench0")
         self.replay.state = ALL
         self.play(HERE / "naive.yml")

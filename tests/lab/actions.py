@@ -12,21 +12,22 @@ import shlex
 import subprocess
 import sys
 import time
-import typing as t
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import testinfra
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 
-from tests.support import program_host
+from tests.support import ROOT, program_host
 from tests.support.serving import serving
 
-from . import aws, hosts, self_service
-from .machine import ROOT, STATE, LabError, podman
+from . import aws, hosts
+from .machine import STATE, LabError, podman
 
-if t.TYPE_CHECKING:
+if TYPE_CHECKING:
     from testinfra.host import Host as RemoteHost
 
 BIN = Path(sys.executable).parent
@@ -55,10 +56,10 @@ class Run:
 
     rc: int
     seconds: float
-    report: dict[str, t.Any]  # of the callback plugin ansible.posix.json
+    report: dict[str, Any]  # of the callback plugin ansible.posix.json
     stderr: str
 
-    def results(self, host: str | None = None) -> list[dict[str, t.Any]]:
+    def results(self, host: str | None = None) -> list[dict[str, Any]]:
         """Return the tasks' results in their order, each with its task's name as `task` and its host as `host`."""
         return [
             {**result, "task": task["task"]["name"], "host": name}
@@ -68,7 +69,7 @@ class Run:
             if host in (None, name)
         ]
 
-    def result(self, word: str, host: str | None = None) -> dict[str, t.Any]:
+    def result(self, word: str, host: str | None = None) -> dict[str, Any]:
         """Return the one result of a task whose name holds `word`, whatever the case of its letters."""
         found = [result for result in self.results(host) if word.lower() in result["task"].lower()]
         assert len(found) == 1, f"{len(found)} tasks are named like {word!r}: {[item['task'] for item in found]}"
@@ -90,7 +91,7 @@ class Run:
 
 
 def run_playbook(
-    name: str, /, *arguments: str, rc: int | None = 0, profile: str | None = None, **variables: t.Any
+    name: str, /, *arguments: str, rc: int | None = 0, profile: str | None = None, **variables: Any
 ) -> Run:
     """Run a playbook of the collection against the lab's inventory.
 
@@ -108,7 +109,7 @@ def run_playbook(
     return done
 
 
-def run_module(name: str, /, host: str = "localhost", *, become: bool = False, **options: t.Any) -> dict[str, t.Any]:
+def run_module(name: str, /, host: str = "localhost", *, become: bool = False, **options: Any) -> dict[str, Any]:
     """Run one module of the collection, as `ansible HOST -m` does; return its result, which may have failed."""
     elevate = ["--become"] if become else []
     arguments = ["-a", json.dumps(options)] if options else []
@@ -120,14 +121,16 @@ def run_module(name: str, /, host: str = "localhost", *, become: bool = False, *
 def environment(profile: str | None = None) -> dict[str, str]:
     """Return the environment of a program that is to use the lab and nothing of the developer's."""
     return {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ANSIBLE_"))},
+        **{
+            name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ANSIBLE_", "PYTHONPATH"))
+        },
         **aws.environment(profile),
         "PATH": f"{BIN}:{os.environ['PATH']}",
     }
 
 
 @contextlib.contextmanager
-def ansible_loaded() -> t.Iterator[None]:
+def ansible_loaded() -> Iterator[None]:
     """Have runs of Ansible begin with it and the AWS SDK loaded, which takes longer than most of them."""
     global _program_host
     with serving("tests.support.program_host", *_LOADED, env={**environment(), **_CALLBACK}) as _program_host:
@@ -210,7 +213,7 @@ class Connection:
         """What the gateways call it."""
         return f"{self.user_name}/{self.device}"
 
-    def bring_up(self, gateway: str = "gateway", key_file: str = KEY_FILE) -> None:
+    def start(self, gateway: str = "gateway", key_file: str = KEY_FILE) -> None:
         """Configure the laptop's tunnel anew, and start it.
 
         :param key_file: Where the laptop has the private key.
@@ -256,7 +259,7 @@ def live_peers(gateway: str = "gateway") -> set[str]:
 
 
 @contextlib.contextmanager
-def unreachable(host: str) -> t.Iterator[None]:
+def unreachable(host: str) -> Iterator[None]:
     """Have a host refuse every new SSH connection; it ends by itself after a minute, should this process be killed."""
     container = next(each.container for each in hosts.HOSTS if each.name == host)
     rules = """
@@ -301,7 +304,7 @@ def connect(
     gateway: str = "gateway",
     by_module: bool = False,
 ) -> Connection:
-    """Make a key on a laptop, register it and bring a tunnel up.
+    """Make a key on a laptop, register it and start a tunnel.
 
     :param user_name: Whose device it is; by default the first part of the laptop's name.
     :param gateway: The lab host to connect to.
@@ -316,23 +319,11 @@ def connect(
         else list(register_directly(user_name, device, public_key).addresses)
     )
     connection = Connection(laptop, user_name, device, public_key, addresses)
-    connection.bring_up(gateway)
+    connection.start(gateway)
     return connection
 
 
-def start_self_service(**changes: t.Any) -> None:
-    """Start self-service for the gateways that are there; see :func:`tests.lab.self_service.start`."""
-    self_service.start({host.name: shell(host.name, "wg show wg0 public-key") for host in hosts.GATEWAYS}, **changes)
-
-
-def enroll(laptop: str, *, check_name: str | None = None, **variables: t.Any) -> Run:
-    """Run the playbook `enroll` for a laptop's user, as its device `laptop`; self-service must have been started."""
-    user_name = laptop.split("-")[0]
-    given = {"enroll_host": laptop, "enroll_device": "laptop", **self_service.users_file(check_name), **variables}
-    return run_playbook("enroll", profile=user_name, **given)
-
-
-def register_device(user_name: str, device: str, public_key: str, **options: t.Any) -> dict[str, t.Any]:
+def register_device(user_name: str, device: str, public_key: str, **options: Any) -> dict[str, Any]:
     """Register a device by the module `registration`; return the registration.
 
     :raises LabError: The module refused.
@@ -394,7 +385,7 @@ class RunningProbe:
         if line != "answered\n":
             raise LabError(f"no answer to the probe: {line}{self._process.communicate()[1]}")
 
-    def stop(self) -> dict[str, t.Any]:
+    def stop(self) -> dict[str, Any]:
         """End it; return its report: sent, received, lost, rate, seconds, longest_gap, errors."""
         output, errors = self._process.communicate()  # closes its input
         lines = output.splitlines()
@@ -402,7 +393,7 @@ class RunningProbe:
             raise LabError(f"the probe left no report: {output}{errors}")
         return dict(json.loads(lines[-1]))
 
-    def wait(self) -> dict[str, t.Any]:
+    def wait(self) -> dict[str, Any]:
         """Wait until its time is up; return its report."""
         self._process.wait()
         return self.stop()
@@ -415,7 +406,7 @@ class RunningProbe:
 
 
 @contextlib.contextmanager
-def probing(host: str, address: str = SERVICE_IPV4, *, interval: float = 0.001) -> t.Iterator[RunningProbe]:
+def probing(host: str, address: str = SERVICE_IPV4, *, interval: float = 0.001) -> Iterator[RunningProbe]:
     """Probe in the background from the first answer on; call `stop` for the report."""
     running = RunningProbe(host, address, interval=interval, seconds=3600)
     try:
@@ -425,6 +416,6 @@ def probing(host: str, address: str = SERVICE_IPV4, *, interval: float = 0.001) 
         running.abandon()
 
 
-def probe(host: str, seconds: float, address: str = SERVICE_IPV4, *, interval: float = 0.001) -> dict[str, t.Any]:
+def probe(host: str, seconds: float, address: str = SERVICE_IPV4, *, interval: float = 0.001) -> dict[str, Any]:
     """Probe for some seconds; return the report, which shows no answer at all as `received` 0."""
     return RunningProbe(host, address, interval=interval, seconds=seconds).wait()

@@ -13,18 +13,20 @@ import socket
 import subprocess
 import sys
 import time
-import typing as t
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import botocore.config
 
-from .hosts import GATEWAYS, INSTANCE_METADATA, VPC
-from .machine import ROOT, STATE, LabError, say
+from tests.support import ROOT
 
-if t.TYPE_CHECKING:
+from .hosts import GATEWAYS, INSTANCE_METADATA, VPC
+from .machine import STATE, LabError, say
+
+if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_iam import IAMClient
 
@@ -89,7 +91,7 @@ def write_env() -> None:
     ENV.write_text(unset + "".join(f"export {name}='{value}'\n" for name, value in environment().items()))
 
 
-def client(service: str, **settings: t.Any) -> t.Any:
+def client(service: str, **settings: Any) -> Any:
     """Return a boto3 client of the emulated AWS."""
     return boto3.client(  # type: ignore[call-overload]  # boto3's stubs list the services by name
         service,
@@ -154,7 +156,7 @@ def seed(users: int = USERS, *, empty_first: bool = False) -> None:
     :raises LabError: The emulated AWS doesn't run.
     """
     if server_pid() is None:
-        raise LabError("the emulated AWS doesn't run; bring the lab up first")
+        raise LabError("the emulated AWS doesn't run; start the lab first")
     if empty_first:
         urllib.request.urlopen(
             urllib.request.Request(f"{endpoint()}/moto-api/reset", method="POST"), timeout=30
@@ -295,7 +297,7 @@ def _path(name: str) -> str:
     return "/people/" if name in NAMED_USERS else "/"
 
 
-def _user_tags(name: str) -> list[t.Any]:
+def _user_tags(name: str) -> list[Any]:
     return [{"Key": "team", "Value": "payments"}] if name in NAMED_USERS else []
 
 
@@ -345,7 +347,7 @@ def _ensure_subnet(ec2: EC2Client) -> str:
     return subnet["Subnet"]["SubnetId"]
 
 
-def _tags(**tags: str) -> list[t.Any]:
+def _tags(**tags: str) -> list[Any]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 

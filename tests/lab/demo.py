@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Show the whole thing on this machine: IAM, gateways, two people with tunnels, one of whom leaves.
@@ -15,20 +14,17 @@ import json
 import subprocess
 import sys
 import time
-import typing as t
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
 
-# started as a program, Python would look for `lab` in this directory and find lab.py
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:1] = [str(ROOT), str(ROOT / ".ansible" / "collections")]
+from ansible_collections.tracklib.vpn.plugins.module_utils import keys
+from rich.console import Console
+from rich.table import Table
 
-from ansible_collections.tracklib.vpn.plugins.module_utils import keys  # noqa: E402 - the path comes first
-from rich.console import Console  # noqa: E402 - the path comes first
-from rich.table import Table  # noqa: E402 - the path comes first
+from tests.support import fault_proxy
 
-from tests.lab import actions, aws, hosts, lab, services  # noqa: E402 - the path comes first
-from tests.lab.machine import LabError  # noqa: E402 - the path comes first
-from tests.support import fault_proxy  # noqa: E402 - the path comes first
+from . import actions, aws, hosts, lab, self_service, services
+from .machine import LabError
 
 OTHERS = tuple(name for name in aws.GROUPS["vpn-developers"] if name not in ("alice", "bob"))
 console = Console(highlight=False)
@@ -43,7 +39,7 @@ class Story:
     failed: list[str] = dataclasses.field(default_factory=list)
 
     @contextlib.contextmanager
-    def step(self, title: str) -> t.Iterator[None]:
+    def step(self, title: str) -> Iterator[None]:
         """Say what is about to happen, show that time passes, and say how long it took."""
         self.steps += 1
         console.print(f"\n[bold]{self.steps}. {title}[/bold]")
@@ -66,7 +62,7 @@ class Story:
 def prepare(story: Story) -> None:
     """A running lab with an empty registry."""
     with story.step("A lab: an emulated AWS with 1,000 IAM users, and six booted Debian hosts"):
-        lab.up()
+        lab.start()
         aws.forget_registry(actions.TABLE)
         aws.forget_names()
         services.start_task(1)
@@ -112,10 +108,10 @@ def enroll(story: Story) -> actions.Connection:
     """bob's tunnel, by self-service."""
     with story.step("bob enrolls his laptop himself: one command, with the AWS credentials that he has anyway"):
         actions.shell("bob-laptop", "ip link delete wg0 2>/dev/null || true")  # of an earlier demo
-        actions.start_self_service()
+        self_service.start()
         aws.make_profile("bob")
         began = time.monotonic()
-        done = actions.enroll("bob-laptop")
+        done = self_service.enroll("bob-laptop")
         page = actions.fetch("bob-laptop")
         seconds = time.monotonic() - began
     enrolled = done.result("register or renew laptop")
@@ -223,12 +219,12 @@ def summary(story: Story, dead: float) -> None:
     )
 
 
-def _text(value: t.Any) -> str:
+def _text(value: Any) -> str:
     """What ansible-inventory prints of a string from AWS, which it marks as no template."""
     return str(value["__ansible_unsafe"] if isinstance(value, dict) else value)
 
 
-def _inventory() -> dict[str, dict[str, t.Any]]:
+def _inventory() -> dict[str, dict[str, Any]]:
     """The gateways with their host variables, as the inventory plugin finds them."""
     done = subprocess.run(
         [actions.BIN / "ansible-inventory", "--list", "--limit=vpn_gateways"],

@@ -22,20 +22,19 @@ import sys
 import tempfile
 import threading
 import time
-import typing as t
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Self
 
 import boto3
 import yaml
 
-from . import actions, aws
-from .machine import ROOT, STATE, LabError, run
-
-sys.path.append(str(ROOT / "roles/control_plane/files"))  # the dispatcher, whose events the tests' records name
-
-from tests.support import iam_events
+from tests.support import PYTHONPATH, ROOT, iam_events
 from tests.support.lambda_events import sqs_record
+
+from . import actions, aws
+from .machine import STATE, LabError, run
 
 OTHER_ACCOUNT = "444455556666"
 IDENTITY_REGION = "us-east-1"  # where IAM's events are
@@ -49,7 +48,7 @@ FUNCTION = f"{NAME}-dispatcher"
 PROJECT = f"{NAME}-reconcile"
 BATCH_WINDOW = 2  # seconds; the emulator forgets that of the stack
 MEMORY = Path("/dev/shm")  # unpacking the bundle's 4,000 files on a slow disk takes longer than the rest of a build
-VARIABLES: dict[str, t.Any] = {
+VARIABLES: dict[str, Any] = {
     "vpn_account_id": aws.ACCOUNT,
     "vpn_registry_table": actions.TABLE,
     "vpn_address_pools": actions.POOLS,
@@ -84,7 +83,7 @@ class Account:
             }
         self.client = functools.cache(self._client)  # making one takes longer than a call by it
 
-    def _client(self, service: str, region: str = aws.REGION) -> t.Any:
+    def _client(self, service: str, region: str = aws.REGION) -> Any:
         """Return a boto3 client of the account."""
         session = boto3.session.Session(**self.keys)  # type: ignore[arg-type]  # of strings
         return session.client(service, region_name=region, endpoint_url=aws.endpoint())  # type: ignore[call-overload]  # by name
@@ -107,7 +106,7 @@ class Account:
             iam.create_group(GroupName=group)
         iam.add_user_to_group(GroupName=group, UserName=name)
 
-    def delete_user(self, name: str) -> dict[str, t.Any]:
+    def delete_user(self, name: str) -> dict[str, Any]:
         """Delete a user; return the record of the event, which isn't on the bus yet."""
         iam = self.client("iam")
         for group in iam.list_groups_for_user(UserName=name)["Groups"]:
@@ -115,11 +114,11 @@ class Account:
         iam.delete_user(UserName=name)
         return self.record("DeleteUser", requestParameters={"userName": name})
 
-    def record(self, name: str, **fields: t.Any) -> dict[str, t.Any]:
+    def record(self, name: str, **fields: Any) -> dict[str, Any]:
         """Return CloudTrail's record of a call."""
         return iam_events.record(name, self.account_id, **fields)
 
-    def raise_events(self, *records: dict[str, t.Any]) -> None:
+    def raise_events(self, *records: dict[str, Any]) -> None:
         """Put events on the account's bus."""
         bus = self.client("events", IDENTITY_REGION)
         entries = [
@@ -169,7 +168,7 @@ def _make_trails() -> None:
         cloudtrail.put_event_selectors(TrailName="management", EventSelectors=selectors)
 
 
-def _security_group(ec2: t.Any, vpc_id: str) -> str:
+def _security_group(ec2: Any, vpc_id: str) -> str:
     there = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["gateways"]}])["SecurityGroups"]
     group_id: str = (
         there[0]["GroupId"]
@@ -182,7 +181,16 @@ def _security_group(ec2: t.Any, vpc_id: str) -> str:
 def _make_bundle() -> Path:
     """Make bundle.tar and functions.zip of this working tree, for this machine's Python."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    run(sys.executable, ROOT / "tools/bundle.py", "--python", python, "--output", BUNDLE)
+    run(
+        "env",
+        f"PYTHONPATH={PYTHONPATH}",
+        sys.executable,
+        ROOT / "tools/bundle.py",
+        "--python",
+        python,
+        "--output",
+        BUNDLE,
+    )
     return BUNDLE
 
 
@@ -247,7 +255,7 @@ class Runner:
         self._threads = [threading.Thread(target=loop) for loop in (self._run_functions, self._run_builds)]
         self._failure: BaseException | None = None
 
-    def __enter__(self) -> t.Self:
+    def __enter__(self) -> Self:
         with zipfile.ZipFile(BUNDLE / "functions.zip") as functions:
             functions.extractall(self._directory / "code")
         self._function = self._start_function()
@@ -349,8 +357,8 @@ class Runner:
                     self._invoke(records)
                 time.sleep(0.1)
 
-    def _receive(self) -> list[dict[str, t.Any]]:
-        records: list[dict[str, t.Any]] = []
+    def _receive(self) -> list[dict[str, Any]]:
+        records: list[dict[str, Any]] = []
         closes = None
         while closes is None or time.monotonic() < closes:
             answer = self._sqs.receive_message(
@@ -370,7 +378,7 @@ class Runner:
                 time.sleep(0.1)
         return records
 
-    def _invoke(self, records: list[dict[str, t.Any]]) -> None:
+    def _invoke(self, records: list[dict[str, Any]]) -> None:
         began = time.time()
         function = self._function
         assert function is not None
@@ -447,7 +455,7 @@ class Runner:
         shutil.rmtree(build.directory, ignore_errors=True)  # the machine is gone, too
 
     @contextlib.contextmanager
-    def _watched(self) -> t.Iterator[None]:
+    def _watched(self) -> Iterator[None]:
         try:
             yield
         except BaseException as error:

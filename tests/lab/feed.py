@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The feeder: brings the lab's name servers to what Route 53 and Cloud Map say in the emulated AWS.
+"""The feeder: gives the lab's name servers what Route 53 and Cloud Map say in the emulated AWS.
 
 AWS's own resolver follows them by itself; the emulation has none. The VPC resolver has the private zones that are
 associated with the VPC, with Cloud Map's instances in them, the public zones, and the load balancers' names; the
@@ -14,7 +14,8 @@ import json
 import re
 import tarfile
 import time
-import typing as t
+from collections.abc import Iterable
+from typing import Any
 
 from . import aws
 from .hosts import RESOLVER
@@ -31,7 +32,7 @@ Zones = dict[str, list[Record]]
 
 
 def feed() -> None:
-    """Bring the name servers to the emulated AWS as it is now, and wait until they serve that.
+    """Give the name servers what is in the emulated AWS now, and wait until they serve it.
 
     :raises LabError: They don't.
     """
@@ -132,7 +133,7 @@ def _cloud_map_records() -> dict[str, list[Record]]:
     return found
 
 
-def _service_records(cloud_map: t.Any, service: dict[str, t.Any], namespace: str) -> list[Record]:
+def _service_records(cloud_map: Any, service: dict[str, Any], namespace: str) -> list[Record]:
     """What Cloud Map answers for a service: the healthy instances, all of them when none is."""
     pages = cloud_map.get_paginator("list_instances").paginate(ServiceId=service["Id"])
     instances = {one["Id"]: one["Attributes"] for page in pages for one in page["Instances"]}
@@ -183,7 +184,7 @@ def _files(zones: Zones, serial: int) -> dict[str, str]:
     }
 
 
-def _zone_of(name: str, zones: t.Iterable[str]) -> str:
+def _zone_of(name: str, zones: Iterable[str]) -> str:
     """The most specific zone above a name; NSD would else say of a name that only a wider one has that it exists."""
     return max((zone for zone in zones if zone == "." or f".{name}".endswith(f".{zone}")), key=len)
 

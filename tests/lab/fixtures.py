@@ -4,20 +4,22 @@
 
 from __future__ import annotations
 
-import typing as t
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from . import actions, aws, hosts
 
-if t.TYPE_CHECKING:
+if TYPE_CHECKING:
     from testinfra.host import Host as RemoteHost
 
 __all__ = ["aws_client", "connect", "lab_is_up", "probe", "probing", "remote", "run_module", "run_playbook", "shell"]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def lab_is_up() -> t.Iterator[None]:
+def lab_is_up() -> Iterator[None]:
     """Stop at once, with what to do, when there is no lab; have Ansible loaded for all tests, when there is one."""
     down = {host.name for host in hosts.HOSTS} - set(hosts.running_hosts())
     if down or aws.server_pid() is None:
@@ -29,41 +31,41 @@ def lab_is_up() -> t.Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def aws_client() -> t.Callable[..., t.Any]:
+def aws_client() -> Callable[..., Any]:
     """`aws_client("iam")`: a boto3 client of the emulated AWS."""
     return aws.client
 
 
 @pytest.fixture(scope="session")
-def remote() -> t.Callable[[str], RemoteHost]:
+def remote() -> Callable[[str], RemoteHost]:
     """`remote("gateway")`: testinfra's view of a lab host, as root."""
     return actions.remote
 
 
 @pytest.fixture(scope="session")
-def shell() -> t.Callable[..., str]:
+def shell() -> Callable[..., str]:
     """`shell("gateway", "wg show")`: a command's output, as root; see :func:`tests.lab.actions.shell`."""
     return actions.shell
 
 
 @pytest.fixture(scope="session")
-def run_playbook() -> t.Callable[..., actions.Run]:
+def run_playbook() -> Callable[..., actions.Run]:
     """`run_playbook("reconcile", "--check")`; see :func:`tests.lab.actions.run_playbook`."""
     return actions.run_playbook
 
 
 @pytest.fixture(scope="session")
-def run_module() -> t.Callable[..., dict[str, t.Any]]:
+def run_module() -> Callable[..., dict[str, Any]]:
     """`run_module("iam_users_info")`: the module's result; see :func:`tests.lab.actions.run_module`."""
     return actions.run_module
 
 
 @pytest.fixture
-def connect() -> t.Iterator[t.Callable[..., actions.Connection]]:
+def connect() -> Iterator[Callable[..., actions.Connection]]:
     """`connect("alice-laptop")`: a tunnel, taken down after the test; see :func:`tests.lab.actions.connect`."""
     made: list[actions.Connection] = []
 
-    def make(*arguments: t.Any, **options: t.Any) -> actions.Connection:
+    def make(*arguments: Any, **options: Any) -> actions.Connection:
         made.append(actions.connect(*arguments, **options))
         return made[-1]
 
@@ -73,12 +75,12 @@ def connect() -> t.Iterator[t.Callable[..., actions.Connection]]:
 
 
 @pytest.fixture(scope="session")
-def probe() -> t.Callable[..., dict[str, t.Any]]:
+def probe() -> Callable[..., dict[str, Any]]:
     """`probe("bob-laptop", 2.0)`: the report of a probe of some seconds; see :func:`tests.lab.actions.probe`."""
     return actions.probe
 
 
 @pytest.fixture(scope="session")
-def probing() -> t.Callable[..., t.ContextManager[actions.RunningProbe]]:
+def probing() -> Callable[..., AbstractContextManager[actions.RunningProbe]]:
     """`with probing("bob-laptop") as running: …; running.stop()`; see :func:`tests.lab.actions.probing`."""
     return actions.probing

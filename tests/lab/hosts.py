@@ -12,14 +12,15 @@ import ipaddress
 import json
 import re
 import tarfile
-import typing as t
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from tests.support import ROOT
 
 from .images import image_names
-from .machine import ROOT, STATE, as_root, claim_slot, podman, release_slot, run, say, slot_owners
+from .machine import STATE, as_root, podman, release_slot, run, say, slot, slot_owners
 
-SLOT = claim_slot()
-PREFIX = f"tracklib-vpn-{SLOT}-"
 LABEL = "com.tracklib.vpn.lab"  # the repository that the lab belongs to
 SPEC_LABEL = "com.tracklib.vpn.spec"  # the hash of what the host is made from
 HERE = Path(__file__).parent
@@ -35,19 +36,35 @@ PRIVATE_NETWORKS = ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0
 METADATA = ("169.254.169.254", "fd00:ec2::254")
 
 
+def _prefix() -> str:
+    return f"tracklib-vpn-{slot()}-"
+
+
 @dataclasses.dataclass(frozen=True)
 class Network:
     """One of the lab's networks, which podman makes as a bridge."""
 
     name: str
-    ipv4: str  # CIDR
-    ipv6: str
     internal: bool  # no way out to the machine's own network
 
     @property
     def podman_name(self) -> str:
         """The network's name for podman."""
-        return PREFIX + self.name
+        return _prefix() + self.name
+
+    @property
+    def ipv4(self) -> str:
+        """Its IPv4 network, as CIDR: the internet has one for each slot, so that labs run beside each other."""
+        return "10.20.0.0/16" if self.internal else f"198.51.100.{32 * slot()}/27"
+
+    @property
+    def ipv6(self) -> str:
+        """Its IPv6 network, as CIDR."""
+        return "fd20:7472:6163:6b::/64" if self.internal else f"2001:db8:{slot() + 1}::/64"
+
+    def addresses(self, number: int) -> tuple[str, str]:
+        """Return the IPv4 and the IPv6 address of a number, which both end with."""
+        return str(ipaddress.ip_network(self.ipv4)[number]), self.ipv6.replace("/64", str(number))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,8 +73,7 @@ class Host:
 
     name: str
     suite: str
-    addresses: dict[str, tuple[str, str]]  # network name: IPv4 and IPv6 address
-    network_commands: tuple[str, ...] = ()  # at every boot
+    numbers: Mapping[Network, int]  # its addresses' in each network; the first is how this machine reaches it
     volumes: tuple[str, ...] = ()  # in podman's form
     packages: tuple[str, ...] = ()  # installed by the lab, with what they depend on; what a role installs isn't here
     files: tuple[str, ...] = ()  # of this directory, for the host's /etc/lab
@@ -66,7 +82,12 @@ class Host:
     @property
     def container(self) -> str:
         """The host's container name."""
-        return PREFIX + self.name
+        return _prefix() + self.name
+
+    @property
+    def addresses(self) -> dict[str, tuple[str, str]]:
+        """Its IPv4 and IPv6 address by the network's name."""
+        return {network.name: network.addresses(number) for network, number in self.numbers.items()}
 
     @property
     def address(self) -> str:
@@ -74,54 +95,32 @@ class Host:
         return next(iter(self.addresses.values()))[0]
 
 
-INTERNET = Network("internet", f"198.51.100.{32 * SLOT}/27", f"2001:db8:{SLOT + 1}::/64", internal=False)
-VPC = Network("vpc", "10.20.0.0/16", "fd20:7472:6163:6b::/64", internal=True)
+INTERNET = Network("internet", internal=False)
+VPC = Network("vpc", internal=True)
 NETWORKS = (INTERNET, VPC)
-
-
-def _internet(number: int) -> tuple[str, str]:
-    return f"198.51.100.{32 * SLOT + number}", f"2001:db8:{SLOT + 1}::{number}"
-
-
-def _vpc(number: int) -> tuple[str, str]:
-    return f"10.20.0.{number}", f"fd20:7472:6163:6b::{number}"
-
-
-SERVICE_ADDRESSES = _vpc(80)
-RESOLVER_ADDRESSES = _vpc(2)  # where every VPC has its resolver: base address + 2
-PUBLIC_RESOLVER_ADDRESSES = _internet(30)
-MACHINE_ADDRESS = _internet(1)[0]  # this machine's, which podman gives it
+SERVICE_ADDRESSES = VPC.addresses(80)
+RESOLVER_ADDRESSES = VPC.addresses(2)  # where every VPC has its resolver: base address + 2
 
 
 def task_addresses(number: int) -> tuple[str, str]:
     """Return the IPv4 and the IPv6 address of a task, numbered from 1; see services.py."""
-    return _vpc(80 + number)
+    return VPC.addresses(80 + number)
+
+
+def machine_address() -> str:
+    """Return this machine's address in the internet network, which podman gives it."""
+    return INTERNET.addresses(1)[0]
 
 
 def _gateway(name: str, suite: str, number: int) -> Host:
-    # so that nothing but the gateway's own firewall keeps a tunnel client from the instance metadata
-    routes = [
-        f"ip route replace {metadata} via {service}"
-        for metadata, service in zip(METADATA, SERVICE_ADDRESSES, strict=True)
-    ]
-    addresses = {"internet": _internet(number), "vpc": _vpc(number)}
-    return Host(name, suite, addresses, network_commands=tuple(routes), files=("dns.py",))
+    return Host(name, suite, {INTERNET: number, VPC: number}, files=("dns.py",))
 
 
 def _laptop(name: str, suite: str, number: int, *packages: str) -> Host:
-    servers = "".join(f"nameserver {address}\\n" for address in PUBLIC_RESOLVER_ADDRESSES)
-    plain_dns = f"[ -L /etc/resolv.conf ] || printf '{servers}' > /etc/resolv.conf"  # a link is systemd-resolved's
-    resolved = "/etc/systemd/resolved.conf.d/lab.conf"
-    resolved_dns = (
-        f"[ -e {resolved} ] || {{ mkdir -p {Path(resolved).parent}; printf"
-        f" '[Resolve]\\nDNS={' '.join(PUBLIC_RESOLVER_ADDRESSES)}\\nFallbackDNS=\\n' > {resolved};"
-        " systemctl --no-block try-restart systemd-resolved || true; }"  # may not be installed
-    )
     return Host(
         name,
         suite,
-        {"internet": _internet(number)},
-        network_commands=(plain_dns, resolved_dns),
+        {INTERNET: number},
         packages=("wireguard-tools", *packages),
         files=("probe.py", "dns.py"),
         machine_dns=False,
@@ -133,21 +132,40 @@ LAPTOPS = (_laptop("alice-laptop", "bookworm", 21, "systemd-resolved"), _laptop(
 SERVICE = Host(
     "service",
     "bookworm",
-    {"vpc": SERVICE_ADDRESSES},
-    network_commands=tuple(f"ip address replace {address} dev eth0 nodad" for address in (METADATA[0], METADATA[1])),
+    {VPC: 80},
     files=("service.py", "files/lab-web.service", "files/lab-echo.service"),
     volumes=(f"{INSTANCE_METADATA}:/run/lab-metadata:ro",),
 )
 RESOLVER = Host(
     "resolver",
     "bookworm",
-    {"internet": PUBLIC_RESOLVER_ADDRESSES, "vpc": RESOLVER_ADDRESSES},
-    # it is in both networks, and no way from one to the other
-    network_commands=("sysctl -q -w net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0",),
+    {INTERNET: 30, VPC: 2},
     packages=("libevent-2.1-7", "libfstrm0", "libprotobuf-c1", "nsd"),
     files=("dns.py", "files/nsd.sh", "files/lab-vpc-resolver.service", "files/lab-public-resolver.service"),
 )
 HOSTS = (*GATEWAYS, *LAPTOPS, SERVICE, RESOLVER)
+
+
+def _network_commands(host: Host) -> list[str]:
+    """Return what a host does at every boot."""
+    if host in GATEWAYS:
+        # so that nothing but the gateway's own firewall keeps a tunnel client from the instance metadata
+        ways = zip(METADATA, SERVICE_ADDRESSES, strict=True)
+        return [f"ip route replace {metadata} via {service}" for metadata, service in ways]
+    if host is SERVICE:
+        return [f"ip address replace {address} dev eth0 nodad" for address in METADATA]
+    if host is RESOLVER:  # it is in both networks, and no way from one to the other
+        return ["sysctl -q -w net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0"]
+    servers = RESOLVER.addresses[INTERNET.name]
+    lines = "".join(f"nameserver {address}\\n" for address in servers)
+    resolved = "/etc/systemd/resolved.conf.d/lab.conf"
+    plain_dns = f"[ -L /etc/resolv.conf ] || printf '{lines}' > /etc/resolv.conf"  # a link is systemd-resolved's
+    resolved_dns = (
+        f"[ -e {resolved} ] || {{ mkdir -p {Path(resolved).parent}; printf"
+        f" '[Resolve]\\nDNS={' '.join(servers)}\\nFallbackDNS=\\n' > {resolved};"
+        " systemctl --no-block try-restart systemd-resolved || true; }"  # may not be installed
+    )
+    return [plain_dns, resolved_dns]
 
 
 def ensure_key() -> None:
@@ -158,7 +176,7 @@ def ensure_key() -> None:
 
 def remove_orphans() -> None:
     """Remove what is left of labs whose checkout was deleted."""
-    for slot, owner in slot_owners().items():
+    for number, owner in slot_owners().items():
         if (owner / ".lab").exists():
             continue
         say(f"removing what is left of the lab of {owner}, which was deleted")
@@ -166,11 +184,11 @@ def remove_orphans() -> None:
         if listed:
             podman("rm", "--force", "--time=0", "--volumes", *listed)
         # podman has lost the networks' description with the checkout; the rules still name the bridges
-        rules = run(*as_root("nft", "list", "table", "inet", f"{FIREWALL_TABLE}{slot}"), check=False)
+        rules = run(*as_root("nft", "list", "table", "inet", f"{FIREWALL_TABLE}{number}"), check=False)
         for bridge in set(re.findall(r'ifname "(podman\d+)"', rules)):
             run(*as_root("ip", "link", "delete", bridge), check=False)  # may be gone
-        _remove_rules(slot)
-        release_slot(slot)
+        _remove_rules(number)
+        release_slot(number)
 
 
 def ensure_networks() -> None:
@@ -186,10 +204,11 @@ def ensure_networks() -> None:
     internet, vpc = (_bridge(network) for network in NETWORKS)
     # netavark's own isolation leaves internal networks out. Private addresses end at this machine as they would at an
     # internet provider, its name servers excepted; there is no way out by IPv6, because not every kernel translates it.
+    table = f"{FIREWALL_TABLE}{slot()}"
     rules = f"""
-        table inet {FIREWALL_TABLE}{SLOT}
-        delete table inet {FIREWALL_TABLE}{SLOT}
-        table inet {FIREWALL_TABLE}{SLOT} {{
+        table inet {table}
+        delete table inet {table}
+        table inet {table} {{
             chain forward {{
                 type filter hook forward priority filter - 10; policy accept;
                 iifname "{vpc}" oifname != "{vpc}" drop
@@ -215,7 +234,7 @@ def ensure_hosts(*, fresh: bool = False) -> None:
     """Start the hosts: those that are there and as they should be are kept, others are made anew.
 
     :param fresh: Make all of them anew.
-    :raises LabError: A host didn't come up.
+    :raises LabError: A host didn't start.
     """
     INSTANCE_METADATA.mkdir(exist_ok=True)
     _close_connections()
@@ -252,11 +271,11 @@ def remove_hosts() -> None:
     for network in NETWORKS:
         if network.podman_name in there:
             podman("network", "rm", network.podman_name)
-    _remove_rules(SLOT)
+    _remove_rules(slot())
 
 
-def _remove_rules(slot: int) -> None:
-    table = f"table inet {FIREWALL_TABLE}{slot}"
+def _remove_rules(number: int) -> None:
+    table = f"table inet {FIREWALL_TABLE}{number}"
     run(*as_root("nft", "-f", "-"), stdin=f"{table}\ndelete {table}\n".encode())
 
 
@@ -266,8 +285,8 @@ def running_hosts() -> list[str]:
     return [host.name for host in HOSTS if there.get(host.container, {}).get("State") == "running"]
 
 
-def _ensure_host(host: Host, container: dict[str, t.Any] | None) -> str:
-    """Bring one host up; return its ssh host key."""
+def _ensure_host(host: Host, container: dict[str, Any] | None) -> str:
+    """Start one host, made anew unless it is as it should be; return its ssh host key."""
     spec = _spec(host)
     if container is not None and container["Labels"].get(SPEC_LABEL) == spec:
         if container["State"] != "running":
@@ -290,7 +309,7 @@ def _run_options(host: Host) -> list[str]:
         # the same for a host made anew, so that its neighbours' tables stay true
         mac = "02:" + ":".join(f"{byte:02x}" for byte in ipaddress.IPv4Address(addresses[0]).packed) + ":00"
         options = ",".join([*(f"ip={address}" for address in addresses), f"mac={mac}", f"interface_name=eth{number}"])
-        networks.append(f"--network={PREFIX}{network}:{options}")
+        networks.append(f"--network={_prefix()}{network}:{options}")
     # privileged: systemd, nftables, wg-quick, sysctl and /dev/net/tun work as on a real host
     return [
         "--detach", "--privileged", "--systemd=always", f"--name={host.container}", f"--hostname={host.name}",
@@ -318,9 +337,8 @@ def _archive(host: Host) -> bytes:
     """Return what the host finds in /etc/lab, as a tar archive."""
     content = {"authorized_keys": KEY.with_suffix(".pub").read_bytes()}
     content |= {Path(name).name: (HERE / name).read_bytes() for name in ("files/setup.sh", *host.files)}
-    if host.network_commands:
-        content["network.sh"] = "\n".join(("set -eu", *host.network_commands, "")).encode()
-        content["lab-network.service"] = (HERE / "files" / "lab-network.service").read_bytes()
+    content["network.sh"] = "\n".join(("set -eu", *_network_commands(host), "")).encode()
+    content["lab-network.service"] = (HERE / "files" / "lab-network.service").read_bytes()
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
         for name, data in content.items():
@@ -335,7 +353,7 @@ def _spec(host: Host) -> str:
     return hashlib.sha256(made_from.encode() + _archive(host)).hexdigest()[:16]
 
 
-def _containers() -> dict[str, dict[str, t.Any]]:
+def _containers() -> dict[str, dict[str, Any]]:
     listed = json.loads(podman("ps", "--all", "--format=json", f"--filter=label={LABEL}={ROOT}"))
     return {container["Names"][0]: container for container in listed}
 

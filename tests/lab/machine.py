@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import resource
 import shutil
@@ -13,7 +14,8 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support import ROOT
+
 STATE = ROOT / ".lab"
 CONTAINERS_CONF = STATE / "containers.conf"
 NETWORK_CONFIG = STATE / "networks"  # of our own, because labs beside each other have VPCs of the same addresses
@@ -39,38 +41,42 @@ class LabError(Exception):
     """Something the lab can't do here; its text says what was found and what to do."""
 
 
-def claim_slot() -> int:
-    """Return this checkout's slot: labs of other checkouts on the machine have other names and public addresses.
+@functools.cache
+def slot() -> int:
+    """Return this checkout's slot, claimed when first asked for.
+
+    Labs of other checkouts on the machine have other slots, and so other names and public addresses.
 
     :raises LabError: All slots are taken.
     """
     owners = slot_owners()
-    for slot, owner in owners.items():
+    for number, owner in owners.items():
         if owner == ROOT:
-            return slot
-    for slot in set(range(SLOTS)) - set(owners):
+            return number
+    for number in set(range(SLOTS)) - set(owners):
         with contextlib.suppress(FileExistsError):
-            _claim(slot).symlink_to(ROOT)
-            return slot
-    raise LabError(f"{SLOTS} other labs are up: {', '.join(map(str, owners.values()))}; run `make lab-down` in one")
+            _claim(number).symlink_to(ROOT)
+            return number
+    raise LabError(f"{SLOTS} other labs run: {', '.join(map(str, owners.values()))}; run `make lab-down` in one")
 
 
 def slot_owners() -> dict[int, Path]:
     """Return the checkout that has each taken slot."""
     owners = {}
-    for slot in range(SLOTS):
+    for number in range(SLOTS):
         with contextlib.suppress(FileNotFoundError):
-            owners[slot] = _claim(slot).readlink()
+            owners[number] = _claim(number).readlink()
     return owners
 
 
-def release_slot(slot: int) -> None:
+def release_slot(number: int) -> None:
     """Give a slot back."""
-    _claim(slot).unlink(missing_ok=True)
+    _claim(number).unlink(missing_ok=True)
+    slot.cache_clear()
 
 
-def _claim(slot: int) -> Path:
-    return CLAIMS / f"tracklib-vpn-lab-{slot}"
+def _claim(number: int) -> Path:
+    return CLAIMS / f"tracklib-vpn-lab-{number}"
 
 
 def say(text: str) -> None:
@@ -154,7 +160,7 @@ def change_settings() -> None:
 
 
 def restore_settings() -> None:
-    """Bring the noted settings back, unless other containers run: the last lab to go down does it."""
+    """Restore the noted settings, unless other containers run: the last lab to stop does it."""
     if not SETTINGS.exists() or podman("ps", "--quiet").strip():
         return
     for line in SETTINGS.read_text().splitlines():

@@ -17,15 +17,17 @@ import socket
 import subprocess
 import sys
 import time
-import typing as t
 from pathlib import Path
+from typing import Any
 
 import botocore.exceptions
 import yaml
 
-from . import aws
-from .hosts import GATEWAYS, MACHINE_ADDRESS
-from .machine import ROOT, STATE, LabError, say
+from tests.support import PYTHONPATH, ROOT
+
+from . import actions, aws
+from .hosts import GATEWAYS, machine_address
+from .machine import STATE, LabError, say
 
 FUNCTION_ARN = f"arn:aws:lambda:{aws.REGION}:{aws.ACCOUNT}:function:tracklib-vpn-self-service"
 QUEUE = "lab-self-service"  # not the one of the events' stack, which has a runner of its own
@@ -33,15 +35,14 @@ WORKERS = 2
 PID = STATE / "self_service.pid"
 PORT = STATE / "self_service.port"
 LOG = STATE / "self_service.log"
-MODULE = "lab.self_service"
+MODULE = "tests.lab.self_service"
 START_TIMEOUT = 30  # seconds
 POLL = 0.2  # seconds
 
 
-def start(gateway_keys: t.Mapping[str, str], **changes: t.Any) -> None:
+def start(**changes: Any) -> None:
     """Start the function and the runner, as an operator deploys them once the gateways are there.
 
-    :param gateway_keys: The gateways' public keys by name.
     :param changes: What to add to the function's settings, or to set otherwise.
     :raises LabError: It didn't answer in time; with the end of its log.
     """
@@ -52,13 +53,15 @@ def start(gateway_keys: t.Mapping[str, str], **changes: t.Any) -> None:
         "account_id": variables["vpn_account_id"],
         "access": variables["vpn_access"],
         "address_pools": variables["vpn_address_pools"],
-        "gateways": [{"endpoint": f"{host.address}:51820", "public_key": gateway_keys[host.name]} for host in GATEWAYS],
+        "gateways": [
+            {"endpoint": f"{host.address}:51820", "public_key": actions.shell(host.name, "wg show wg0 public-key")}
+            for host in GATEWAYS
+        ],
         **changes,
     }
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ANSIBLE_"))},
-        **aws.environment(),
-        "PYTHONPATH": f"{ROOT}:{ROOT / '.ansible' / 'collections'}",
+        **actions.environment(),
+        "PYTHONPATH": PYTHONPATH,
         "STS_URL": aws.endpoint(),
         "REGISTRY_TABLE": variables["vpn_registry_table"],
         "QUEUE_URL": queue_url,
@@ -107,10 +110,10 @@ def pid() -> int | None:
 
 def url() -> str:
     """Return the address of the function, to which the aliases are added, as the laptops reach it."""
-    return f"http://{MACHINE_ADDRESS}:{PORT.read_text()}"
+    return f"http://{machine_address()}:{PORT.read_text()}"
 
 
-def users_file(check_name: str | None = None) -> dict[str, t.Any]:
+def users_file(check_name: str | None = None) -> dict[str, Any]:
     """Return what the operators give to users: the content of the file for the script, variables for the playbook.
 
     :param check_name: A private name that has to resolve once the tunnel is up.
@@ -126,23 +129,28 @@ def users_file(check_name: str | None = None) -> dict[str, t.Any]:
     }
 
 
+def enroll(laptop: str, *, check_name: str | None = None, **variables: Any) -> actions.Run:
+    """Run the playbook `enroll` for a laptop's user, as its device `laptop`; self-service must have been started."""
+    user_name = laptop.split("-")[0]
+    given = {"enroll_host": laptop, "enroll_device": "laptop", **users_file(check_name), **variables}
+    return actions.run_playbook("enroll", profile=user_name, **given)
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
-        probe.bind((MACHINE_ADDRESS, 0))
+        probe.bind((machine_address(), 0))
         return int(probe.getsockname()[1])
 
 
 def _answers(port: int) -> bool:
     with contextlib.suppress(OSError):
-        socket.create_connection((MACHINE_ADDRESS, port), timeout=1).close()
+        socket.create_connection((machine_address(), port), timeout=1).close()
         return True
     return False
 
 
 def _run_when_told() -> None:
     """Run `reconcile` whenever there is a message; one that comes meanwhile starts another run."""
-    from . import actions
-
     queue = aws.client("sqs", retries={"total_max_attempts": 2})
     queue_url = os.environ["QUEUE_URL"]
     while True:
@@ -169,7 +177,7 @@ def _log(text: str) -> None:
 
 def main() -> None:
     """Serve the function at the port that the command line says, and run `reconcile` when told to, until killed."""
-    server = [sys.executable, "-m", "tests.support.function_server", sys.argv[1], str(WORKERS), MACHINE_ADDRESS]
+    server = [sys.executable, "-m", "tests.support.function_server", sys.argv[1], str(WORKERS), machine_address()]
     with subprocess.Popen(server):
         _run_when_told()
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import typing as t
+from collections.abc import Iterable
 
 from tests.support.target_health import HEALTH_TAG
 
@@ -117,7 +117,7 @@ def _ensure_subnet(zone: str, cidr: str) -> str:
     return str(made["Subnet"]["SubnetId"])
 
 
-def _serve(change: str, addresses: t.Iterable[str]) -> None:
+def _serve(change: str, addresses: Iterable[str]) -> None:
     """Give the service host addresses (`replace`), or take them (`delete`) if it has them."""
     ignore = " 2>/dev/null || true" if change == "delete" else ""
     networks = [f"{address}/64 nodad" if ":" in address else f"{address}/16" for address in addresses]

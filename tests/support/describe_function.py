@@ -3,22 +3,19 @@
 
 """The OpenAPI description of the self-service function, which docs/self-service.openapi.json is.
 
-Usage: python -m tests.support.describe_function writes that file
+Usage: `make api-description` writes that file
 """
 
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "roles/control_plane/files"), str(ROOT / ".ansible/collections")]
+import urllib3
+from self_service.api import Api
+from self_service.devices import Devices
+from self_service.settings import read
 
-import urllib3  # noqa: E402 - as the next
-from self_service.api import Api  # noqa: E402 - found by the path above
-from self_service.devices import Devices  # noqa: E402 - as above
-from self_service.settings import read  # noqa: E402 - as above
+from . import ROOT
 
 FILE = ROOT / "docs/self-service.openapi.json"
 

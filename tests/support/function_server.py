@@ -10,7 +10,7 @@ What this can't show, only AWS does: the policies that allow or deny a call (lam
 how AWS spells a path that has escapes.
 
 Usage: python -m tests.support.function_server PORT WORKERS [ADDRESS]
-with the function's environment and AWS_ENDPOINT_URL
+with the function's environment, AWS_ENDPOINT_URL and the tests' PYTHONPATH
 """
 
 from __future__ import annotations
@@ -28,13 +28,9 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
-from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "roles/control_plane/files"), str(ROOT / ".ansible/collections")]
-
-from self_service.handler import api, handler  # noqa: E402 - found by the path above
+from self_service.handler import api, handler
 
 FUNCTION_ARN = "arn:aws:lambda:eu-west-1:123456789012:function:tracklib-vpn-self-service"
 

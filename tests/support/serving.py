@@ -11,9 +11,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from . import ROOT
 
 
 @contextlib.contextmanager

@@ -32,7 +32,8 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.gateway imp
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.report import Outcome
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import Site, State, load
 
-ROOT = Path(__file__).parent.parent.parent
+from . import ROOT
+
 TEMPLATES = ROOT / "roles/gateway/templates"
 NOW = 1_790_000_000  # when the rosters of these tests are made, seconds since the epoch
 _READING = {("wg", "show"), ("wg", "pubkey"), ("ip", "-j"), ("nft", "-c"), ("nft", "-s")}

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-import typing as t
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,9 @@ from tests.lab import actions, hosts
 
 GATEWAYS = [host.name for host in hosts.GATEWAYS]
 
-Remote = t.Callable[[str], t.Any]
-Connect = t.Callable[..., actions.Connection]
-RunPlaybook = t.Callable[..., actions.Run]
+Remote = Callable[[str], Any]
+Connect = Callable[..., actions.Connection]
+RunPlaybook = Callable[..., actions.Run]
 
 
 @pytest.mark.parametrize("gateway", GATEWAYS)

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-import typing as t
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
@@ -17,7 +18,7 @@ SAFE_METADATA = {"http_endpoint": "enabled", "http_tokens": "required", "http_pu
 
 
 @pytest.fixture
-def foreign_peer() -> t.Iterator[str]:
+def foreign_peer() -> Iterator[str]:
     """The public key of the one peer of an interface that someone made by hand on gateway-13."""
     private_key, public_key = keys.generate()
     config = (
@@ -29,7 +30,7 @@ def foreign_peer() -> t.Iterator[str]:
     actions.shell("gateway-13", f"wg-quick down {INTERFACE} 2>&1; rm {CONFIG}")
 
 
-def site(**variables: t.Any) -> actions.Run:
+def site(**variables: Any) -> actions.Run:
     """A run of `site` for gateway-13 that must fail."""
     return actions.run_playbook("site", "--limit=localhost,gateway-13", rc=2, **variables)
 
@@ -44,7 +45,7 @@ def test_existing_interface_is_left_alone_and_its_peers_are_named(foreign_peer: 
 
 
 @pytest.mark.parametrize("unsafe", [{"http_tokens": "optional"}, {"http_put_response_hop_limit": 2}], ids=str)
-def test_reachable_instance_metadata_is_refused(unsafe: dict[str, t.Any]) -> None:
+def test_reachable_instance_metadata_is_refused(unsafe: dict[str, Any]) -> None:
     refusal = site(metadata_options={**SAFE_METADATA, **unsafe})
     assert "instance metadata is open" in refusal.failures[0]
     assert "modify-instance-metadata-options" in refusal.failures[0]

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import threading
 import time
-import typing as t
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from tests.support import fault_proxy
 GATEWAYS = [host.name for host in hosts.GATEWAYS]
 BURST = 50
 USERS = 19  # besides: more than the tests take
-Take = t.Callable[[int], list[Registration]]
+Take = Callable[[int], list[Registration]]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def other() -> events.Account:
 
 
 @pytest.fixture(scope="module")
-def tunnel() -> t.Iterator[actions.Connection]:
+def tunnel() -> Iterator[actions.Connection]:
     """A tunnel of the gateways' own account, which nothing here may disturb."""
     connection = actions.connect("bob-laptop")
     yield connection
@@ -46,7 +46,7 @@ def tunnel() -> t.Iterator[actions.Connection]:
 
 
 @pytest.fixture(scope="module")
-def users(other: events.Account) -> t.Iterator[list[Registration]]:
+def users(other: events.Account) -> Iterator[list[Registration]]:
     """Users of the other account with a registered laptop; the stacks are deployed."""
     with concurrent.futures.ThreadPoolExecutor(3) as pool:  # most of both is waiting
         deploying = pool.submit(events.deploy)
@@ -76,7 +76,7 @@ def peers(users: list[Registration], first_build: events.Build) -> list[Registra
 
 
 @pytest.fixture
-def runner() -> t.Iterator[events.Runner]:
+def runner() -> Iterator[events.Runner]:
     """Lambda and CodeBuild."""
     with events.Runner() as running:
         yield running
@@ -89,7 +89,7 @@ def stays(peers: list[Registration]) -> Registration:
 
 
 @pytest.fixture
-def take(peers: list[Registration]) -> t.Iterator[Take]:
+def take(peers: list[Registration]) -> Iterator[Take]:
     """`dora, emil = take(2)`: users who are peers of both gateways, and no other test's."""
     theirs: list[Registration] = []
 

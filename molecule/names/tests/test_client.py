@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import time
-import typing as t
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ PLAIN = "/etc/resolv.conf.plain"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def names() -> t.Iterator[None]:
+def names() -> Iterator[None]:
     """A private zone with the service's name in it, which the gateways' resolvers know, and a public one."""
     aws.forget_names()
     service = zip(("A", "AAAA"), hosts.SERVICE_ADDRESSES, strict=True)
@@ -65,7 +66,7 @@ def remove_resolvers(laptop: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def alice() -> t.Iterator[actions.Run]:
+def alice() -> Iterator[actions.Run]:
     """The run that set the tunnel of alice's laptop up, Debian 12 with systemd-resolved, which the role found."""
     remove_client(ALICE)
     yield join(ALICE, "-vvv", "--diff")
@@ -73,7 +74,7 @@ def alice() -> t.Iterator[actions.Run]:
 
 
 @pytest.fixture
-def bob() -> t.Iterator[str]:
+def bob() -> Iterator[str]:
     """bob's laptop, Debian 13 with a plain /etc/resolv.conf, without anything of the role."""
     remove_client("bob-laptop")
     remove_resolvers("bob-laptop")
@@ -82,14 +83,14 @@ def bob() -> t.Iterator[str]:
     remove_resolvers("bob-laptop")
 
 
-def join(laptop: str, *arguments: str, **variables: t.Any) -> actions.Run:
+def join(laptop: str, *arguments: str, **variables: Any) -> actions.Run:
     """Set the laptop's tunnel up by the role, and let the gateway know of it."""
     done = run_role(laptop, *arguments, **variables)
     actions.run_playbook("reconcile")
     return done
 
 
-def run_role(laptop: str, *arguments: str, rc: int = 0, **variables: t.Any) -> actions.Run:
+def run_role(laptop: str, *arguments: str, rc: int = 0, **variables: Any) -> actions.Run:
     """Run the role on the laptop of the user whose name it has."""
     wanted = {"client_domains": [ZONE], **variables}
     user = laptop.split("-", maxsplit=1)[0]

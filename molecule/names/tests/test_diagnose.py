@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import typing as t
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
@@ -28,7 +29,7 @@ NARROW_ACCESS = [
 ]
 
 
-class Step(t.NamedTuple):
+class Step(NamedTuple):
     """A step of the diagnosis."""
 
     step: str
@@ -40,7 +41,7 @@ class Step(t.NamedTuple):
 class Way:
     """What `diagnose` says of a name on the first gateway."""
 
-    def __init__(self, name: str, directory: Path, *, broken: str | None = None, **variables: t.Any) -> None:
+    def __init__(self, name: str, directory: Path, *, broken: str | None = None, **variables: Any) -> None:
         file = directory / "diagnosis.json"
         run = actions.run_playbook(
             "diagnose",
@@ -77,7 +78,7 @@ def _leave_nothing() -> None:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _names() -> t.Iterator[None]:
+def _names() -> Iterator[None]:
     """Zones with names of every kind, as the resolver and the gateway's forwarder have them."""
     _leave_nothing()
     aws.create_zone(ZONE, ("web", "A", SERVICE), ("api.narrow", "A", SERVICE), ("lost", "A", "172.31.9.9"))
@@ -92,7 +93,7 @@ def _names() -> t.Iterator[None]:
 
 
 @contextlib.contextmanager
-def _stopped(host: str, unit: str) -> t.Iterator[None]:
+def _stopped(host: str, unit: str) -> Iterator[None]:
     actions.shell(host, f"systemctl stop {unit}")
     try:
         yield

@@ -7,8 +7,9 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import time
-import typing as t
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,19 +26,19 @@ UNIT = "tracklib-vpn-dns"
 CONFIG = "/etc/unbound/tracklib-vpn.conf"
 
 
-def ask(host: str, name: str, *options: str, server: str = FORWARDER[0]) -> dict[str, t.Any]:
+def ask(host: str, name: str, *options: str, server: str = FORWARDER[0]) -> dict[str, Any]:
     """What a DNS server tells a host; see dns.py."""
     words = " ".join((server, name, *options))
     return dict(json.loads(actions.shell(host, f"python3 /etc/lab/dns.py {words}")))
 
 
-def bring_resolvers(*arguments: str, **variables: t.Any) -> actions.Run:
+def bring_resolvers(*arguments: str, **variables: Any) -> actions.Run:
     """A run of the playbook private_dns."""
     return actions.run_playbook("private_dns", *arguments, **variables)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def names() -> t.Iterator[None]:
+def names() -> Iterator[None]:
     """A service of two tasks in Cloud Map, a private zone and another one in it, a public zone of the same name."""
     aws.forget_names()
     for number in (1, 2):
@@ -59,7 +60,7 @@ def names() -> t.Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def laptop() -> t.Iterator[str]:
+def laptop() -> Iterator[str]:
     """alice's laptop with a tunnel by the role client."""
     actions.run_playbook(CLIENT, laptop=LAPTOP, user="alice", client_domains=[NAMESPACE, ZONE])
     actions.run_playbook("reconcile")
@@ -211,7 +212,7 @@ def test_other_names_are_forwarded_if_wanted_and_a_zone_that_is_nowhere_or_odd_b
     ],
     ids=["254 characters", "quote", "resolver", "zones not read"],
 )
-def test_what_cannot_be_configured_leaves_the_resolver_as_it_was(wrong: dict[str, t.Any], said: str) -> None:
+def test_what_cannot_be_configured_leaves_the_resolver_as_it_was(wrong: dict[str, Any], said: str) -> None:
     state = f"sha256sum /etc/unbound/*; systemctl show --property MainPID {UNIT}"
     before = actions.shell("gateway-13", state)
     refused = bring_resolvers("--limit=localhost,gateway-13", rc=2, **wrong)

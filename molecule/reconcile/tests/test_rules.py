@@ -8,16 +8,16 @@ import json
 import shutil
 import subprocess
 import time
-import typing as t
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
 
 from tests.lab import actions, aws, hosts
-from tests.lab.machine import ROOT
-from tests.support import fault_proxy
+from tests.support import ROOT, fault_proxy
 
 GATEWAYS = [host.name for host in hosts.GATEWAYS]
 EXPIRE_UNIT = "tracklib-vpn-expire@wg0.service"
@@ -50,7 +50,7 @@ class Peers:
         assert self._staying, "LEAVERS is too low"
         name = next(iter(self._staying))
         leaver = actions.Connection(LAPTOP, name, "laptop", *self._staying.pop(name))
-        leaver.bring_up(key_file=key_file(name))
+        leaver.start(key_file=key_file(name))
         return leaver
 
     def settle(self) -> None:
@@ -87,7 +87,7 @@ def forget(*names: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def peers() -> t.Iterator[Peers]:
+def peers() -> Iterator[Peers]:
     """Everybody whom the lab starts with is in IAM, and those who leave are, too."""
     aws.seed()
     forget(*LEAVERS)
@@ -103,7 +103,7 @@ def settled(peers: Peers) -> None:
 
 
 @pytest.fixture
-def leaver(peers: Peers) -> t.Iterator[actions.Connection]:
+def leaver(peers: Peers) -> Iterator[actions.Connection]:
     """The tunnel of alice's laptop, which a user has who will leave."""
     connection = peers.take()
     yield connection
@@ -112,21 +112,21 @@ def leaver(peers: Peers) -> t.Iterator[actions.Connection]:
 
 
 @pytest.fixture
-def bob(peers: Peers) -> t.Iterator[actions.Connection]:
+def bob(peers: Peers) -> Iterator[actions.Connection]:
     """bob's tunnel."""
-    peers.bob.bring_up()
+    peers.bob.start()
     yield peers.bob
     peers.bob.disconnect()
 
 
-def renew(connection: actions.Connection, expires_in: str) -> dict[str, t.Any]:
+def renew(connection: actions.Connection, expires_in: str) -> dict[str, Any]:
     """Let a device's registration live for a time from now on; its key stays."""
     return actions.register_device(
         connection.user_name, connection.device, connection.public_key, renew=True, expires_in=expires_in
     )
 
 
-def apply_by_hand(gateway: str = "gateway", **options: t.Any) -> dict[str, t.Any]:
+def apply_by_hand(gateway: str = "gateway", **options: Any) -> dict[str, Any]:
     """One call of the gateway's module with the role's templates, or others."""
     variables = {
         "interface": "wg0",
@@ -356,7 +356,7 @@ def test_r2_expired_device_is_cut_off_without_a_run_and_works_again_after_renewa
 
 @pytest.mark.parametrize("gateway", GATEWAYS)
 def test_r12_reboot_brings_the_peers_back_unless_the_roster_is_too_old(bob: actions.Connection, gateway: str) -> None:
-    bob.bring_up(gateway)
+    bob.start(gateway)
     host = next(host for host in hosts.GATEWAYS if host.name == gateway)
 
     hosts.reboot(host)
@@ -380,7 +380,7 @@ def test_r12_reboot_brings_the_peers_back_unless_the_roster_is_too_old(bob: acti
 
 @pytest.mark.parametrize("gateway", GATEWAYS)
 def test_r11_reload_of_the_unit_costs_nobody_a_packet(bob: actions.Connection, gateway: str) -> None:
-    bob.bring_up(gateway)
+    bob.start(gateway)
     with actions.probing("bob-laptop") as probe:
         actions.shell(gateway, "systemctl reload wg-quick@wg0")
         actions.shell(gateway, "echo '# by hand' >> /etc/wireguard/wg0.conf")

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import typing as t
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,7 +12,7 @@ from tests.lab import actions, aws, feed, hosts
 
 
 @pytest.fixture(scope="session", autouse=True)
-def private_name() -> t.Iterator[None]:
+def private_name() -> Iterator[None]:
     """The service has the private name web.internal.example, which the gateways' resolvers know."""
     aws.forget_names()
     aws.create_zone("internal.example", ("web", "A", hosts.SERVICE_ADDRESSES[0]))

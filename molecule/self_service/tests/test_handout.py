@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import base64
 import subprocess
-import typing as t
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def carols_key(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def unregistered() -> t.Iterator[None]:
+def unregistered() -> Iterator[None]:
     """carol has no device, before and after, and no tunnel is left on the laptop."""
     remove()
     yield
@@ -41,7 +42,7 @@ def remove() -> None:
 
 
 @pytest.fixture
-def resolvconf() -> t.Iterator[None]:
+def resolvconf() -> Iterator[None]:
     """The laptop has a resolvconf, which `wg-quick` reads a `DNS` line by."""
     kept = "/etc/resolv.conf.before"
     install = "apt-get -qq install -y --no-install-recommends openresolv 2>&1"
@@ -85,7 +86,7 @@ def test_file_says_nothing_of_dns_where_nothing_answers(carols_key: Path, tmp_pa
     actions.run_playbook("reconcile")
     dest = tmp_path / "carol.conf.age"
     recipient = carols_key.with_suffix(".pub").read_text()
-    whom: dict[str, t.Any] = {"user_name": "carol", "device": "laptop", "recipient": recipient, "dest": str(dest)}
+    whom: dict[str, Any] = {"user_name": "carol", "device": "laptop", "recipient": recipient, "dest": str(dest)}
     actions.run_playbook("handout", vpn_private_dns=False, **whom)
     connect(opened(dest, carols_key))  # `wg-quick` would refuse a DNS line: there is no resolvconf
     assert "tracklib service" in (actions.fetch(LAPTOP) or "")

@@ -9,14 +9,16 @@ import re
 import subprocess
 import sys
 import time
-import typing as t
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 
 from tests.lab import actions, aws, hosts, self_service
-from tests.lab.machine import ROOT, LabError
+from tests.lab.machine import LabError
+from tests.support import ROOT
 
 NAME = "web.internal.example"  # see conftest.py
 SCRIPT = "/home/admin/tracklib-vpn-enroll.pyz"
@@ -27,10 +29,10 @@ UNTIL_GONE = 10  # seconds after its expiry
 
 
 @pytest.fixture(scope="module", autouse=True)
-def function() -> t.Iterator[None]:
+def function() -> Iterator[None]:
     """The self-service function, and the runner behind its queue."""
     aws.seed()
-    actions.start_self_service(domains=["internal.example"])
+    self_service.start(domains=["internal.example"])
     yield
     self_service.stop()
 
@@ -71,7 +73,7 @@ class Laptop:
         """The service's page, an empty text if it doesn't come."""
         return actions.fetch(self.name, address) or ""
 
-    def change(self, **values: t.Any) -> None:
+    def change(self, **values: Any) -> None:
         """Change the registration as nobody can by self-service."""
         (found,) = actions.registry().devices.registrations_of((aws.ACCOUNT, self.user_id))
         actions.registry().devices.register(found._replace(**values), parse_pools(actions.POOLS))
@@ -93,7 +95,7 @@ class Laptop:
 
 
 @pytest.fixture
-def alice(packed: bytes) -> t.Iterator[Laptop]:
+def alice(packed: bytes) -> Iterator[Laptop]:
     """alice's laptop, Debian 12, not enrolled."""
     laptop = Laptop("alice-laptop", packed)
     yield laptop
@@ -101,7 +103,7 @@ def alice(packed: bytes) -> t.Iterator[Laptop]:
 
 
 @pytest.fixture
-def bob(packed: bytes) -> t.Iterator[Laptop]:
+def bob(packed: bytes) -> Iterator[Laptop]:
     """bob's laptop, Debian 13, not enrolled."""
     laptop = Laptop("bob-laptop", packed)
     yield laptop
@@ -124,18 +126,20 @@ def scanned(screen: str, tmp_path: Path) -> str:
 
 
 def test_user_is_enrolled_by_the_playbook_and_a_second_run_changes_nothing(alice: Laptop) -> None:
-    done = actions.enroll(alice.name, check_name=NAME, client_dns="resolved")
+    done = self_service.enroll(alice.name, check_name=NAME, client_dns="resolved")
     assert "tracklib service" in alice.page(NAME)
     private_key = actions.shell(alice.name, f"cat {KEY}")
     assert private_key not in json.dumps(done.report) + done.stderr  # R10
     assert actions.shell(alice.name, f"stat -c %a {KEY} {CONFIG}").split() == ["600", "600"]
-    assert actions.enroll(alice.name, check_name=NAME, client_dns="resolved").changed == []
+    assert self_service.enroll(alice.name, check_name=NAME, client_dns="resolved").changed == []
 
 
 def test_new_key_takes_the_old_ones_place_by_the_playbook(alice: Laptop) -> None:
     alice.script("laptop")
     before = alice.public_key()
-    done = actions.enroll(alice.name, enroll_new_key=True, client_keepalive=0)  # nothing has the laptop send but enroll
+    done = self_service.enroll(
+        alice.name, enroll_new_key=True, client_keepalive=0
+    )  # nothing has the laptop send but enroll
     assert done.result("register or renew laptop")["actions"] == ["rotated"]
     assert alice.public_key() != before
     assert "tracklib service" in alice.page()
@@ -155,7 +159,7 @@ def test_key_that_an_interrupted_run_registered_gets_into_the_tunnel(alice: Lapt
 def test_removed_device_leaves_nothing_by_the_playbook(alice: Laptop) -> None:
     alice.script("laptop")
     public_key = alice.public_key()
-    actions.enroll(alice.name, enroll_state="absent")
+    self_service.enroll(alice.name, enroll_state="absent")
     assert actions.shell(alice.name, f"ls {KEY} {CONFIG} 2>/dev/null; wg show interfaces", check=False) == ""
     give_up = time.monotonic() + 30
     while public_key in actions.live_peers() and time.monotonic() < give_up:
@@ -211,6 +215,6 @@ def test_expired_device_stops_on_time_without_a_run_and_works_again_after_renewa
         time.sleep(0.2)
     assert time.time() >= expires_at
     assert actions.cut_off(alice.name)
-    assert actions.enroll(alice.name).result("register or renew laptop")["actions"] == ["renewed"]
+    assert self_service.enroll(alice.name).result("register or renew laptop")["actions"] == ["renewed"]
     assert "tracklib service" in alice.page()
     assert actions.shell(alice.name, f"grep Address {CONFIG}") == addresses

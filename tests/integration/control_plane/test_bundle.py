@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import ROOT
+from tests.support import PYTHONPATH, ROOT
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -22,7 +22,11 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 def _make(output: Path) -> dict[str, str]:
     """SHA-256 by file."""
     command = [sys.executable, "tools/bundle.py", "--python", PYTHON, "--output", str(output)]
-    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    env = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": PYTHONPATH,
+    }
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return {Path(line.split()[1]).name: line.split()[0] for line in done.stdout.splitlines()}

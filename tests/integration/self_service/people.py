@@ -20,7 +20,7 @@ from self_service import handler as function_handler
 
 from tests.integration.conftest import KEYS, REGION
 from tests.integration.vpn import ACCESS, ACCOUNT, POOLS, Vpn
-from tests.support import function_server
+from tests.support import PYTHONPATH, function_server
 
 GATEWAY = {"endpoint": "vpn.example.com:51820", "public_key": "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo="}
 SETTINGS: dict[str, Any] = {
@@ -36,6 +36,7 @@ def function_env(aws_url: str) -> dict[str, str]:
     """The function's environment, as its CloudFormation gives it, with the emulated AWS in AWS's place."""
     return {
         **KEYS,
+        "PYTHONPATH": PYTHONPATH,
         "AWS_REGION": REGION,
         "AWS_ENDPOINT_URL": aws_url,
         "AWS_EC2_METADATA_DISABLED": "true",

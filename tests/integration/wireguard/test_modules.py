@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tests.support.wireguard_host import ROOT, Host, Person, allowed, key
+from tests.support import ROOT
+from tests.support.wireguard_host import Host, Person, allowed, key
 
 ALICE, BOB, CAROL = (Person(name, number) for number, name in enumerate(("alice", "bob", "carol"), 1))
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,6 @@ ROOT = Path(__file__).parents[4]
 
 IMPORTING = """
 import sys
-sys.path[:0] = sys.argv[1:]
 class NoAnsible:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] == "ansible" or name.startswith("ansible_collections.amazon"):
@@ -31,7 +31,12 @@ def test_function_is_importable_from_a_bundle_without_ansible(tmp_path: Path) ->
     utils = "plugins/module_utils"
     shutil.copytree(ROOT / utils, tmp_path / "ansible_collections/tracklib/vpn" / utils)
     done = subprocess.run(
-        [sys.executable, "-c", IMPORTING, str(tmp_path)], capture_output=True, text=True, check=True, cwd=tmp_path
+        [sys.executable, "-c", IMPORTING],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
     )
     assert done.stdout.startswith(str(tmp_path))
 

@@ -17,7 +17,7 @@ from tests.support.describe_function import FILE, describe
 
 
 def test_documented_description_is_what_the_function_serves() -> None:
-    assert FILE.read_text(encoding="utf-8") == describe(), "run: python -m tests.support.describe_function"
+    assert FILE.read_text(encoding="utf-8") == describe(), "run: make api-description"
 
 
 @given(st.binary(min_size=32, max_size=32))

@@ -16,13 +16,10 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:1] = [str(ROOT), str(ROOT / ".ansible/collections")]
+from . import gateway, modules, names, playbooks
+from .figures import QUICK, Row, Sizes, say, table
 
-from tests.bench import gateway, modules, names, playbooks  # noqa: E402 - the path comes first
-from tests.bench.figures import QUICK, Row, Sizes, say, table  # noqa: E402 - the path comes first
-
-RESULTS = ROOT / "bench"
+RESULTS = Path(__file__).parents[2] / "bench"
 PARTS: dict[str, Callable[[Sizes], Iterator[Row]]] = {
     "sweep": modules.sweep,
     "one-peer": gateway.one_peer,
