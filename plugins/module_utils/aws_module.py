@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Iterator
 
@@ -16,8 +17,8 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 
 from .addresses import PoolError
 from .aws import CLIENT_CONFIG, AWSCallError, calling, parse_timestamp
-from .iam.sweep import check_account
-from .model import Receipt, Registration
+from .iam.sweep import check_account, find_user_in_any_case
+from .model import Receipt, Registration, User
 from .registry.dynamodb import RegistryError
 from .registry.receipts import delay, delay_in_run
 from .registry.table import Registry
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 REGISTRY_OPTIONS: dict[str, Any] = {
     "account_id": {"type": "str", "required": True},
     "registry_table": {"type": "str", "default": "tracklib-vpn"},
+}
+USER_OPTIONS: dict[str, Any] = {
+    "user_name": {"type": "str", "required": True},
+    "identity_account_id": {"type": "str"},
+    "identity_role_arn": {"type": "str"},
 }
 _CREDENTIALS = ("profile_name", "aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 
@@ -111,6 +117,35 @@ def iam_client(module: AnsibleAWSModule, account_id: str, role_arn: str | None =
     check_account(client(module, "sts", **credentials), account_id)
     iam: IAMClient = client(module, "iam", **credentials)
     return iam
+
+
+def user_account(module: AnsibleAWSModule) -> str:
+    """The account of the user whom the module's options name."""
+    account_id: str = module.params["identity_account_id"] or module.params["account_id"]
+    return account_id
+
+
+def find_user(module: AnsibleAWSModule, table: Registry) -> User | None:
+    """Find in IAM the user whom the module's options name, in whatever case; None if IAM says that there is none."""
+    account_id, user_name = user_account(module), module.params["user_name"]
+    iam = iam_client(module, account_id, module.params["identity_role_arn"])
+    return find_user_in_any_case(iam, account_id, user_name, partial(table.sweep, account_id))
+
+
+def check_role(module: AnsibleAWSModule) -> None:
+    """Refuse to look for another account's user without a role of that account."""
+    if module.params["identity_account_id"] and not module.params["identity_role_arn"]:
+        raise ValueError("identity_account_id needs identity_role_arn, the role to read that account's users with")
+
+
+def check_user_name(module: AnsibleAWSModule) -> None:
+    """Refuse a name that no IAM user can have.
+
+    :raises ValueError: naming what was given and what is expected.
+    """
+    user_name = module.params["user_name"]
+    if not re.fullmatch(r"[A-Za-z0-9_+=,.@-]{1,64}", user_name):
+        raise ValueError(f"user name {user_name!r} can't be an IAM user's; expected 1 to 64 letters, digits or _+=,.@-")
 
 
 def _assume(module: AnsibleAWSModule, role_arn: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: registration
 version_added: 0.1.0
-short_description: Registers, removes, blocks and unblocks a user's device
+short_description: Registers and removes a user's device
 description:
   - Binds a device of an IAM user to its WireGuard public key and gives it addresses in the tunnel.
   - Everything is bound to the user's id, not the name. A user created again under an old name inherits nothing.
@@ -18,15 +18,11 @@ author:
 options:
   state:
     description:
-      - V(present) registers the device, or brings its key up to date, and renews it once it has expired, or when asked
-        to by O(renew). Its addresses stay.
+      - V(present) registers the device, or updates its key, and renews it once it has expired, or when asked to by
+        O(renew). Its addresses stay.
       - V(absent) removes the registration. Its key stays reserved for the same user, its addresses rest.
-      - V(blocked) revokes the user, or only O(device). A user who exists in IAM is blocked, one who doesn't gets
-        a tombstone. When IAM doesn't answer, the ids known from the last complete sweep are blocked.
-      - V(unblocked) lifts the block of the user, or of O(device). The user's block and a device's are lifted one by
-        one. A tombstone isn't lifted; a later complete sweep that lists the user outweighs it.
     type: str
-    choices: [present, absent, blocked, unblocked]
+    choices: [present, absent]
     default: present
   user_name:
     description: Name of the IAM user.
@@ -36,14 +32,13 @@ options:
     description: The user's id, needed only when removing one of several registrations made under the same name.
     type: str
   device:
-    description:
-      - Name of the device, 1 to 32 lower-case letters, digits and hyphens.
-      - Required for V(present) and V(absent).
+    description: Name of the device, 1 to 32 lower-case letters, digits and hyphens.
     type: str
+    required: true
   public_key:
     description:
       - The device's public key, as C(wg pubkey) prints it.
-      - Required for V(present); with O(renew) the registered key stays without it.
+      - Required for O(state=present); with O(renew) the registered key stays without it.
     type: str
   expires_in:
     description:
@@ -58,16 +53,10 @@ options:
         stay. This changes the expiry each time.
     type: bool
     default: false
-  reason:
-    description:
-      - Why the user or device is blocked, as M(tracklib.vpn.registrations_info) and M(tracklib.vpn.roster) show it.
-      - Who is blocked already keeps the first reason.
-    type: str
-    default: revoked by an operator
   address_pools:
     description:
       - Networks in CIDR form that addresses come from. A device gets one address of each IP version.
-      - Required for V(present).
+      - Required for O(state=present).
     type: list
     elements: str
   address_quarantine:
@@ -80,7 +69,7 @@ options:
   identity_role_arn:
     description:
       - Role to assume for reading the user in O(identity_account_id).
-      - V(absent) doesn't read IAM, and needs none.
+      - O(state=absent) doesn't read IAM, and needs none.
     type: str
 extends_documentation_fragment:
   - tracklib.vpn.registry
@@ -94,7 +83,11 @@ attributes:
   diff_mode:
     support: full
   idempotent:
-    support: full
+    support: partial
+    details: With O(renew) each run changes the expiry.
+seealso:
+  - module: tracklib.vpn.revocation
+  - module: tracklib.vpn.registrations_info
 """
 
 EXAMPLES = r"""
@@ -116,19 +109,18 @@ EXAMPLES = r"""
     expires_in: 30d
     address_pools: [10.44.0.0/20, "fd44:7472:6163:6b::/64"]
 
-- name: Block a lost phone
+- name: Remove a device that was given back
   tracklib.vpn.registration:
     account_id: "111122223333"
-    state: blocked
+    state: absent
     user_name: alice
     device: phone
-    reason: lost on a train
 """
 
 RETURN = r"""
 registration:
   description: The registration as it is, or was before it was removed.
-  returned: for O(state=present) and O(state=absent), when there is one
+  returned: when there is one
   type: dict
   sample:
     account_id: "111122223333"
@@ -141,125 +133,58 @@ registration:
     expires_at: 1792592000
     renewed_at: null
     handed_out: false
-revocations:
-  description: What was written for O(state=blocked).
-  returned: for O(state=blocked)
-  type: list
-  elements: dict
-  contains:
-    kind:
-      description: V(block) or V(tombstone).
-      type: str
-    user_id:
-      description: Whom it is for; null if no id is known for the name.
-      type: str
-generation:
-  description:
-    - A generation taken after that was written, for O(tracklib.vpn.wireguard_interface#module:generation) where a user
-      is taken off without a roster. In check mode the last one.
-  returned: for O(state=blocked)
-  type: int
-  sample: 1790000000000
 """
 
-import re
 import time
-import uuid
+from functools import partial
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
-from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     REGISTRY_OPTIONS,
+    USER_OPTIONS,
     check_credentials,
-    iam_client,
+    check_role,
+    check_user_name,
+    find_user,
     one_line_failures,
     registration_result,
     registry,
+    user_account,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import find_user
-from ansible_collections.tracklib.vpn.plugins.module_utils.keys import check_public_key
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
-    Block,
-    Registration,
-    Tombstone,
-    User,
-    check_device_name,
-)
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, User, check_device_name
+from ansible_collections.tracklib.vpn.plugins.module_utils.registration import Wanted, updated
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY, seconds
 
 
-def _check_names(params: dict[str, Any]) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9_+=,.@-]{1,64}", params["user_name"]):
-        raise ValueError(
-            f"user name {params['user_name']!r} can't be an IAM user's; expected 1 to 64 letters, digits or _+=,.@-"
-        )
-    if params["device"] is not None:
-        check_device_name(params["device"], params["user_name"])
-
-
-def _user(module: AnsibleAWSModule, table: Registry) -> User | None:
-    """The user in IAM, also when the name is spelt in another case than IAM's own: its GetUser may tell them apart."""
-    wanted = module.params["user_name"]
-    account_id = module.params["identity_account_id"] or module.params["account_id"]
-    iam = iam_client(module, account_id, module.params["identity_role_arn"])
-    user = find_user(iam, account_id, wanted)
-    stored = table.sweep(account_id) if user is None else None
-    listed = stored.named(wanted) if stored is not None else None
-    return user if listed is None or listed.user_name == wanted else find_user(iam, account_id, listed.user_name)
-
-
-def _public_key(found: Registration | None, params: dict[str, Any], label: str) -> str:
-    """The key to have: the given one, or, when renewing, the registered one."""
-    if params["public_key"] is not None:
-        try:
-            return check_public_key(params["public_key"])
-        except ValueError as error:
-            raise ValueError(f"{label}: {error}") from None
-    if not params["renew"]:
-        raise ValueError(f"{label}: public_key is missing; only with renew does the registered key stay")
-    if found is None:
-        raise RegistryError(f"{label} can't be renewed: it isn't registered; register it with its public_key")
-    return found.public_key
-
-
-def _wanted(found: Registration | None, user: User, params: dict[str, Any], now: int) -> Registration:
-    """What the registration is to be: an unexpired one lives on as it does, unless it is to be renewed."""
-    label = f"{params['user_name']}/{params['device']}"
-    wanted = Registration(
-        account_id=user.account_id,
-        user_id=user.user_id,
+def _wanted(params: dict[str, Any], user: User) -> Wanted:
+    expires_in = params["expires_in"]
+    return Wanted(
+        user=user,
         device=params["device"],
-        user_name=user.user_name,
-        public_key=_public_key(found, params, label),
-        addresses=(),
-        created_at=now,
-        expires_at=None if params["expires_in"] is None else now + seconds("expires_in", params["expires_in"]),
+        label=f"{params['user_name']}/{params['device']}",
+        public_key=params["public_key"],
+        life=None if expires_in is None else seconds("expires_in", expires_in),
+        renew=params["renew"],
     )
-    if found is None:
-        return wanted
-    wanted = wanted._replace(handed_out=found.handed_out and found.public_key == wanted.public_key)
-    if not params["renew"] and (found.expires_at is None or found.expires_at > now):
-        return wanted._replace(expires_at=found.expires_at, renewed_at=found.renewed_at)
-    return wanted._replace(renewed_at=now)
 
 
 def ensure_present(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
+    """Register the device, or update its registration."""
     params = module.params
     pools = parse_pools(params["address_pools"])
-    user = _user(module, table)
+    user = find_user(module, table)
     if user is None:
         raise RegistryError(
             f"{params['user_name']}/{params['device']} can't be registered: there is no IAM user {params['user_name']}"
         )
-    now = int(time.time())
     before, after = table.devices.change(
         (user.account_id, user.user_id),
         params["device"],
-        lambda found: _wanted(found, user, params, now),
+        partial(updated, wanted=_wanted(params, user), now=int(time.time())),
         pools,
         quarantine=params["address_quarantine"] * DAY,
         check_mode=module.check_mode,
@@ -272,89 +197,32 @@ def ensure_present(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
 
 
 def ensure_absent(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
-    name, user_id = module.params["user_name"].casefold(), module.params["user_id"]
-    account_id = module.params["identity_account_id"] or module.params["account_id"]
-    found = [
+    """Remove the registration, if there is one."""
+    registration = _registered(table, module.params, user_account(module))
+    if registration is None:
+        return {"changed": False}
+    if not module.check_mode:
+        table.devices.remove(registration, quarantine=module.params["address_quarantine"] * DAY)
+    return {"changed": True, "registration": registration_result(registration), "diff": _diff(registration, None)}
+
+
+def _registered(table: Registry, params: dict[str, Any], account_id: str) -> Registration | None:
+    """The registration that the options name; the user may be gone from IAM."""
+    name, user_id = params["user_name"].casefold(), params["user_id"]
+    matching = [
         registration
         for registration in table.devices.registrations()
         if registration.account_id == account_id
-        and registration.device == module.params["device"]
+        and registration.device == params["device"]
         and registration.user_name.casefold() == name
         and user_id in (None, registration.user_id)
     ]
-    if not found:
-        return {"changed": False}
-    if len(found) > 1:
-        ids = ", ".join(sorted(registration.user_id for registration in found))
-        raise RegistryError(f"{found[0].label} is registered by several users of that name; give user_id: one of {ids}")
-    if not module.check_mode:
-        table.devices.remove(found[0], quarantine=module.params["address_quarantine"] * DAY)
-    return {"changed": True, "registration": registration_result(found[0]), "diff": _diff(found[0], None)}
-
-
-def _known_ids(table: Registry, account_id: str, user_name: str) -> list[str]:
-    """Ids that the name stands for by the last complete sweep, or that only registrations still know."""
-    stored = table.sweep(account_id)
-    listed = stored.named(user_name) if stored is not None else None
-    ids = {listed.user_id} if listed is not None else set()
-    ids |= {
-        registration.user_id
-        for registration in table.devices.registrations()
-        if registration.account_id == account_id
-        and registration.user_name.casefold() == user_name.casefold()
-        and (stored is None or registration.user_id not in stored.users)
-    }
-    return sorted(ids)
-
-
-def ensure_blocked(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
-    params, now = module.params, time.time()
-    account_id = params["identity_account_id"] or params["account_id"]
-    try:
-        user = _user(module, table)
-        ids = [user.user_id] if user is not None else _known_ids(table, account_id, params["user_name"])
-        kind = "block" if user is not None else "tombstone"
-    except AWSCallError as error:
-        ids, kind = _known_ids(table, account_id, params["user_name"]), "block"
-        if not ids:
-            raise
-        module.warn(f"IAM didn't answer ({error}); {params['user_name']} is blocked by the ids of the last sweep")
-    existing = {(block.account_id, block.user_id, block.device) for block in table.blocks()}
-    wanted: list[str | None] = [*ids] if ids else [None]
-    new = [
-        user_id for user_id in wanted if kind == "tombstone" or (account_id, user_id, params["device"]) not in existing
-    ]
-    if not module.check_mode:
-        for user_id in new:
-            _write_revocation(table, kind, account_id, user_id, params, now)
-    return {
-        "changed": bool(new),
-        "revocations": [{"kind": kind, "user_id": user_id} for user_id in wanted],
-        "generation": table.generation() if module.check_mode else table.take_generation(),
-        "diff": {"before": "", "after": "".join(f"{kind} {params['user_name']} ({user_id})\n" for user_id in new)},
-    }
-
-
-def _write_revocation(
-    table: Registry, kind: str, account_id: str, user_id: str | None, params: dict[str, Any], now: float
-) -> None:
-    if kind == "tombstone":
-        event_id = f"operator-{uuid.uuid4()}"
-        table.write_tombstone(Tombstone(account_id, event_id, params["user_name"], user_id, now))
-    elif user_id is not None:
-        table.block(Block(account_id, user_id, params["device"], params["reason"], now))
-
-
-def ensure_unblocked(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
-    user = _user(module, table)
-    if user is None:
-        raise RegistryError(f"{module.params['user_name']} can't be unblocked: there is no IAM user of that name")
-    wanted = (user.account_id, user.user_id, module.params["device"])
-    found = [block for block in table.blocks() if (block.account_id, block.user_id, block.device) == wanted]
-    if found and not module.check_mode:
-        table.unblock(found[0])
-    before = "".join(f"block {user.user_name} ({user.user_id}): {block.reason}\n" for block in found)
-    return {"changed": bool(found), "diff": {"before": before, "after": ""}}
+    if len(matching) > 1:
+        ids = ", ".join(sorted(registration.user_id for registration in matching))
+        raise RegistryError(
+            f"{matching[0].label} is registered by several users of that name; give user_id: one of {ids}"
+        )
+    return matching[0] if matching else None
 
 
 def _diff(before: Registration | None, after: Registration | None) -> dict[str, Any]:
@@ -364,45 +232,32 @@ def _diff(before: Registration | None, after: Registration | None) -> dict[str, 
     }
 
 
-_ENSURE = {
-    "present": ensure_present,
-    "absent": ensure_absent,
-    "blocked": ensure_blocked,
-    "unblocked": ensure_unblocked,
-}
-
-
 def main() -> None:
     module = AnsibleAWSModule(
         argument_spec={
             **REGISTRY_OPTIONS,
-            "state": {"type": "str", "choices": list(_ENSURE), "default": "present"},
-            "user_name": {"type": "str", "required": True},
+            **USER_OPTIONS,
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "user_id": {"type": "str"},
-            "device": {"type": "str"},
+            "device": {"type": "str", "required": True},
             "public_key": {"type": "str", "no_log": False},
             "expires_in": {"type": "str"},
             "renew": {"type": "bool", "default": False},
-            "reason": {"type": "str", "default": "revoked by an operator"},
             "address_pools": {"type": "list", "elements": "str"},
             "address_quarantine": {"type": "int", "default": 7},
-            "identity_account_id": {"type": "str"},
-            "identity_role_arn": {"type": "str"},
         },
-        required_if=[
-            ("state", "present", ["device", "address_pools"]),
-            ("renew", True, ["expires_in"]),
-            ("state", "absent", ["device"]),
-        ],
+        required_if=[("state", "present", ["address_pools"]), ("renew", True, ["expires_in"])],
         supports_check_mode=True,
     )
     with one_line_failures(module):
-        _check_names(module.params)
-        reads_iam = module.params["state"] != "absent"
-        if reads_iam and module.params["identity_account_id"] and not module.params["identity_role_arn"]:
-            raise ValueError("identity_account_id needs identity_role_arn, the role to read that account's users with")
+        check_user_name(module)
+        check_device_name(module.params["device"], module.params["user_name"])
+        ensure = ensure_absent
+        if module.params["state"] == "present":
+            check_role(module)
+            ensure = ensure_present
         check_credentials(module)
-        result = _ENSURE[module.params["state"]](module, registry(module))
+        result = ensure(module, registry(module))
     module.exit_json(**result)
 
 

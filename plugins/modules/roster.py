@@ -48,7 +48,7 @@ options:
       - What to do about a user of whom an event told that a login profile or access key was taken away, if IAM shows
         neither a login profile nor an active access key any more.
       - V(warn) names the user in RV(early_signs) and changes nothing. V(suspend) blocks the user, until an operator
-        unblocks by M(tracklib.vpn.registration).
+        unblocks by M(tracklib.vpn.revocation).
     type: str
     choices: [warn, suspend]
     default: warn

@@ -245,12 +245,12 @@ def test_missing_table_says_how_to_make_it(vpn: Vpn) -> None:
 def test_blocking_an_existing_user_writes_a_block_and_lifting_it_removes_it(vpn: Vpn) -> None:
     vpn.user("alice")
     vpn.register("alice", "laptop", keys.generate()[1])
-    blocked = vpn.module("registration", state="blocked", user_name="alice", reason="left")
+    blocked = vpn.module("revocation", user_name="alice", reason="left")
     assert [revocation["kind"] for revocation in blocked["revocations"]] == ["block"]
     assert blocked["generation"] == vpn.registry().generation() > 0
     assert vpn.module("registrations_info")["registrations"][0]["blocked"] == "left"
-    assert not vpn.module("registration", state="blocked", user_name="alice", reason="left")["changed"]
-    assert vpn.module("registration", state="unblocked", user_name="alice")["changed"]
+    assert not vpn.module("revocation", user_name="alice", reason="left")["changed"]
+    assert vpn.module("revocation", state="unblocked", user_name="alice")["changed"]
     assert vpn.module("registrations_info")["registrations"][0]["blocked"] is None
 
 
@@ -258,16 +258,16 @@ def test_blocking_a_deleted_user_writes_a_tombstone_for_the_known_id(vpn: Vpn) -
     user_id = vpn.user("alice")
     vpn.register("alice", "laptop", keys.generate()[1])
     vpn.delete_user("alice")
-    result = vpn.module("registration", state="blocked", user_name="ALICE")
+    result = vpn.module("revocation", user_name="ALICE")
     assert result["revocations"] == [{"kind": "tombstone", "user_id": user_id}]
 
 
 def test_user_spelt_in_another_case_is_blocked_by_id_and_gets_no_tombstone(vpn: Vpn) -> None:
     user_id = vpn.user("alice")
     vpn.registry().store_sweep(Sweep(ACCOUNT, 1, {user_id: User(ACCOUNT, user_id, "alice", 0)}), 1)
-    blocked = vpn.module("registration", state="blocked", user_name="ALICE")
+    blocked = vpn.module("revocation", user_name="ALICE")
     assert blocked["revocations"] == [{"kind": "block", "user_id": user_id}]
-    assert vpn.module("registration", state="unblocked", user_name="Alice")["changed"]
+    assert vpn.module("revocation", state="unblocked", user_name="Alice")["changed"]
     assert vpn.registry().facts().tombstones == []
 
 

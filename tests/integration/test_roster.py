@@ -161,7 +161,7 @@ def test_r3_passing_fault_is_retried(roster: Runs, fault_proxy: FaultProxy) -> N
 
 
 def test_r3_blocks_apply_during_an_incomplete_sweep(roster: Runs, fault_proxy: FaultProxy) -> None:
-    roster.vpn.module("registration", state="blocked", user_name="carol")
+    roster.vpn.module("revocation", user_name="carol")
     fault_proxy.fail(SWEEP, faults.error(403, "AccessDenied"))
     problem = roster(fault_proxy)["problems"][0]
     assert "these credentials need iam:GetAccountAuthorizationDetails on account" in problem

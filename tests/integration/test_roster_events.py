@@ -128,7 +128,7 @@ def test_early_sign_suspends_until_an_operator_unblocks(roster: Runs) -> None:
     assert roster.peers() == {"bob", "carol"}
     (block,) = roster.vpn.registry().blocks()
     assert block.reason == "suspended: DeleteAccessKey left no login profile and no active access key"
-    roster.vpn.module("registration", state="unblocked", user_name="alice")
+    roster.vpn.module("revocation", state="unblocked", user_name="alice")
     assert roster(early_signs="suspend")["early_signs"] == []
     assert roster.peers() == {"alice", "bob", "carol"}
 

@@ -94,6 +94,24 @@ def find_user(iam: IAMClient, account_id: str, user_name: str) -> User | None:
     return _user(detail, account_id)
 
 
+def find_user_in_any_case(
+    iam: IAMClient, account_id: str, user_name: str, last_sweep: Callable[[], Sweep | None]
+) -> User | None:
+    """Find one user by name, also when it is spelt in another case than IAM's: GetUser may tell these apart.
+
+    :param last_sweep: returns the account's last complete sweep, which knows how IAM spells the name; read only if
+        IAM doesn't know the name as it is given.
+    """
+    user = find_user(iam, account_id, user_name)
+    if user is not None:
+        return user
+    stored = last_sweep()
+    listed = stored.named(user_name) if stored is not None else None
+    if listed is None or listed.user_name == user_name:
+        return None
+    return find_user(iam, account_id, listed.user_name)
+
+
 def sweep_of_user(iam: IAMClient, account_id: str, user_name: str, clock: Callable[[], float] = time.time) -> Sweep:
     """What a sweep begun now would tell of one user, with groups; a sweep of nobody if IAM says that there is none."""
     begun_at = clock()

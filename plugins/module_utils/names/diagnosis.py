@@ -334,7 +334,7 @@ def _unfit(registration: Mapping[str, Any], now: float) -> Finding | None:
     if registration["blocked"] is not None:
         return _broken(
             f"{label} is blocked: {registration['blocked']}",
-            "lift the block with the module tracklib.vpn.registration (state: unblocked) if it is no longer meant",
+            "lift the block with the module tracklib.vpn.revocation (state: unblocked) if it is no longer meant",
         )
     if registration["expires_at"] is not None and registration["expires_at"] <= now:
         return _broken(f"the registration of {label} has expired", "renew it with the module tracklib.vpn.registration")

@@ -206,7 +206,7 @@ def test_missing_credentials_say_what_to_use(enroll: Enrolling) -> None:
 def test_blocked_device_says_why(people: People, enroll: Enrolling) -> None:
     alice = people.user("alice")
     enroll(alice)
-    people.vpn.module("registration", state="blocked", user_name="alice", device="laptop", reason="was lost")
+    people.vpn.module("revocation", user_name="alice", device="laptop", reason="was lost")
     done = enroll(alice)
     assert done["code"] == "blocked"
     assert "was lost" in done["msg"]

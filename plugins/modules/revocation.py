@@ -1,0 +1,189 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: revocation
+version_added: 0.1.0
+short_description: Blocks and unblocks a user or a device
+description:
+  - Writes to the registry that a user, or one device, may not connect, or takes that back.
+  - A user who exists in IAM is blocked by id. One who doesn't exist gets a tombstone, for each id that the last
+    complete sweep or a registration knows for the name, or for the name alone.
+  - The gateways follow with the next run of the playbook C(tracklib.vpn.reconcile). The playbook
+    C(tracklib.vpn.revoke) runs this module and applies the revocation to the gateways at once.
+author:
+  - Tracklib (@tracklib)
+options:
+  state:
+    description:
+      - V(blocked) revokes the user, or only O(device). When IAM doesn't answer, the ids known from the last complete
+        sweep are blocked.
+      - V(unblocked) lifts the block of the user, or of O(device). The user's block and a device's are lifted one by
+        one. A tombstone isn't lifted; a later complete sweep that lists the user outweighs it.
+    type: str
+    choices: [blocked, unblocked]
+    default: blocked
+  user_name:
+    description: Name of the IAM user.
+    type: str
+    required: true
+  device:
+    description: Name of the device, 1 to 32 lower-case letters, digits and hyphens. Without it, all of the user's.
+    type: str
+  reason:
+    description:
+      - Why the user or device is blocked, as M(tracklib.vpn.registrations_info) and M(tracklib.vpn.roster) show it.
+      - A user or device that is blocked already keeps the first reason.
+    type: str
+    default: revoked by an operator
+  identity_account_id:
+    description: Account of the user, when it isn't O(account_id).
+    type: str
+  identity_role_arn:
+    description: Role to assume for reading the user in O(identity_account_id).
+    type: str
+extends_documentation_fragment:
+  - tracklib.vpn.registry
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+  - tracklib.vpn.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: partial
+    details: A user who isn't in IAM gets another tombstone with each run, since the time of deletion is a new one.
+seealso:
+  - module: tracklib.vpn.registration
+  - module: tracklib.vpn.registrations_info
+"""
+
+EXAMPLES = r"""
+- name: Block a user and all devices
+  tracklib.vpn.revocation:
+    account_id: "111122223333"
+    user_name: alice
+    reason: left the company
+
+- name: Block a lost phone
+  tracklib.vpn.revocation:
+    account_id: "111122223333"
+    user_name: alice
+    device: phone
+    reason: lost on a train
+
+- name: Lift the block when the phone is found
+  tracklib.vpn.revocation:
+    account_id: "111122223333"
+    state: unblocked
+    user_name: alice
+    device: phone
+"""
+
+RETURN = r"""
+revocations:
+  description: What stands in the registry now, or would in check mode.
+  returned: for O(state=blocked)
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: V(block) or V(tombstone).
+      type: str
+    user_id:
+      description: Whom it is for; null if no id is known for the name.
+      type: str
+generation:
+  description:
+    - A generation taken after that was written, for O(tracklib.vpn.wireguard_interface#module:generation) where a user
+      is taken off without a roster. In check mode the last one.
+  returned: for O(state=blocked)
+  type: int
+  sample: 1790000000000
+"""
+
+import time
+from functools import partial
+from typing import Any
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
+    REGISTRY_OPTIONS,
+    USER_OPTIONS,
+    check_credentials,
+    check_role,
+    check_user_name,
+    find_user,
+    one_line_failures,
+    registry,
+    user_account,
+)
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import check_device_name
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.revocation import Revoked, identify, lift, missing, write
+
+
+def _revoked(module: AnsibleAWSModule) -> Revoked:
+    return Revoked(user_account(module), module.params["user_name"], module.params["device"])
+
+
+def ensure_blocked(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
+    """Write what isn't written yet."""
+    revoked = _revoked(module)
+    whom = identify(partial(find_user, module, table), table, revoked)
+    if whom.error is not None:
+        module.warn(f"IAM didn't answer ({whom.error}); {revoked.user_name} is blocked by the ids of the last sweep")
+    new = missing(whom.records, table.blocks(), revoked)
+    if module.check_mode:
+        generation = table.generation()
+    else:
+        write(table, new, revoked, module.params["reason"], time.time())
+        generation = table.take_generation()
+    written = "".join(f"{record.kind.value} {revoked.user_name} ({record.user_id})\n" for record in new)
+    return {
+        "changed": bool(new),
+        "revocations": [{"kind": record.kind.value, "user_id": record.user_id} for record in whom.records],
+        "generation": generation,
+        "diff": {"before": "", "after": written},
+    }
+
+
+def ensure_unblocked(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
+    """Lift the block, if there is one."""
+    lifted = lift(partial(find_user, module, table), table, _revoked(module), check_mode=module.check_mode)
+    before = "".join(f"block {module.params['user_name']} ({block.user_id}): {block.reason}\n" for block in lifted)
+    return {"changed": bool(lifted), "diff": {"before": before, "after": ""}}
+
+
+_ENSURE = {"blocked": ensure_blocked, "unblocked": ensure_unblocked}
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={
+            **REGISTRY_OPTIONS,
+            **USER_OPTIONS,
+            "state": {"type": "str", "choices": list(_ENSURE), "default": "blocked"},
+            "device": {"type": "str"},
+            "reason": {"type": "str", "default": "revoked by an operator"},
+        },
+        supports_check_mode=True,
+    )
+    with one_line_failures(module):
+        check_user_name(module)
+        if module.params["device"] is not None:
+            check_device_name(module.params["device"], module.params["user_name"])
+        check_role(module)
+        check_credentials(module)
+        result = _ENSURE[module.params["state"]](module, registry(module))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

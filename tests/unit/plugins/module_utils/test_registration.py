@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What an operator wants a device's registration to be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils import keys
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, User
+from ansible_collections.tracklib.vpn.plugins.module_utils.registration import Wanted, updated
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError
+
+NOW = 1_800_000_000
+KEY = keys.generate()[1]
+USER = User("111122223333", "AIDA1", "alice", 0)
+
+
+def wanted(**changes: Any) -> Wanted:
+    return Wanted(user=USER, device="laptop", label="alice/laptop", public_key=KEY, life=3600)._replace(**changes)
+
+
+def registered(**changes: Any) -> Registration:
+    made = Registration(
+        account_id=USER.account_id,
+        user_id=USER.user_id,
+        device="laptop",
+        user_name="alice",
+        public_key=KEY,
+        addresses=("10.44.0.2",),
+        created_at=NOW - 1000,
+        expires_at=NOW + 10,
+        renewed_at=NOW - 500,
+    )
+    return made._replace(**changes)
+
+
+def test_new_registration_lives_for_its_time_from_now_on() -> None:
+    made = updated(None, wanted(), NOW)
+    assert made == registered(addresses=(), created_at=NOW, expires_at=NOW + 3600, renewed_at=None)
+
+
+def test_registration_without_a_life_does_not_expire() -> None:
+    assert updated(None, wanted(life=None), NOW).expires_at is None
+
+
+@pytest.mark.parametrize("expires_at", [NOW + 1, None])
+def test_unexpired_registration_keeps_its_expiry(expires_at: int | None) -> None:
+    made = updated(registered(expires_at=expires_at), wanted(), NOW)
+    assert (made.expires_at, made.renewed_at) == (expires_at, NOW - 500)
+
+
+def test_registration_that_expires_this_second_is_renewed() -> None:
+    made = updated(registered(expires_at=NOW), wanted(), NOW)
+    assert (made.expires_at, made.renewed_at) == (NOW + 3600, NOW)
+
+
+def test_renewal_changes_the_expiry_each_time_and_keeps_the_key() -> None:
+    made = updated(registered(), wanted(renew=True, public_key=None), NOW)
+    assert (made.public_key, made.expires_at, made.renewed_at) == (KEY, NOW + 3600, NOW)
+    assert updated(made, wanted(renew=True), NOW + 1).expires_at == NOW + 3601
+
+
+@pytest.mark.parametrize(("public_key", "expected"), [(KEY, True), (keys.generate()[1], False)])
+def test_key_that_was_handed_out_stays_so_until_its_owner_has_another(public_key: str, expected: bool) -> None:
+    assert updated(registered(handed_out=True), wanted(public_key=public_key), NOW).handed_out is expected
+    assert updated(registered(), wanted(public_key=public_key), NOW).handed_out is False
+
+
+def test_key_is_missing_without_renewal() -> None:
+    with pytest.raises(ValueError, match="alice/laptop: public_key is missing; only with renew does the"):
+        updated(registered(), wanted(public_key=None), NOW)
+
+
+def test_device_that_is_not_registered_cannot_be_renewed() -> None:
+    with pytest.raises(RegistryError, match="alice/laptop can't be renewed: it isn't registered"):
+        updated(None, wanted(public_key=None, renew=True), NOW)
+
+
+def test_what_is_no_key_is_refused_by_device() -> None:
+    with pytest.raises(ValueError, match="alice/laptop: "):
+        updated(None, wanted(public_key="AAAA"), NOW)
