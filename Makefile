@@ -19,7 +19,7 @@ unexport AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv demo test test-fast molecule lab-up lab-down bench build bundle enroll-script api-description lock docs reference format clean
+.PHONY: help setup venv demo test test-fast molecule lab-up lab-down bench build bundle enroll-script api-description lock docs picture reference format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -62,6 +62,9 @@ lock: ## compile the locks of the development environments anew
 
 docs: venv ## the documentation as HTML: .cache/docsite/html/index.html
 	@$(PY) tools/gates.py docsite
+
+picture: venv ## record the demo anew: docs/images/demo.svg
+	@$(PY) tools/picture.py
 
 reference: venv ## write docs/reference anew
 	@$(PY) tools/reference.py
