@@ -14,7 +14,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallErr
 from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import sweep_of_user
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sweep, User
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
-from ansible_collections.tracklib.vpn.plugins.module_utils.roster import refusal
+from ansible_collections.tracklib.vpn.plugins.module_utils.roster import Reason, refusal
 
 from .caller import Caller
 from .refusal import Refusal
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 REPEATED = 300  # seconds in which another renewal is taken for the first one, sent again
 
 _REFUSED = {
-    "not_in_sweep": ("no_such_user", "IAM knows no user with your name and id"),
-    "tombstoned": ("user_deleted", "your IAM user was deleted"),
-    "not_in_group": ("not_in_group", "your IAM user has no access to the VPN"),
-    "blocked": ("blocked", "you are blocked"),
+    Reason.NOT_IN_SWEEP: ("no_such_user", "IAM knows no user with your name and id"),
+    Reason.TOMBSTONED: ("user_deleted", "your IAM user was deleted"),
+    Reason.NOT_IN_GROUP: ("not_in_group", "your IAM user has no access to the VPN"),
+    Reason.BLOCKED: ("blocked", "you are blocked"),
 }
 
 
@@ -75,10 +75,10 @@ class Devices:
         """
         sweep, iam_error = self._sweep(caller)
         blocks = self._registry.blocks()
-        found = refusal(sweep, caller.user_id, self._registry.tombstones(), blocks, self._settings.access.granting)
-        if found is not None:
-            code, message = _REFUSED[found[0]]
-            raise Refusal(code, f"{message} ({found[1]}); ask the operators of the VPN")
+        grounds = refusal(sweep, caller.user_id, self._registry.tombstones(), blocks, self._settings.access.granting)
+        if grounds is not None:
+            code, message = _REFUSED[grounds.reason]
+            raise Refusal(code, f"{message} ({grounds.detail}); ask the operators of the VPN")
         mine = {
             block.device: block.reason
             for block in blocks
