@@ -18,7 +18,7 @@ options:
     type: dict
     required: true
   probe:
-    description: The result of M(tracklib.vpn.name_probe); empty when the gateway couldn't be asked.
+    description: The result of M(tracklib.vpn.name_probe). One that failed counts as a gateway that couldn't be asked.
     type: dict
     default: {}
   access:
@@ -84,8 +84,9 @@ def name_diagnosis(
     whom: str = "",
     registrations: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
+    seen = probe if probe and "servers" in probe else None
     zones = [dns.normal(zone) for zone in configured_zones]
-    evidence = diagnosis.Evidence(name, probe or None, access, zones, whom or None, registrations, time.time())
+    evidence = diagnosis.Evidence(name, seen, access, zones, whom or None, registrations, time.time())
     try:
         steps = diagnosis.diagnose(evidence)
     except ValueError as error:

@@ -146,7 +146,7 @@ class Playbook:
         extra = {
             "ansible_become": False,
             "ansible_connection": "local",
-            "vpn_hosts_file": str(self.hosts),
+            "hosts_lines_file": str(self.hosts),
             **variables,
         }
         done = subprocess.run(

@@ -132,7 +132,7 @@ def _log_in(aws_env: dict[str, str], directory: Path) -> str:
     inventory = {"all": {"children": {"vpn_gateways": {"hosts": {"gw-1": gateway}}}}}
     (directory / "hosts.json").write_text(json.dumps(inventory))
     variables = {"control_plane_name": "corp-vpn", "vpn_instance_connect_dir": str(directory)}
-    tasks = [{"ansible.builtin.include_role": {"name": "tracklib.vpn.gateway", "tasks_from": "login"}}]
+    tasks = [{"ansible.builtin.import_tasks": str(ROOT / "playbooks" / "tasks" / "login.yml")}]
     play = {"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": tasks}
     (directory / "login.json").write_text(json.dumps([play]))
     env = {**aws_env, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible/collections")}

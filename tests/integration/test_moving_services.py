@@ -37,7 +37,7 @@ def test_ec2_host_of_the_example_keeps_its_name_when_it_is_replaced(account: Acc
         return instance
 
     def bring_in_line(*arguments: str) -> str:
-        return playbook("names", "-e", f"@{EXAMPLES / 'ec2_host.yml'}", *arguments, vpn_names_vpc_id=account.vpc)
+        return playbook("names", "-e", f"@{EXAMPLES / 'ec2_host.yml'}", *arguments, names_vpc_id=account.vpc)
 
     first = run()
     assert "would change" in bring_in_line("--check", "--diff")

@@ -194,7 +194,7 @@ def test_playbook_lists_and_removes(vpn: Vpn, playbook: Playbook) -> None:
     options: dict[str, Any] = {"vpn_account_id": ACCOUNT}
     assert '"name": "alice/laptop"' in playbook("registry_cleanup", "--check", **options)
     assert left(vpn) == ["alice/laptop"]
-    playbook("registry_cleanup", vpn_expired_for="100d", **options)
+    playbook("registry_cleanup", registry_cleanup_expired_for="100d", **options)
     assert left(vpn) == ["alice/laptop"]
     assert '"name": "alice/laptop"' in playbook("registry_cleanup", **options)
     assert left(vpn) == []

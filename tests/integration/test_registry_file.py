@@ -292,9 +292,12 @@ def test_r3_export_that_fails_on_a_later_page_leaves_the_file_as_it_was(
 
 
 def test_playbooks_export_and_import(filled: Vpn, tmp_path: Path, playbook: Playbook) -> None:
-    options: dict[str, Any] = {"vpn_account_id": ACCOUNT, "vpn_registry_file": str(tmp_path / "registry.jsonl")}
-    assert '"registration": 3' in playbook("registry_export", **options)
-    assert '"registration": 3' in playbook("registry_import", vpn_registry_table=OTHER, **options)
+    options: dict[str, Any] = {"vpn_account_id": ACCOUNT}
+    file = str(tmp_path / "registry.jsonl")
+    assert '"registration": 3' in playbook("registry_export", registry_export_file=file, **options)
+    assert '"registration": 3' in playbook(
+        "registry_import", registry_import_file=file, vpn_registry_table=OTHER, **options
+    )
     assert others(filled).items() == filled.registry().items()
-    assert "registry_export needs -e vpn_registry_file" in playbook("registry_export", expect=2)
-    assert "registry_import needs -e vpn_registry_file" in playbook("registry_import", expect=2)
+    assert "registry_export_file is not set, expected the file to write" in playbook("registry_export", expect=2)
+    assert "registry_import_file is not set, expected a file that" in playbook("registry_import", expect=2)

@@ -204,29 +204,29 @@ def test_hosts_lines_are_written_replaced_and_removed(account: Account, playbook
     balancer = account.balancer("nlb")
     account.record(zone, f"web.{ZONE}", "CNAME", balancer)
     account.register(account.service("api", "services.example"), "one", "10.20.1.5")
-    shown = playbook("hosts_lines", vpn_hosts_zones=[ZONE, "services.example"])
+    shown = playbook("hosts_lines", hosts_lines_zones=[ZONE, "services.example"])
     assert "left out: api.services.example: its addresses move, now 10.20.1.5" in shown
     assert playbook.hosts.read_text() == (
         f"127.0.0.1 localhost\n{BLOCK}\n10.20.1.50 web.{ZONE}\n10.20.2.50 web.{ZONE}\n{BLOCK.replace('BEGIN', 'END')}\n"
     )
-    assert "changed=0" in playbook("hosts_lines", vpn_hosts_zones=[ZONE])
+    assert "changed=0" in playbook("hosts_lines", hosts_lines_zones=[ZONE])
     account.record(zone, f"db.{ZONE}", "A", "10.20.1.9")
-    playbook("hosts_lines", vpn_hosts_zones=[ZONE])
+    playbook("hosts_lines", hosts_lines_zones=[ZONE])
     assert f"{BLOCK}\n10.20.1.9 db.{ZONE}\n" in playbook.hosts.read_text()
     assert playbook.hosts.read_text().count(BLOCK) == 1
-    playbook("hosts_lines", vpn_hosts_state="absent")
+    playbook("hosts_lines", hosts_lines_state="absent")
     assert playbook.hosts.read_text() == "127.0.0.1 localhost\n"
 
 
 def test_printing_hosts_lines_writes_nothing(account: Account, playbook: Playbook) -> None:
     account.record(account.zone(), f"db.{ZONE}", "A", "10.20.1.9")
-    assert f"10.20.1.9 db.{ZONE}" in playbook("hosts_lines", vpn_hosts_print=True)
+    assert f"10.20.1.9 db.{ZONE}" in playbook("hosts_lines", hosts_lines_print=True)
     assert playbook.hosts.read_text() == "127.0.0.1 localhost\n"
 
 
 def test_hosts_lines_of_a_missing_zone_end_before_writing(account: Account, playbook: Playbook) -> None:
     account.zone()
-    assert "there is no zone typo.example" in playbook("hosts_lines", expect=2, vpn_hosts_zones=["typo.example"])
+    assert "there is no zone typo.example" in playbook("hosts_lines", expect=2, hosts_lines_zones=["typo.example"])
     assert playbook.hosts.read_text() == "127.0.0.1 localhost\n"
 
 
@@ -236,7 +236,7 @@ def test_names_playbook_registers_and_ends_non_zero_when_a_name_cannot_be_had(
     made = account.ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1, SubnetId=account.subnets[0])
     instance = made["Instances"][0]
     names = [{"name": "build", "namespace": ZONE, "instance_id": instance["InstanceId"]}]
-    options = {"vpn_names": names, "vpn_names_vpc_id": account.vpc}
+    options = {"vpn_names": names, "names_vpc_id": account.vpc}
     assert f"build.{ZONE}: {instance['PrivateIpAddress']}" in playbook("names", **options)
     assert "no change" in playbook("names", **options)
     missing = {"name": "gone", "namespace": ZONE, "instance_id": "i-0123456789abcdef0"}
@@ -247,4 +247,4 @@ def test_names_playbook_registers_and_ends_non_zero_when_a_name_cannot_be_had(
 
 def test_names_playbook_without_names_says_how_to_declare_them(account: Account, playbook: Playbook) -> None:
     assert account.vpc
-    assert "vpn_names is not defined" in playbook("names", expect=2)
+    assert "vpn_names is not set, expected the names to keep" in playbook("names", expect=2)

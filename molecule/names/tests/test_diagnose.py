@@ -47,7 +47,7 @@ class Way:
             "diagnose",
             "--limit=localhost,gateway",
             rc=2 if broken else 0,
-            name=name,
+            diagnose_name=name,
             diagnose_json=str(file),
             **variables,
         )
@@ -102,7 +102,7 @@ def _stopped(host: str, unit: str) -> Iterator[None]:
 
 
 def test_whole_way_is_walked_for_a_device_in_any_form_of_the_name(tmp_path: Path) -> None:
-    way = Way(f"WEB.{ZONE}.", tmp_path, user_name="bob", device="laptop")
+    way = Way(f"WEB.{ZONE}.", tmp_path, diagnose_user_name="bob", diagnose_device="laptop")
     assert {step.step: step.status for step in way.steps} == {**dict.fromkeys(WAY, "ok"), "health": "not_checked"}
     assert "10.20.0.2 answers 10.20.0.80" in way["resolver"].finding
     assert "10.44.0.1 answers 10.20.0.80" in way["forwarder"].finding
@@ -145,12 +145,19 @@ def test_stopped_forwarder_is_named(tmp_path: Path) -> None:
 
 
 def test_address_outside_the_devices_routes_is_named(tmp_path: Path) -> None:
-    way = Way(f"web.{ZONE}", tmp_path, broken="routes", user_name="bob", device="laptop", vpn_access=NARROW_ACCESS)
+    way = Way(
+        f"web.{ZONE}",
+        tmp_path,
+        broken="routes",
+        diagnose_user_name="bob",
+        diagnose_device="laptop",
+        vpn_access=NARROW_ACCESS,
+    )
     assert "10.20.0.80 is outside the networks that vpn_access grants bob/laptop: 10.20.4.0/24" in way.broken.finding
 
 
 def test_device_that_is_not_registered_is_named(tmp_path: Path) -> None:
-    way = Way(f"web.{ZONE}", tmp_path, broken="routes", user_name="bob", device="tablet")
+    way = Way(f"web.{ZONE}", tmp_path, broken="routes", diagnose_user_name="bob", diagnose_device="tablet")
     assert "bob/tablet isn't registered" in way.broken.finding
 
 
@@ -206,11 +213,11 @@ def test_cloud_map_service_whose_instances_are_unhealthy_is_named(tmp_path: Path
 
 
 def test_closed_port_is_named(tmp_path: Path) -> None:
-    way = Way(f"web.{ZONE}", tmp_path, broken="port", port=81)
+    way = Way(f"web.{ZONE}", tmp_path, broken="port", diagnose_port=81)
     assert way.broken.finding == "10.20.0.80 port 81: Connection refused"
 
 
 def test_limit_that_leaves_no_gateway_ends_with_failure() -> None:
-    done = actions.run_playbook("diagnose", "--limit=localhost", rc=2, name=f"web.{ZONE}")
+    done = actions.run_playbook("diagnose", "--limit=localhost", rc=2, diagnose_name=f"web.{ZONE}")
     assert "no gateway was asked" in done.failures[0]
     assert "--limit=localhost,gateway" in done.failures[0]

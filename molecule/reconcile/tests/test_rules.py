@@ -211,7 +211,7 @@ def test_r6_an_older_roster_brings_nobody_back_after_a_revocation_without_roster
     leaver: actions.Connection, tmp_path: Path
 ) -> None:
     shutil.copy(ROSTER, tmp_path / "old.json")
-    done = actions.run_playbook("revoke", rc=2, user_name=leaver.user_name, vpn_address_pools=["10.20.0.0/24"])
+    done = actions.run_playbook("revoke", rc=2, revoke_user_name=leaver.user_name, vpn_address_pools=["10.20.0.0/24"])
     assert "10.20.0.0/24 overlaps" in done.failures[-1]
     assert leaver.cut_off()
     assert apply_by_hand(roster=str(tmp_path / "old.json"))["stale"]
@@ -401,7 +401,7 @@ def test_r13_rules_survive_a_restart_of_nftables_service() -> None:
 
 
 def test_revoke_cuts_a_user_off_and_only_that_user(leaver: actions.Connection, bob: actions.Connection) -> None:
-    actions.run_playbook("revoke", user_name=leaver.user_name, reason="lost laptop")
+    actions.run_playbook("revoke", revoke_user_name=leaver.user_name, revoke_reason="lost laptop")
     assert leaver.cut_off()
     assert "tracklib service" in (bob.fetch() or "")
     actions.run_playbook("reconcile")
@@ -412,7 +412,8 @@ def test_r4_revoke_reaches_the_gateways_when_aws_is_down_and_stays(
     leaver: actions.Connection, bob: actions.Connection
 ) -> None:
     down = {"endpoint_url": NOWHERE, "aws_config": {"retries": {"total_max_attempts": 1}}}
-    done = actions.run_playbook("revoke", rc=2, user_name=leaver.user_name, device="laptop", vpn_aws_options=down)
+    whom = {"revoke_user_name": leaver.user_name, "revoke_device": "laptop"}
+    done = actions.run_playbook("revoke", rc=2, vpn_aws_options=down, **whom)
     assert "repeat: ansible-playbook tracklib.vpn.revoke" in done.failures[-1]
     assert leaver.cut_off()
     assert "tracklib service" in (bob.fetch() or "")
@@ -421,7 +422,7 @@ def test_r4_revoke_reaches_the_gateways_when_aws_is_down_and_stays(
     assert "revoked on this gateway by an operator" in disagrees.failures[0]
     assert leaver.cut_off()
 
-    actions.run_playbook("revoke", user_name=leaver.user_name, device="laptop")
+    actions.run_playbook("revoke", **whom)
     actions.run_playbook("reconcile")
     assert leaver.public_key not in actions.live_peers()
 
@@ -443,7 +444,7 @@ def test_each_removal_has_a_receipt_from_each_gateway_before_that_forgets_it(lea
         assert receipt["last_handshake"] or receipt["gateway"] != "gateway"
         assert receipt["delay"] < 120
     assert actions.run_playbook("reconcile").result("bring firewall", "gateway")["removals"] == []
-    listed = actions.run_playbook("receipts", vpn_receipts_user=leaver.user_name).result("show the receipts")["msg"]
+    listed = actions.run_playbook("receipts", receipts_user_name=leaver.user_name).result("show the receipts")["msg"]
     assert [line for line in listed if receipts[0]["fingerprint"] in line and "tombstoned" in line]
 
 

@@ -71,7 +71,13 @@ def test_r10_recipient_opens_the_file_and_reaches_the_service_by_name(carols_key
     dest = tmp_path / "carol.conf.age"
     recipient = carols_key.with_suffix(".pub").read_text()
     done = actions.run_playbook(
-        "handout", "-vvv", "--diff", user_name="carol", device="laptop", recipient=recipient, dest=str(dest)
+        "handout",
+        "-vvv",
+        "--diff",
+        handout_user_name="carol",
+        handout_device="laptop",
+        handout_recipient=recipient,
+        handout_dest=str(dest),
     )
     assert any("--identity ~/.ssh/id_ed25519 " in line for line in done.result("say what to do")["msg"])
     config = opened(dest, carols_key)
@@ -86,12 +92,18 @@ def test_file_says_nothing_of_dns_where_nothing_answers(carols_key: Path, tmp_pa
     actions.run_playbook("reconcile")
     dest = tmp_path / "carol.conf.age"
     recipient = carols_key.with_suffix(".pub").read_text()
-    whom: dict[str, Any] = {"user_name": "carol", "device": "laptop", "recipient": recipient, "dest": str(dest)}
-    actions.run_playbook("handout", vpn_private_dns=False, **whom)
+    actions.run_playbook(
+        "handout",
+        vpn_private_dns=False,
+        handout_user_name="carol",
+        handout_device="laptop",
+        handout_recipient=recipient,
+        handout_dest=str(dest),
+    )
     connect(opened(dest, carols_key))  # `wg-quick` would refuse a DNS line: there is no resolvconf
     assert "tracklib service" in (actions.fetch(LAPTOP) or "")
 
 
 def test_handout_without_whom_says_what_it_needs() -> None:
-    done = actions.run_playbook("handout", rc=2, user_name="carol", device="My Laptop")
-    assert "handout needs -e" in done.failures[0]
+    done = actions.run_playbook("handout", rc=2, handout_user_name="carol", handout_device="My Laptop")
+    assert "handout_device is My Laptop, expected the device's name, 1 to 32" in done.failures[0]

@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: variable_problems
+author:
+  - Tracklib (@tracklib)
+version_added: 0.1.0
+short_description: What is wrong with the variables that a playbook was given
+description:
+  - Checks variables by the options that a playbook declares, and names those that it doesn't have.
+positional: options
+options:
+  _input:
+    description: The variables, by their names.
+    type: dict
+    required: true
+  options:
+    description:
+      - The playbook's options by their names. Each has C(description), which says what is expected, and C(type).
+      - >-
+        And optionally C(required), C(choices), C(pattern) (of the whole text), C(range) (lowest and highest number),
+        C(needs) (variables that must be given with it) and C(options) (of a dictionary).
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Check the port
+  ansible.builtin.assert:
+    that: problems | length == 0
+    fail_msg: "{{ problems | join(', ') }}"
+  vars:
+    problems: "{{ {'diagnose_port': port} | tracklib.vpn.variable_problems(options) }}"
+    options:
+      diagnose_port:
+        description: a TCP port, 1 to 65535
+        type: int
+        range: [1, 65535]
+"""
+
+RETURN = r"""
+_value:
+  description: A sentence for each problem, with what is there and what is expected.
+  type: list
+  elements: str
+"""
+
+from typing import Any, Callable, Mapping
+
+from ansible_collections.tracklib.vpn.plugins.module_utils.playbook_variables import problems
+
+
+def variable_problems(given: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return problems(given, options)
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"variable_problems": variable_problems}

@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What is wrong with the variables that a playbook was given, by the options that it declares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Callable
+
+from ansible.module_utils.common.validation import check_type_bool, check_type_dict, check_type_int, check_type_list
+
+
+def _check_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a string")
+    return value
+
+
+_CHECKS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "bool": (check_type_bool, "neither true nor false"),
+    "dict": (check_type_dict, "not a dictionary"),
+    "int": (check_type_int, "not a whole number"),
+    "list": (check_type_list, "not a list"),
+    "path": (_check_text, "not a text in quotes"),
+    "str": (_check_text, "not a text in quotes"),
+}
+
+
+def problems(given: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return what is wrong with the variables `given`, each as a sentence of what is there and what is expected.
+
+    Every name in `given` must be in `options`. An option has `description`, which says what is expected, and `type`;
+    and optionally `required`, `choices`, `pattern` (of the whole text), `range` (lowest and highest number), `needs`
+    (variables that must be given with it) and `options` (of a dictionary).
+    """
+    return [*_unknown(given, options), *_wrong(given, options, "")]
+
+
+def _unknown(given: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for name in sorted(given.keys() - options.keys()):
+        yield f"{name} is no variable of this playbook, which has {', '.join(options)}"
+
+
+def _wrong(given: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]], within: str) -> Iterator[str]:
+    for name, option in options.items():
+        if name not in given:
+            if option.get("required", False):
+                yield f"{within}{name} is not set, expected {option['description']}"
+            continue
+        for needed in option.get("needs", []):
+            if needed not in given:
+                yield f"{within}{name} is set, and {needed} is not: expected {options[needed]['description']}"
+        yield from _wrong_value(within + name, given[name], option)
+
+
+def _wrong_value(name: str, value: Any, option: Mapping[str, Any]) -> Iterator[str]:
+    convert, otherwise = _CHECKS[option["type"]]
+    try:
+        converted = convert(value)
+    except (TypeError, ValueError):
+        yield f"{name} is {value}, {otherwise}; expected {option['description']}"
+        return
+    if not _fits(converted, option):
+        yield f"{name} is {value}, expected {option['description']}"
+    if "options" in option:
+        yield from _wrong(converted, option["options"], f"{name}.")
+
+
+def _fits(value: Any, option: Mapping[str, Any]) -> bool:
+    if "choices" in option and value not in option["choices"]:
+        return False
+    if "pattern" in option and re.fullmatch(option["pattern"], value) is None:
+        return False
+    if "range" in option:
+        lowest, highest = option["range"]
+        return bool(lowest <= value <= highest)
+    return True

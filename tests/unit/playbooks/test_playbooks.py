@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Playbooks have one interface: the variables that vars/argument_specs.yml declares, and what roles make public."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[3]
+PLAYBOOKS = ROOT / "playbooks"
+SPECS: dict[str, dict[str, Any]] = yaml.safe_load((PLAYBOOKS / "vars" / "argument_specs.yml").read_text())
+SOURCES = sorted(path for path in PLAYBOOKS.rglob("*") if path.suffix in (".yml", ".j2") and path.parent.name != "vars")
+NAMES = sorted(path.stem for path in PLAYBOOKS.glob("*.yml"))
+
+
+def _text(name: str) -> str:
+    """Return what a playbook and its own task files and templates do, without comments."""
+    own = [path for path in SOURCES if path.stem == name or path.stem.startswith(f"{name}_")]
+    return "\n".join(re.sub(r"^ *#.*", "", path.read_text(), flags=re.MULTILINE) for path in own)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_variable_that_begins_with_the_playbooks_name_is_declared(name: str) -> None:
+    text = _text(name)
+    used = set(re.findall(rf"(?<![\w.'/]){name}_\w+\b(?!['.])", text))
+    declared = {option for option in SPECS.get(name, {}).get("options", {}) if option.startswith(f"{name}_")}
+    roles = {path.name for path in (ROOT / "roles").iterdir()}
+    if name not in roles:  # whose variables its own argument spec declares
+        assert used == declared
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_playbook_that_declares_variables_checks_them_first(name: str) -> None:
+    play = yaml.safe_load((PLAYBOOKS / f"{name}.yml").read_text())[0]
+    first = (play.get("pre_tasks") or play["tasks"])[0]
+    assert first["ansible.builtin.import_tasks"] == "tasks/check_variables.yml"
+    assert first["vars"] == {"_vpn_playbook": name}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_variables_carry_the_playbooks_name_or_are_shared(name: str) -> None:
+    assert [option for option in SPECS[name]["options"] if not option.startswith((f"{name}_", "vpn_"))] == []
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_example_gives_what_is_required(name: str) -> None:
+    example, options = SPECS[name]["example"], SPECS[name]["options"]
+    assert f"tracklib.vpn.{name}" in example
+    required = [option for option in options if options[option].get("required") and not option.startswith("vpn_")]
+    assert [option for option in required if option not in example] == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PLAYBOOKS)))
+def test_no_playbook_reads_what_is_private_to_a_role(path: Path) -> None:
+    private = "|".join(role.name for role in (ROOT / "roles").iterdir() if role.is_dir())
+    assert re.findall(rf"(?<!\w)_(?:{private})_\w+", path.read_text()) == []

@@ -1,0 +1,41 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What playbooks decide by filters."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.tracklib.vpn.plugins.filter.identity_options import identity_options
+from ansible_collections.tracklib.vpn.plugins.filter.login_instances import login_instances
+
+OWN, OTHER, THIRD = "111122223333", "444455556666", "777788889999"
+ROLE = f"arn:aws:iam::{OTHER}:role/tracklib-vpn-sweep"
+ACCOUNTS = [{"account_id": OWN}, {"account_id": OTHER, "role_arn": ROLE}]
+
+
+def test_user_of_the_gateways_account_needs_no_other() -> None:
+    assert identity_options(ACCOUNTS, OWN, OWN) == {}
+
+
+def test_user_of_another_account_is_read_by_that_accounts_role() -> None:
+    assert identity_options(ACCOUNTS, OWN, OTHER) == {"identity_account_id": OTHER, "identity_role_arn": ROLE}
+
+
+def test_account_without_a_role_is_named_so_that_the_module_refuses_it() -> None:
+    assert identity_options(ACCOUNTS, OWN, THIRD) == {"identity_account_id": THIRD}
+
+
+def test_build_logs_in_where_and_as_whom_the_inventory_says() -> None:
+    named = {"inventory_hostname": "gw-1", "instance_id": "i-1"}
+    addressed = {"inventory_hostname": "gw-2", "instance_id": "i-2", "ansible_host": "10.20.1.5", "ansible_user": "ops"}
+    assert login_instances([named, addressed]) == [
+        {"instance_id": "i-1", "os_user": "admin", "host": "gw-1"},
+        {"instance_id": "i-2", "os_user": "ops", "host": "10.20.1.5"},
+    ]
+
+
+def test_gateway_without_an_instance_id_is_named() -> None:
+    with pytest.raises(AnsibleFilterError, match="gw-1 has no instance_id"):
+        login_instances([{"inventory_hostname": "gw-1"}])

@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.playbook_variables import problems
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "ask_name": {
+        "description": "a name of one to three letters",
+        "type": "str",
+        "required": True,
+        "pattern": "[a-z]{1,3}",
+    },
+    "ask_port": {"description": "a port, 1 to 65535", "type": "int", "range": [1, 65535]},
+    "ask_state": {"description": "present or absent", "type": "str", "choices": ["present", "absent"]},
+    "ask_device": {"description": "a device", "type": "str", "needs": ["ask_port"]},
+    "ask_again": {"description": "whether to ask again", "type": "bool"},
+    "ask_zones": {"description": "zones", "type": "list"},
+    "shared": {
+        "description": "what operators gave",
+        "type": "dict",
+        "options": {"url": {"description": "a URL", "type": "str", "required": True}},
+    },
+}
+
+
+def of(**given: Any) -> list[str]:
+    return problems({"ask_name": "abc", **given}, OPTIONS)
+
+
+def test_what_fits_is_no_problem_as_text_of_the_command_line_or_as_data() -> None:
+    given: dict[str, Any] = {"ask_state": "absent", "ask_zones": ["a"], "shared": {"url": "u", "later": 1}}
+    assert of(ask_port="443", ask_again="yes", ask_device="x", **given) == []
+    assert of(ask_port=65535, ask_again=False, ask_device="x", **given) == []
+
+
+def test_missing_variable_is_named_with_what_is_expected() -> None:
+    assert problems({}, OPTIONS) == ["ask_name is not set, expected a name of one to three letters"]
+
+
+def test_variable_that_no_option_declares_is_refused_beside_those_there_are() -> None:
+    (problem,) = of(ask_nam="abc")
+    assert problem.startswith("ask_nam is no variable of this playbook, which has ask_name, ask_port, ")
+
+
+@pytest.mark.parametrize("name", ["", "abcd", "ab\n", "Ab"])
+def test_pattern_binds_the_whole_value(name: str) -> None:
+    assert of(ask_name=name) == [f"ask_name is {name}, expected a name of one to three letters"]
+
+
+@pytest.mark.parametrize("port", [0, 65536, "-1"])
+def test_number_out_of_range_is_refused(port: int | str) -> None:
+    assert of(ask_port=port) == [f"ask_port is {port}, expected a port, 1 to 65535"]
+
+
+@pytest.mark.parametrize(
+    ("given", "otherwise"),
+    [
+        ({"ask_name": 12}, "ask_name is 12, not a text in quotes; expected"),
+        ({"ask_port": "http"}, "ask_port is http, not a whole number; expected"),
+        ({"ask_again": "perhaps"}, "ask_again is perhaps, neither true nor false; expected"),
+        ({"ask_zones": {}}, "ask_zones is {}, not a list; expected"),
+        ({"shared": "x"}, "shared is x, not a dictionary; expected"),
+        ({"ask_state": "gone"}, "ask_state is gone, expected present or absent"),
+    ],
+)
+def test_value_of_another_kind_is_shown(given: dict[str, Any], otherwise: str) -> None:
+    (problem,) = of(**given)
+    assert problem.startswith(otherwise)
+
+
+def test_variable_that_needs_another_names_it() -> None:
+    assert of(ask_device="x") == ["ask_device is set, and ask_port is not: expected a port, 1 to 65535"]
+
+
+def test_part_of_a_dictionary_is_named_by_its_path() -> None:
+    assert of(shared={}) == ["shared.url is not set, expected a URL"]
