@@ -153,7 +153,7 @@ def leave(story: Story, alice: actions.Connection, bob: actions.Connection) -> f
             dead = time.monotonic() - deleted
             report = probe.stop()
         cut_off = alice.cut_off()
-    removed = done.result("bring firewall", "gateway")["removed"]
+    removed = done.result("apply firewall", "gateway")["removed"]
     story.check(f"the gateway took alice off {dead:.1f} s after the deletion: {removed}", removed == ["alice/laptop"])
     story.check("alice's tunnel is dead", cut_off)
     story.check(f"bob's {report['sent']:,} probes lost {report['lost']}", report["lost"] == 0)

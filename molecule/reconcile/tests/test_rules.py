@@ -156,7 +156,7 @@ def test_r4_leaver_is_cut_off_and_r7_the_others_probe_loses_nothing(leaver: acti
         done = actions.run_playbook("reconcile")
         report = probe.stop()
     assert leaver.cut_off()
-    assert done.result("bring firewall", "gateway")["removed"] == [leaver.label]
+    assert done.result("apply firewall", "gateway")["removed"] == [leaver.label]
     assert report["lost"] == 0, report
     assert leaver.public_key not in actions.live_peers("gateway") | actions.live_peers("gateway-13")
 
@@ -236,7 +236,7 @@ def test_r7_no_probe_is_lost_in_20_reconciles_of_others() -> None:
                 last = others[f"r7-{number - 1}"]
                 others[last.device] = actions.register_directly(last.user_name, last.device, keys.generate()[1])
             run = actions.run_playbook("reconcile", "--limit=localhost,gateway")
-            done = run.result("bring firewall", "gateway")
+            done = run.result("apply firewall", "gateway")
             assert done["added"]
             assert bool(done["removed"]) == (number >= 1)
         report = probe.stop()
@@ -254,8 +254,8 @@ def test_r8_what_was_changed_by_hand_is_put_right_and_reported(bob: actions.Conn
     actions.shell("gateway", f"wg set wg0 peer {stranger} allowed-ips 10.44.15.250/32")
     actions.shell("gateway-13", f"wg set wg0 peer {bob.public_key} remove")
     done = actions.run_playbook("reconcile")
-    assert done.result("bring firewall", "gateway")["repaired"] == [f"peer {stranger} added by hand"]
-    assert done.result("bring firewall", "gateway-13")["repaired"] == ["bob/laptop missing on the device"]
+    assert done.result("apply firewall", "gateway")["repaired"] == [f"peer {stranger} added by hand"]
+    assert done.result("apply firewall", "gateway-13")["repaired"] == ["bob/laptop missing on the device"]
     assert stranger not in actions.live_peers()
     assert bob.public_key in actions.live_peers("gateway-13")
 
@@ -347,7 +347,7 @@ def test_r2_expired_device_is_cut_off_without_a_run_and_works_again_after_renewa
     assert actions.live_peers() & {leaver.public_key, bob.public_key} == {bob.public_key}
 
     assert renew(leaver, "1h")["addresses"] == leaver.addresses
-    done = actions.run_playbook("reconcile").result("bring firewall", "gateway")
+    done = actions.run_playbook("reconcile").result("apply firewall", "gateway")
     assert (done["added"], done["repaired"]) == ([leaver.label], [])
     assert [entry["reason"] for entry in done["removals"] if entry["public_key"] == leaver.public_key] == ["expired"]
     leaver.reconnect()
@@ -388,7 +388,7 @@ def test_r11_reload_of_the_unit_costs_nobody_a_packet(bob: actions.Connection, g
         done = actions.run_playbook("reconcile")
         report = probe.stop()
     assert "nothing was changed" in refused
-    assert done.result("bring firewall", gateway)["repaired"] == ["file edited by hand"]
+    assert done.result("apply firewall", gateway)["repaired"] == ["file edited by hand"]
     assert report["lost"] == 0, report
 
 
@@ -443,7 +443,7 @@ def test_each_removal_has_a_receipt_from_each_gateway_before_that_forgets_it(lea
         assert receipt["event_id"].startswith("sweep-")
         assert receipt["last_handshake"] or receipt["gateway"] != "gateway"
         assert receipt["delay"] < 120
-    assert actions.run_playbook("reconcile").result("bring firewall", "gateway")["removals"] == []
+    assert actions.run_playbook("reconcile").result("apply firewall", "gateway")["removals"] == []
     listed = actions.run_playbook("receipts", receipts_user_name=leaver.user_name).result("show the receipts")["msg"]
     assert [line for line in listed if receipts[0]["fingerprint"] in line and "tombstoned" in line]
 
@@ -452,7 +452,7 @@ def test_check_mode_names_who_would_go_and_changes_nothing(leaver: actions.Conne
     before = actions.registry().generation()
     aws.delete_user(leaver.user_name)
     done = actions.run_playbook("reconcile", "--check", "--diff")
-    assert done.result("bring firewall", "gateway")["diff"]["before"] == f"{leaver.label}\n"
+    assert done.result("apply firewall", "gateway")["diff"]["before"] == f"{leaver.label}\n"
     assert any(f"removed: {leaver.label} (tombstoned)" in line for line in done.result("show what happened")["msg"])
     assert "tracklib service" in (leaver.fetch() or "")
     assert actions.registry().generation() == before

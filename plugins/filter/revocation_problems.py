@@ -1,0 +1,60 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: revocation_problems
+author:
+  - Tracklib (@tracklib)
+version_added: 0.1.0
+short_description: What an operator has to do after a revocation
+description:
+  - Says that a revocation isn't durable yet, with the command that repeats it, or that nobody has the name.
+options:
+  _input:
+    description: The result of M(tracklib.vpn.revocation), empty if it didn't run.
+    type: dict
+    required: true
+  given:
+    description: The variables of the playbook C(revoke) by their names.
+    type: dict
+    required: true
+  account_id:
+    description: The user's account.
+    type: str
+    required: true
+  failure:
+    description: Why there is no roster; null if there is one.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: Show what is left to do
+  ansible.builtin.debug:
+    msg: >-
+      {{ written | tracklib.vpn.revocation_problems(given={'revoke_user_name': 'alice'}, account_id='111122223333',
+      failure='AWS is down') }}
+"""
+
+RETURN = r"""
+_value:
+  description: A sentence for each problem.
+  type: list
+  elements: str
+"""
+
+from typing import Any, Callable, Mapping
+
+from ansible_collections.tracklib.vpn.plugins.module_utils import report
+
+
+def revocation_problems(
+    written: Mapping[str, Any], given: Mapping[str, str], account_id: str, failure: str | None = None
+) -> list[str]:
+    return report.revocation_problems(written, given, account_id, failure)
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"revocation_problems": revocation_problems}

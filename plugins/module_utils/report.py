@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What a run of the playbooks says in the end, from the results of its modules; pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from .registry.receipts import FORMATS
+
+SHOWN = 20  # names of one kind; a first roster may add thousands
+
+
+def run_lines(
+    gateways: Mapping[str, Mapping[str, Any]],
+    roster: Mapping[str, Any],
+    receipts: Sequence[Mapping[str, Any]],
+    *,
+    check_mode: bool,
+) -> list[str]:
+    """Return what a run did, or would do in check mode, as lines for an operator.
+
+    `gateways` has the result of the module `wireguard_interface` for each gateway's name, empty where there is none;
+    `roster` is the result of the module `roster`, empty when it failed; `receipts` are those recorded in this run.
+    """
+    return [
+        *_roster_lines(roster),
+        *(line for name, result in gateways.items() for line in _gateway_lines(name, result, check_mode=check_mode)),
+        *_receipt_lines(receipts),
+        *_notice_lines(roster, check_mode=check_mode),
+    ]
+
+
+def _roster_lines(roster: Mapping[str, Any]) -> Iterator[str]:
+    if "generation" in roster:
+        count = roster["counts"]
+        yield (
+            f"roster {roster['generation']}: {count['peers']} peers, {count['held']} held, {count['revoked']} revoked,"
+            f" {count['excluded']} left out"
+        )
+
+
+def _gateway_lines(name: str, result: Mapping[str, Any], *, check_mode: bool) -> Iterator[str]:
+    yield f"{name}: {_outcome(result, check_mode=check_mode)}"
+    for what in ("added", "updated", "repaired"):
+        if result.get(what):
+            yield f"  {what}: {_names(result[what])}"
+    removed = result.get("removed", [])
+    early = [expired for expired in result.get("expired", []) if expired not in removed]
+    if early:
+        yield f"  left out, expired by this gateway's clock: {_names(early)}"
+    # the last removal of a name counts: a registry may hold leavers of the same name
+    reasons = {f"{one['user_name']}/{one['device']}": one["reason"] for one in result.get("removals", [])}
+    for gone in removed[:SHOWN]:
+        reason = f" ({reasons[gone]})" if gone in reasons else ""
+        yield f"  removed: {gone}{reason}"
+    if len(removed) > SHOWN:
+        yield f"  and {len(removed) - SHOWN} more removed"
+
+
+def _outcome(result: Mapping[str, Any], *, check_mode: bool) -> str:
+    if not result or result.get("skipped", False):
+        return "not reached, see above"
+    if result.get("unreachable", False) or result.get("failed", False):
+        return "FAILED: " + result.get("msg", "see above").split("\n")[0]
+    if result.get("stale", False):
+        return "a later roster is already in force, nothing was changed"
+    if not result["changed"]:
+        return "no change"
+    return "would change" if check_mode else "changed"
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:SHOWN])
+    return f"{shown} and {len(names) - SHOWN} more" if len(names) > SHOWN else shown
+
+
+def _receipt_lines(receipts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    heading = "receipts"
+    if receipts:
+        for line in FORMATS["table"](receipts):
+            yield f"{heading:10}{line}"
+            heading = ""
+
+
+def _notice_lines(roster: Mapping[str, Any], *, check_mode: bool) -> Iterator[str]:
+    for name in roster.get("early_signs", []):
+        yield f"early sign: {name} has neither a login profile nor an active access key left in IAM"
+    for name in roster.get("held", [])[:SHOWN]:
+        yield f"held: {name} stays a peer until an operator releases the removal"
+    if check_mode:
+        for one in roster.get("excluded", []):
+            yield f"left out: {one['name']} ({one['reason']}: {one['detail']})"
+
+
+def run_problems(
+    roster: Mapping[str, Any], login: Mapping[str, Any], recording: Mapping[str, Any], revocation: Sequence[str]
+) -> list[str]:
+    """Return what needs an operator after a run, whose gateways have been served.
+
+    `roster`, `login` and `recording` are the results of the modules `roster`, `instance_connect_key` and `receipts`,
+    empty where one didn't run; `revocation` comes from :func:`revocation_problems`.
+    """
+    problems = [*revocation, *roster.get("problems", []), *login.get("problems", [])]
+    if recording and not recording.get("skipped", False) and "receipts" not in recording:
+        problems.append(
+            f"the receipts of removals could not be recorded: {recording.get('msg', 'see above')} "
+            "The gateways keep these removals for the next run."
+        )
+    return problems
+
+
+def revocation_problems(
+    written: Mapping[str, Any], given: Mapping[str, str], account_id: str, failure: str | None
+) -> list[str]:
+    """Return what an operator has to do after a revocation.
+
+    `written` is the result of the module `revocation`, empty when it didn't run; `given` has the variables of the
+    playbook `revoke`; `account_id` is the user's; `failure` says why there is no roster, None when there is one.
+    """
+    recorded = bool(written) and not written.get("failed", False)
+    problems = []
+    if failure is not None:
+        problems.append(_not_durable(given, failure, recorded=recorded))
+    if recorded and all(one["user_id"] is None for one in written.get("revocations", [])):
+        problems.append(
+            f"nobody named {given['revoke_user_name']} is known to IAM, the last sweep or the registry in account "
+            f"{account_id}: a tombstone was written by name only. Check the name and revoke_account_id."
+        )
+    return problems
+
+
+def _not_durable(given: Mapping[str, str], failure: str, *, recorded: bool) -> str:
+    whom = "/".join(given[name] for name in ("revoke_user_name", "revoke_device") if name in given)
+    what = "blocked in the registry"
+    if recorded:
+        what = "taken through a new roster, the registry has the revocation"
+    return (
+        f"{whom} could not be {what}: {failure} "
+        "The gateways that are reported above as served cut the tunnel without a roster and keep it cut. "
+        f"Until it succeeds, repeat: ansible-playbook tracklib.vpn.revoke -e '{json.dumps(dict(given))}'"
+    )
