@@ -135,9 +135,25 @@ def _default(option: dict[str, t.Any]) -> str:
 
 
 def _playbooks() -> Iterator[str]:
-    yield "Every playbook can be run again at any time, and with `--check`."
+    yield "Every playbook can be run again at any time, and with `--check`. What it is given is checked before anything"
+    yield "else is done, and a variable that begins with the playbook's name and isn't listed here is refused."
+    specs = _yaml(ROOT / "playbooks" / "vars" / "argument_specs.yml")
     for path in sorted((ROOT / "playbooks").glob("*.yml")):
         yield from ["", f"## `tracklib.vpn.{path.stem}`", "", *_comment(path)]
+        if path.stem in specs:
+            yield from [
+                "",
+                "| variable | type | meaning |",
+                "|---|---|---|",
+                *_variables(specs[path.stem]["options"], ""),
+            ]
+
+
+def _variables(options: dict[str, t.Any], within: str) -> Iterator[str]:
+    for name, option in options.items():
+        needed = ", required" if option.get("required") else ""
+        yield f"| `{within}{name}` | {option['type']}{needed} | {markdown(option['description'])} |"
+        yield from _variables(option.get("options", {}), f"{within}{name}.")
 
 
 def _comment(path: Path) -> Iterator[str]:
@@ -147,7 +163,9 @@ def _comment(path: Path) -> Iterator[str]:
         if not line.startswith("#"):
             break
         lines.append(line[1:])
-    blocks = re.split(r"\n\s*\n", "\n".join(lines))
+    # the table below the comment has them
+    text = re.sub(r" ?vars/argument_specs\.yml has all variables\.", "", "\n".join(lines))
+    blocks = [block for block in re.split(r"\n\s*\n", text) if block.strip()]
     for number, block in enumerate(blocks):
         if number:
             yield ""

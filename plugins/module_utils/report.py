@@ -65,7 +65,8 @@ def _outcome(result: Mapping[str, Any], *, check_mode: bool) -> str:
     if not result or result.get("skipped", False):
         return "not reached, see above"
     if result.get("unreachable", False) or result.get("failed", False):
-        return "FAILED: " + result.get("msg", "see above").split("\n")[0]
+        message: str = result.get("msg", "see above")
+        return "FAILED: " + message.split("\n")[0]
     if result.get("stale", False):
         return "a later roster is already in force, nothing was changed"
     if not result["changed"]:

@@ -166,7 +166,7 @@ def drift(story: Story) -> None:
         stranger = keys.generate()[1]
         actions.shell("gateway", f"wg set wg0 peer {stranger} allowed-ips 10.44.15.250/32")
         done = actions.run_playbook("reconcile")
-    console.print(f"   reported: {', '.join(done.result('bring firewall', 'gateway')['repaired'])}")
+    console.print(f"   reported: {', '.join(done.result('apply firewall', 'gateway')['repaired'])}")
     story.check("it is gone", stranger not in actions.live_peers())
 
 

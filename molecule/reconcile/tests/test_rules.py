@@ -412,7 +412,7 @@ def test_r4_revoke_reaches_the_gateways_when_aws_is_down_and_stays(
     leaver: actions.Connection, bob: actions.Connection
 ) -> None:
     down = {"endpoint_url": NOWHERE, "aws_config": {"retries": {"total_max_attempts": 1}}}
-    whom = {"revoke_user_name": leaver.user_name, "revoke_device": "laptop"}
+    whom: dict[str, Any] = {"revoke_user_name": leaver.user_name, "revoke_device": "laptop"}
     done = actions.run_playbook("revoke", rc=2, vpn_aws_options=down, **whom)
     assert "repeat: ansible-playbook tracklib.vpn.revoke" in done.failures[-1]
     assert leaver.cut_off()
