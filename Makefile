@@ -19,7 +19,7 @@ unexport AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv demo test test-fast molecule lab-up lab-down bench build bundle enroll-script api-description lock docs picture reference format clean
+.PHONY: help setup venv demo test test-fast molecule matrix lab-up lab-down bench build bundle enroll-script api-description lock docs picture reference format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -32,6 +32,9 @@ test: venv ## every gate: lint, types, sanity, unit, integration, real hosts, pa
 
 test-fast: venv ## lint and unit tests (under a minute)
 	@$(PY) tools/gates.py fast
+
+matrix: venv ## modules, site, reconcile and revoke on every supported ansible-core, with a table
+	@$(PY) tools/matrix.py
 
 molecule: venv ## one molecule scenario: make molecule SCENARIO=name (all of them without it)
 	@SCENARIO=$(SCENARIO) $(PY) tools/gates.py molecule
@@ -73,13 +76,13 @@ format: venv ## format the Python files
 	@.venv/bin/ruff check -q --fix-only .
 	@.venv/bin/ruff format -q .
 
-venv: .venv/.lock $(LINK) ## make .venv from requirements-dev.txt, when that changed
+venv: .venv/.lock $(LINK) ## make .venv from tools/locks/dev.txt, when that changed
 
 setup: ## install the system packages (tools/system-packages.txt) that are missing
 	@tools/setup
 
-.venv/.lock: requirements-dev.txt | setup
-	@tools/venv .venv requirements-dev.txt
+.venv/.lock: tools/locks/dev.txt | setup
+	@tools/venv .venv tools/locks/dev.txt
 	@touch $@
 
 $(LINK):

@@ -86,7 +86,7 @@ def build_collection() -> Path:
 
 def unpack_wheels(name: str, python: str, target: Path) -> None:
     """Fetch the wheels of a lock for that Python, each checked against its hash, and put their contents together."""
-    lock = ROOT / f"requirements-{name}.txt"
+    lock = ROOT / f"tools/locks/{name}.txt"
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
     wheels = WORK / f"wheels-{name}-{python}-{digest}"
     if not wheels.is_dir():

@@ -9,6 +9,7 @@ Every gate fails when it finds nothing to check.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -19,6 +20,8 @@ from xml.etree import ElementTree as ET
 
 import enroll_script
 import hygiene
+import matrix
+import private_names
 from runner import Gate, GateFailed, Session, run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -102,7 +105,8 @@ def _is_shell(path: Path) -> bool:
 
 def hygiene_gate(session: Session) -> None:
     """Things that no linter looks for; see hygiene.py."""
-    complaints = hygiene.check(ROOT, sources())
+    names = sources()
+    complaints = [*hygiene.check(ROOT, names), *private_names.check(ROOT, names), *matrix.check_range(ROOT)]
     for complaint in complaints:
         session.say(complaint)
     if complaints:
@@ -251,8 +255,8 @@ def build(session: Session) -> Path:
     tarball = next(output.glob("tracklib-vpn-*.tar.gz"))
     expected = {
         "CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md",
-        "SECURITY.md", "changelogs", "docs", "inventories", "meta", "playbooks", "plugins", "requirements.txt",
-        "requirements.yml", "roles",
+        "SECURITY.md", "bindep.txt", "changelogs", "docs", "inventories", "meta", "playbooks", "plugins",
+        "requirements.txt", "requirements.yml", "roles",
     }  # fmt: skip
     with tarfile.open(tarball) as archive:
         strangers = {name.split("/")[0] for name in archive.getnames()} - expected
@@ -279,7 +283,7 @@ def galaxy(session: Session) -> None:
     session("ansible-doc", "--type", "module", "--list", "tracklib.vpn", cwd=CACHE, env=env)
 
     venv = CACHE / "galaxy-venv"
-    session(ROOT / "tools/venv", venv, ROOT / "requirements-galaxy.txt")
+    session(ROOT / "tools/venv", venv, ROOT / "tools/locks/galaxy.txt")
     packages = next(venv.glob("lib/python3*/site-packages")) / "ansible_collections"
     packages.mkdir(exist_ok=True)
     for namespace in ("amazon", "community"):  # what the collection needs, and what its examples use
@@ -292,6 +296,28 @@ def galaxy(session: Session) -> None:
     findings = [line for line in lines if line.startswith(("ERROR", "WARNING")) and not line.endswith(GALAXY_NOISE)]
     if findings:
         raise GateFailed(f"{len(findings)} findings of Galaxy's importer")
+    _execution_environment(session, venv / "bin/ansible-builder", collections)
+
+
+def _execution_environment(session: Session, builder: Path, collections: Path) -> None:
+    """Have ansible-builder read the installed collection, and write the build context that such images come from."""
+    directory = CACHE / "build/execution-environment"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
+    python, system = directory / "requirements.txt", directory / "bindep.txt"
+    session(builder, "introspect", collections, "--write-pip", python, "--write-bindep", system)
+    for written, source in ((python, ROOT / "requirements.txt"), (system, ROOT / "bindep.txt")):
+        lines = (line.partition("#")[0].split() for line in source.read_text(encoding="utf-8").splitlines())
+        missing = [line[0] for line in lines if line and line[0] not in written.read_text(encoding="utf-8")]
+        if missing:
+            raise GateFailed(f"ansible-builder doesn't find in the collection: {', '.join(missing)}")
+    definition = {
+        "version": 3,
+        "images": {"base_image": {"name": "docker.io/library/debian:13"}},
+        "dependencies": {"galaxy": {"collections": [{"name": "tracklib.vpn"}]}},
+    }
+    (directory / "execution-environment.yml").write_text(json.dumps(definition), encoding="utf-8")
+    session(builder, "create", cwd=directory)
 
 
 GATES = (
@@ -300,6 +326,7 @@ GATES = (
     Gate("sanity", sanity),
     Gate("ansible-lint", ansible_lint),
     Gate("unit", unit),
+    Gate("unit-cores", matrix.units),
     Gate("mypy", mypy),
     Gate("docs", docs),
     Gate("docsite", docsite),
@@ -313,7 +340,7 @@ GATES = (
     Gate("hygiene", hygiene_gate),
 )
 BUILD = Gate("build", packages)  # by name only: it is a part of galaxy
-SLOW = {"integration", "sanity", "docs", "docsite", "galaxy", "molecule"}
+SLOW = {"integration", "unit-cores", "sanity", "docs", "docsite", "galaxy", "molecule"}
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -88,25 +89,34 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible brings no types
         return document
 
     def _render(self, option: str, roster: dict[str, Any]) -> str:
-        template = Path(self._find_needle("templates", self._task.args[option]))
+        places = self._task.get_search_path()
+        template = Path(self._loader.path_dwim_relative_stack(places, "templates", self._task.args[option]))
         variables = {**(self._task.args.get("variables") or {}), "name": self._task.args.get("name", "wg0")}
         return render(template, roster, variables)
 
     def _transfer(self, data: bytes) -> str:
-        """Bring the file: by one command where the connection gives commands an input, else as Ansible does."""
-        if not self._connection.has_pipelining:
-            path: str = self._connection._shell.join_path(self._make_tmp_path(), "wireguard_interface.json")
-            self._transfer_data(path, data)
-            self._fixup_perms2([self._connection._shell.tmpdir, path])
-            return path
-        result = self._low_level_execute_command(
-            f"umask 077 && mkdir -p {_RUN_DIR} && file=$(mktemp {_RUN_DIR}/apply.XXXXXXXXXX)"
-            ' && cat > "$file" && echo "$file"',
-            in_data=data,
-        )
+        """Write the file on the gateway, by one command where the connection gives commands an input; its path."""
+        if self._connection.has_pipelining:
+            return self._path_from(
+                _RUN_DIR,
+                f"umask 077 && mkdir -p {_RUN_DIR} && file=$(mktemp {_RUN_DIR}/apply.XXXXXXXXXX)"
+                ' && cat > "$file" && echo "$file"',
+                in_data=data,
+            )
+        # as the user who logs in, as whom the connection writes; root may read and remove it
+        path = self._path_from("the temporary directory", "mktemp", sudoable=False)
+        with tempfile.NamedTemporaryFile(prefix="tracklib-vpn-") as file:  # mode 0600
+            file.write(data)
+            file.flush()
+            self._connection.put_file(file.name, path)
+        return path
+
+    def _path_from(self, directory: str, command: str, **options: Any) -> str:
+        """What a command on the gateway prints last: the path of the file that it made in that directory."""
+        result = self._low_level_execute_command(command, **options)
         if result["rc"] != 0:
             raise AnsibleActionFail(
-                f"can't write to {_RUN_DIR} on the gateway: {result['stderr'].strip()}; is it root?"
+                f"can't write to {directory} on the gateway: {result['stderr'].strip()}; is it root?"
             )
         return str(result["stdout"]).strip().splitlines()[-1]
 

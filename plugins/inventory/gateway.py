@@ -131,6 +131,7 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import boto3_tag_list_to_ansible_dict
 from ansible_collections.amazon.aws.plugins.module_utils.transformation import ansible_dict_to_boto3_filter_list
 from ansible_collections.amazon.aws.plugins.plugin_utils.inventory import AWSInventoryBase
@@ -146,6 +147,7 @@ if TYPE_CHECKING:
 
 GROUP = "vpn_gateways"
 _PAGE = 1000  # EC2's largest
+_SESSION_NAME = "ansible_aws_tracklib.vpn.gateway_dynamic_inventory"  # as amazon.aws names those of its inventories
 _DENIED = ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException")
 _HOST_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
 _TAKEN_NAMES = ("all", "ungrouped", "localhost", "127.0.0.1", GROUP)
@@ -172,7 +174,10 @@ class InventoryModule(AWSInventoryBase):  # type: ignore[misc]  # amazon.aws bri
             return self.templar.template(value)
 
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
-        super().parse(inventory, loader, path, cache=cache)
+        # not AWSInventoryBase's, which would assume the role here already: a cached answer needs none
+        BaseInventoryPlugin.parse(self, inventory, loader, path, cache=cache)
+        self.require_aws_sdk()
+        self._read_config_data(path)
         query = self._query()
         found, cached = self.get_cached_result(path, cache)
         if found and cached["query"] == query and cached["gateways"]:
@@ -203,22 +208,39 @@ class InventoryModule(AWSInventoryBase):  # type: ignore[misc]  # amazon.aws bri
         }
 
     def _find(self, query: dict[str, Any]) -> list[HostVariables]:
-        super()._set_frozen_credentials()
-        filters = ansible_dict_to_boto3_filter_list(query["filters"])
-        return [gateway for region in query["regions"] for gateway in self._find_in(region, filters)]
-
-    def _find_in(self, region: str, filters: list[dict[str, Any]]) -> list[HostVariables]:
         from botocore.config import Config
 
-        config = Config(**CLIENT_CONFIG)
-        ec2 = self.client("ec2", region=region, config=config)
+        options = {"config": Config(**CLIENT_CONFIG), **self._credentials()}
+        filters = ansible_dict_to_boto3_filter_list(query["filters"])
+        return [gateway for region in query["regions"] for gateway in self._find_in(region, filters, options)]
+
+    def _credentials(self) -> dict[str, Any]:
+        """The options of a client that has the role to assume; none without such a role."""
+        role_arn = self.get_option("assume_role_arn")
+        if not role_arn:
+            return {}
+        try:
+            with calling("sts:AssumeRole", role_arn):
+                answer = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=_SESSION_NAME)
+        except AWSCallError as error:
+            raise AnsibleParserError(_explain(error)) from None
+        given = answer["Credentials"]
+        return {
+            "profile_name": None,
+            "aws_access_key_id": given["AccessKeyId"],
+            "aws_secret_access_key": given["SecretAccessKey"],
+            "aws_session_token": given["SessionToken"],
+        }
+
+    def _find_in(self, region: str, filters: list[dict[str, Any]], options: dict[str, Any]) -> list[HostVariables]:
+        ec2 = self.client("ec2", region=region, **options)
         instances: list[dict[str, Any]] = []
         vpcs: dict[str, dict[str, Any]] = {}
         with self._one_line_errors():
             instances = _describe_instances(ec2, region, filters)
         with self._one_line_errors():
             vpcs = _describe_vpcs(ec2, region, _vpc_ids(instances))
-        zones = self._private_zones(self.client("route53", region=region, config=config), region, list(vpcs))
+        zones = self._private_zones(self.client("route53", region=region, **options), region, list(vpcs))
         return [
             {
                 **_host_variables(instance, vpcs.get(instance.get("VpcId", ""), {}), region),
@@ -234,13 +256,6 @@ class InventoryModule(AWSInventoryBase):  # type: ignore[misc]  # amazon.aws bri
             for vpc_id in vpc_ids:
                 found[vpc_id] = _zone_names(zones_of_vpc(route53, vpc_id, region))
         return found
-
-    def _set_frozen_credentials(self) -> None:
-        """Leave assuming a role to `_find`, because a cached answer needs none."""
-
-    def _freeze_iam_role(self, iam_role_arn: str) -> None:
-        with self._one_line_errors(), calling("sts:AssumeRole", iam_role_arn):
-            super()._freeze_iam_role(iam_role_arn)
 
     @contextmanager
     def _one_line_errors(self) -> Iterator[None]:

@@ -87,11 +87,13 @@ SIDES = ("ours", "theirs")
 HEADINGS = ["what", "at", "ours", "against", "theirs", "ratio", "target", "", "note"]
 
 
-def faster(what: str, at: str, pair: tuple[Figure, Figure], against: str, factor: float, note: str = "") -> Row:
-    """A row whose target is to be so many times faster."""
+def faster(what: str, at: str, pair: tuple[Figure, Figure], against: str, factor: float | None, note: str = "") -> Row:
+    """A row whose target is to be so many times faster; None: no target, the row informs."""
     ours, theirs = pair
     ratio = theirs.median / ours.median
-    return Row(what, at, ours, against, theirs, f"{ratio:.1f}x faster", f">= {factor:g}x", ratio >= factor, note)
+    target = "" if factor is None else f">= {factor:g}x"
+    met = None if factor is None else ratio >= factor
+    return Row(what, at, ours, against, theirs, f"{ratio:.1f}x faster", target, met, note)
 
 
 def at_most(what: str, at: str, pair: tuple[Figure, Figure], against: str, factor: float, note: str = "") -> Row:

@@ -29,7 +29,8 @@ _LISTS = {"GetAccountAuthorizationDetails": b"UserDetailList", "ListUsers": b"Us
 _RECORDED = b'"recorded"'  # the registry's partition, in a question for it
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found"}
 
-# seconds that AWS takes for each answer: none, so that only the programs' own time counts, or less than IAM ever takes
+# seconds that AWS takes for each answer: none, as no AWS does, so that only the programs' own time counts; or less than
+# IAM ever takes
 LATENCIES = {0.0: "answers at once", 0.01: "10 ms for each answer, a near AWS"}
 
 Answer = tuple[int, str, bytes]  # status, content type, body

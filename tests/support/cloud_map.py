@@ -59,8 +59,10 @@ class CloudMap(ServiceDiscoveryBackend, TaggableResourcesMixin):  # type: ignore
         )
         self.namespaces[namespace.id] = namespace
         self.tagger.tag_resource(namespace.arn, tags or [])
-        operation: str = self._create_operation("CREATE_NAMESPACE", targets={"NAMESPACE": namespace.id})
-        return operation
+        operation = Operation(operation_type="CREATE_NAMESPACE", targets={"NAMESPACE": namespace.id})
+        self.operations[operation.id] = operation
+        operation_id: str = operation.id
+        return operation_id
 
     def delete_namespace(self, namespace_id: str) -> str:
         zone_id = self.get_namespace(namespace_id).dns_properties.get("HostedZoneId")

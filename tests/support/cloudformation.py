@@ -9,6 +9,7 @@ And an update that changes nothing is told so also where a parameter is a list o
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -118,7 +119,7 @@ def _make_project(properties: Properties, place: Place) -> None:
 def _set_queue_policies(properties: Properties, place: Place) -> None:
     for url in properties["Queues"]:
         queue = sqs_backends[place.account_id][place.region].get_queue(str(url).rsplit("/", maxsplit=1)[-1])
-        queue._policy_json = properties["PolicyDocument"]
+        queue.policy = json.dumps(properties["PolicyDocument"])
 
 
 def _make_alarm(properties: Properties, place: Place) -> None:

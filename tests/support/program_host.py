@@ -11,7 +11,7 @@ Usage: python -m tests.support.program_host PORT MODULE..., where the modules ar
 
 from __future__ import annotations
 
-import atexit
+import contextlib
 import http.client
 import http.server
 import json
@@ -27,6 +27,7 @@ import urllib.request
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from unittest import mock
 
 
 def run(
@@ -86,20 +87,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def _run(program: list[str]) -> int:
     """Run the program in this process; return its exit status."""
     try:
-        if program[0] == "-m":
-            sys.argv = program[1:]
-            runpy.run_module(program[1], run_name="__main__", alter_sys=True)
-        else:
-            sys.argv = program
-            runpy.run_path(program[0], run_name="__main__")
+        # a fork ends without what the program has registered for its end
+        with contextlib.ExitStack() as at_exit, mock.patch("atexit.register", at_exit.callback):
+            _run_here(program)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:  # noqa: BLE001 - the test shows it
         traceback.print_exc()
         return 1
-    finally:
-        atexit._run_exitfuncs()
     return 0
+
+
+def _run_here(program: list[str]) -> None:
+    if program[0] == "-m":
+        sys.argv = program[1:]
+        runpy.run_module(program[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = program
+        runpy.run_path(program[0], run_name="__main__")
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def complete() -> None:
         return ActionResult({"Credentials": _begin_session(_signer(self.get_access_key()), "user")})
 
     def get_federation_token(self: TokenResponse) -> ActionResult:
-        credentials = _begin_session(_signer(self.get_access_key()), self._get_param("Name"))
+        credentials = _begin_session(_signer(self.get_access_key()), self.querystring["Name"][0])
         return ActionResult({"Credentials": credentials})
 
     STSBackend.get_caller_identity = get_caller_identity  # type: ignore[method-assign]  # it takes moto's place

@@ -9,13 +9,16 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from ansible.errors import AnsibleActionFail
+from ansible.parsing.dataloader import DataLoader
 from ansible_collections.tracklib.vpn.plugins.action.wireguard_interface import ActionModule
 
 from tests.support.wireguard_host import TEMPLATES, Person, key, variables
 
+NEEDED = {"template": "wg0.conf.j2", "firewall_template": "nftables.j2", "variables": variables("wg0")}
 ALICE, BOB = Person("alice", 1, expires_at=1_792_592_000), Person("bob", 2)
 
 
@@ -23,15 +26,14 @@ class Action(ActionModule):
     """Keeps what would be brought to the gateway instead of bringing it."""
 
     def __init__(self, **options: Any) -> None:
-        self._task = SimpleNamespace(args=options, async_val=0, check_mode=False)
-        self._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
+        places = [str(TEMPLATES.parent)]
+        self._task = SimpleNamespace(args=options, async_val=0, check_mode=False, get_search_path=lambda: places)
+        self._connection: Any = MagicMock()
+        self._loader = DataLoader()
         self.sent: dict[str, Any] = {}
         self.module_options: dict[str, Any] = {}
         self.commands: list[str] = []
         self.result: dict[str, Any] = {"config_file_removed": True}
-
-    def _find_needle(self, _directory: str, needle: str) -> str:
-        return str(TEMPLATES / needle)
 
     def _transfer(self, data: bytes) -> str:
         self.sent = json.loads(data)
@@ -41,8 +43,9 @@ class Action(ActionModule):
         self.module_options = module_args
         return dict(self.result)
 
-    def _low_level_execute_command(self, command: str) -> None:
+    def _low_level_execute_command(self, command: str, **_options: Any) -> dict[str, Any]:
         self.commands.append(command)
+        return {}
 
 
 @pytest.fixture
@@ -62,8 +65,7 @@ def roster(tmp_path: Path) -> Path:
 
 
 def _action(roster: Path, **options: Any) -> Action:
-    needed = {"template": "wg0.conf.j2", "firewall_template": "nftables.j2", "variables": variables("wg0")}
-    return Action(roster=str(roster), **{**needed, **options})
+    return Action(roster=str(roster), **{**NEEDED, **options})
 
 
 def _rewrite(roster: Path, **changes: Any) -> None:
@@ -165,3 +167,30 @@ def test_r10_the_file_is_removed_when_the_module_did_not_run(roster: Path) -> No
     action.result = {"failed": True, "msg": "MODULE FAILURE"}
     action.run()
     assert action.commands == ["rm -f /run/tracklib-vpn/apply.x"]
+
+
+class WithoutInput(Action):
+    """On a connection that gives commands no input, as amazon.aws.aws_ssm's."""
+
+    _transfer = ActionModule._transfer
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._connection = SimpleNamespace(has_pipelining=False, put_file=self._put_file)
+        self._connection.__dict__["_shell"] = SimpleNamespace(tmpdir=None)
+
+    def _put_file(self, source: str, path: str) -> None:
+        self.sent = {path: json.loads(Path(source).read_text())}
+
+    def _low_level_execute_command(self, command: str, **options: Any) -> dict[str, Any]:
+        self.commands.append(f"{command}, as {'root' if options.get('sudoable', True) else 'who logs in'}")
+        return {"rc": 0, "stdout": "motd\n/tmp/tmp.x\n", "stderr": ""}
+
+
+def test_connection_without_input_carries_a_file_of_the_user_who_logs_in(roster: Path) -> None:
+    action = WithoutInput(roster=str(roster), **NEEDED)
+    action.result = {"failed": True}
+    action.run()
+    assert action.module_options["config_file"] == "/tmp/tmp.x"
+    assert action.sent["/tmp/tmp.x"]["generation"] == 7
+    assert action.commands == ["mktemp, as who logs in", "rm -f /tmp/tmp.x, as root"]
