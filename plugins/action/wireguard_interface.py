@@ -79,7 +79,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible brings no types
             "made_at": int(roster["made_at"]),
             "revoked": _left_out(roster["revoked"]),
             "left_out": _left_out(roster["excluded"]),
-            "acknowledge": [str(removal_id) for removal_id in roster["recorded"]],
+            "acknowledge": [str(removal_id) for removal_id in roster["acknowledge"]],
         }
         for option, result in (("template", "config"), ("firewall_template", "firewall")):
             try:

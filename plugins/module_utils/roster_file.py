@@ -27,7 +27,7 @@ def content(result: RunResult) -> dict[str, Any]:
         "peers": [{**_peer(peer), "held": peer in roster.held} for peer in roster.peers],
         "revoked": [_excluded(exclusion) for exclusion in roster.revoked],
         "excluded": [_excluded(exclusion) for exclusion in roster.excluded],
-        "recorded": result.acknowledge,
+        "acknowledge": result.acknowledge,
     }
 
 

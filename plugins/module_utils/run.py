@@ -91,7 +91,7 @@ def run(
         _write_decision(table, accounts, roster, generation)
         if not roster.held and granted != facts.granted:
             table.store_granted(granted, generation)
-    return RunResult(generation, now, accounts, roster, signs, facts.acknowledged)
+    return RunResult(generation, now, accounts, roster, signs, facts.acknowledge)
 
 
 def _sweeps(iam_of: IamOf, account: AccountToSweep, facts: RegistryFacts) -> AccountSweeps:

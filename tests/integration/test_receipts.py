@@ -96,7 +96,7 @@ def test_next_roster_lets_the_gateways_forget_what_is_recorded(vpn: Vpn, tmp_pat
     record(vpn, removal(4))  # the gateway has forgotten 1 and 2
     assert acknowledged(vpn) == {removal(number)["id"] for number in (3, 4)}
     vpn.module("roster", dest=str(tmp_path / "roster.json"))
-    assert f'"recorded":["{removal(4)["id"]}","{removal(3)["id"]}"]' in (tmp_path / "roster.json").read_text()
+    assert f'"acknowledge":["{removal(4)["id"]}","{removal(3)["id"]}"]' in (tmp_path / "roster.json").read_text()
 
 
 def test_receipts_that_may_not_be_there_are_not_acknowledged_and_come_again(vpn: Vpn, fault_proxy: FaultProxy) -> None:

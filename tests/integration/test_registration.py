@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sweep, Tombstone, User
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.devices import Devices
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.devices import RegisteredDevices
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError, Table, Write
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
@@ -318,7 +318,7 @@ class Interrupted(Table):
         return super().transact(writes)
 
 
-def add(devices: Devices, device: str, pools: list[str], limit: int = 2) -> None:
+def add(devices: RegisteredDevices, device: str, pools: list[str], limit: int = 2) -> None:
     wanted = Registration(ACCOUNT, "AIDA1", device, "alice", keys.generate()[1], (), 0)
     devices.change(wanted.owner, device, lambda _before: wanted, parse_pools(pools), limit=limit)
 
@@ -329,7 +329,7 @@ def test_device_that_came_meanwhile_counts_for_the_limit(vpn: Vpn) -> None:
     interrupted = Interrupted(vpn.dynamodb, vpn.table)
     interrupted.meanwhile = lambda: add(vpn.registry().devices, "two", ["10.55.0.0/24"])
     with pytest.raises(RegistryError, match="alice has 2 devices, and 2 are allowed"):
-        add(Devices(interrupted), "three", POOLS)
+        add(RegisteredDevices(interrupted), "three", POOLS)
     assert {registration.device for registration in vpn.registry().devices.registrations()} == {"one", "two"}
 
 
@@ -340,7 +340,7 @@ def test_expiry_that_was_changed_meanwhile_is_kept_when_the_key_changes(vpn: Vpn
     interrupted.meanwhile = lambda: vpn.registry().devices.change(
         *device, lambda found: cast(Registration, found)._replace(expires_at=5000), parse_pools(POOLS)
     )
-    Devices(interrupted).change(
+    RegisteredDevices(interrupted).change(
         *device, lambda found: cast(Registration, found)._replace(public_key=public), parse_pools(POOLS)
     )
     (registration,) = vpn.registry().devices.registrations()
@@ -354,7 +354,7 @@ def test_r9_removal_releases_what_a_change_gave_meanwhile(vpn: Vpn) -> None:
     interrupted.meanwhile = lambda: vpn.registry().devices.register(
         before._replace(public_key=public), parse_pools(POOLS)
     )
-    devices = Devices(interrupted)
+    devices = RegisteredDevices(interrupted)
     removed = devices.remove(before)
     assert removed is not None
     assert removed.public_key == public

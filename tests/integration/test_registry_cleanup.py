@@ -21,7 +21,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     Tombstone,
     User,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.devices import Devices
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.devices import RegisteredDevices
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import Table
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
@@ -154,7 +154,7 @@ def test_device_that_is_renewed_meanwhile_is_left_alone(vpn: Vpn) -> None:
     seen = add(vpn.registry(), "alice", int(now - 91 * DAY))
     renewed = seen._replace(expires_at=float(int(now + DAY)), renewed_at=float(int(now)))
 
-    class Interrupted(Devices):
+    class Interrupted(RegisteredDevices):
         """Lets the device be renewed after it was read, once more, and before it is removed."""
 
         def registration(self, owner: Owner, device: str) -> Registration | None:

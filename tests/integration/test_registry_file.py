@@ -121,7 +121,7 @@ def test_imported_registry_is_exported_as_the_same_bytes_and_makes_the_same_rost
         dest = tmp_path / f"{table}.json"
         filled.module("roster", dest=str(dest), registry_table=table)
         content = json.loads(dest.read_text())
-        rosters.append({part: content[part] for part in ("peers", "revoked", "excluded", "recorded")})
+        rosters.append({part: content[part] for part in ("peers", "revoked", "excluded", "acknowledge")})
     assert rosters[0] == rosters[1]
     assert [peer["user_name"] for peer in rosters[0]["peers"]] == ["alice"]
     assert sorted(gone["reason"] for gone in rosters[0]["revoked"]) == ["blocked", "tombstoned"]

@@ -30,7 +30,7 @@ class Choice(NamedTuple):
     claims: list[Item]
 
 
-class Devices:
+class RegisteredDevices:
     """The registrations in a table."""
 
     def __init__(self, table: Table, clock: Callable[[], float] = time.time) -> None:

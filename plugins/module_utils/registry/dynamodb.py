@@ -8,8 +8,6 @@ Importable without Ansible. Every method raises AWSCallError when DynamoDB refus
 
 from __future__ import annotations
 
-import base64
-import json
 import random
 import re
 import time
@@ -83,7 +81,6 @@ class Table:
         self._client: Any = client
         self._serialize = TypeSerializer().serialize
         self._deserialize = TypeDeserializer().deserialize
-        client.meta.events.register("before-parse.dynamodb.Query", _keep_items, unique_id="tracklib.vpn")
 
     def query(self, pk: str, prefix: str = "", start: str = "") -> Iterator[Item]:
         """Yield items in the order of their sk: all, those that begin with `prefix`, or those from `start` on."""
@@ -94,7 +91,7 @@ class Table:
         request = {"ConsistentRead": True, **self._expressions(given, KeyConditionExpression=condition)}
         for page in self._pages("Query", self._client.query, request):
             for item in page["Items"]:
-                yield {name: plain_value(value, self._deserialize) for name, value in item.items()}
+                yield self._plain(item)
 
     def scan(self) -> list[Item]:
         """Return every item, in the order of pk and sk. Others may write while it is read."""
@@ -205,35 +202,3 @@ class Table:
 
     def _calling(self, operation: str) -> Any:
         return calling(f"dynamodb:{operation}", f"table {self.name}")
-
-
-def plain_value(typed: Any, deserialize: Callable[[Any], Any]) -> Any:
-    """Return what an attribute holds, from DynamoDB's JSON or as the SDK parsed it.
-
-    :param typed: such as `{"S": "laptop"}`; a binary value is base64 in JSON, and bytes once it is parsed.
-    :param deserialize: that of boto3's TypeDeserializer, which takes parsed values.
-    """
-    ((kind, value),) = typed.items()
-    if kind == "S":
-        return value
-    if kind == "L":
-        return [plain_value(element, deserialize) for element in value]
-    if kind == "B" and isinstance(value, str):
-        return deserialize({kind: base64.b64decode(value)})
-    return deserialize(typed)
-
-
-def _keep_items(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_unused: Any) -> None:
-    """Take a page's items as its JSON has them: the SDK parses 20,000 by its model of the service in 2 s.
-
-    What isn't such a page is left to the SDK, which raises what it always does. A botocore without this event parses
-    the items itself.
-    """
-    if response_dict["status_code"] != 200:
-        return
-    try:
-        page = json.loads(response_dict["body"])
-        customized_response_dict["Items"] = page.pop("Items")
-    except (ValueError, KeyError, AttributeError):
-        return
-    response_dict["body"] = json.dumps(page).encode()

@@ -15,7 +15,7 @@ import json
 from typing import Any, Sequence
 
 from ..aws import AWSCallError
-from .dynamodb import plain_value
+from .dynamodb import Item
 from .items import check_item
 
 with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing SDK
@@ -24,8 +24,8 @@ with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing S
 _FORMAT = {"format": "tracklib.vpn registry", "version": 1}
 
 
-def to_file(items: Sequence[dict[str, Any]]) -> bytes:
-    """The file's content.
+def to_file(items: Sequence[Item]) -> bytes:
+    """Return the file's content.
 
     :param items: as Registry.items gives them.
     """
@@ -33,8 +33,8 @@ def to_file(items: Sequence[dict[str, Any]]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def from_file(content: bytes) -> list[dict[str, Any]]:
-    """The items of a file, all of which have been checked.
+def from_file(content: bytes) -> list[Item]:
+    """Read the items of a file, and check each.
 
     :raises ValueError: it is no such file, or damaged; naming the line and what is wrong with it.
     """
@@ -52,7 +52,7 @@ def from_file(content: bytes) -> list[dict[str, Any]]:
     return items
 
 
-def check_whole(items: Sequence[dict[str, Any]]) -> None:
+def check_whole(items: Sequence[Item]) -> None:
     """Refuse items that are of different moments: a registration and its claims change in one transaction (R9).
 
     :raises ValueError: naming the devices.
@@ -77,7 +77,7 @@ def check_whole(items: Sequence[dict[str, Any]]) -> None:
 
 
 def _count(line: bytes) -> int:
-    """How many items the first line promises."""
+    """Return how many items the first line promises."""
     try:
         head = json.loads(line)
         count = head.pop("items")
@@ -88,11 +88,10 @@ def _count(line: bytes) -> int:
     return count
 
 
-def _read(number: int, line: bytes) -> dict[str, Any]:
+def _read(number: int, line: bytes) -> Item:
     try:
         typed = json.loads(line)
-        deserialize = TypeDeserializer().deserialize
-        item = {name: plain_value(value, deserialize) for name, value in typed.items()}
+        item = {name: _value(value) for name, value in typed.items()}
         if json.loads(_line(_typed(item))) != typed:
             raise ValueError("it isn't in DynamoDB's JSON")
         check_item(item)
@@ -101,7 +100,16 @@ def _read(number: int, line: bytes) -> dict[str, Any]:
     return item
 
 
-def _typed(item: dict[str, Any]) -> dict[str, Any]:
+def _value(typed: dict[str, Any]) -> Any:
+    """Return what an attribute holds; in JSON a binary value is base64."""
+    ((kind, value),) = typed.items()
+    if kind == "B":
+        value = base64.b64decode(value)
+    attribute: Any = {kind: value}
+    return TypeDeserializer().deserialize(attribute)
+
+
+def _typed(item: Item) -> dict[str, Any]:
     serialize = TypeSerializer().serialize
     return {name: serialize(value) for name, value in item.items()}
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
 
 from ..access import Granted
 from ..model import Block, Receipt, Registration, Sign, Sweep, Tombstone
-from .devices import Devices
+from .devices import RegisteredDevices
 from .dynamodb import Delete, Item, Put, RegistryError, Table
 from .items import (
     GRANTED,
@@ -53,7 +53,7 @@ class RegistryFacts(NamedTuple):
     signs: list[Sign]
     sweeps: dict[str, Sweep]  # the last complete one, by account_id
     granted: Granted | None  # what the last run decided by
-    acknowledged: list[str]  # ids of removals whose receipts are written, so that the gateways may forget them
+    acknowledge: list[str]  # ids of removals whose receipts are written, so that the gateways may forget them
 
 
 class Registry:
@@ -62,7 +62,7 @@ class Registry:
     def __init__(self, client: DynamoDBClient, name: str, clock: Callable[[], float] = time.time) -> None:
         self._table = Table(client, name)
         self._clock = clock
-        self.devices = Devices(self._table, clock)
+        self.devices = RegisteredDevices(self._table, clock)
 
     def facts(self) -> RegistryFacts:
         """Read everything that a roster is decided by, each part consistently."""
@@ -75,7 +75,7 @@ class Registry:
             signs=[read_sign(item) for item in self._table.query("sign")],
             sweeps={account_id: read_sweep(item) for account_id, item in of_last_run.items()},
             granted=None if granted is None else read_granted(granted),
-            acknowledged=[removal_id for ids in self.acknowledged().values() for removal_id in ids],
+            acknowledge=[removal_id for ids in self.acknowledged().values() for removal_id in ids],
         )
 
     # -- generations

@@ -58,7 +58,7 @@ def roster(tmp_path: Path) -> Path:
         "peers": [ALICE.entry()],
         "revoked": [BOB.entry("tombstoned")],
         "excluded": [],
-        "recorded": ["0123456789abcdef"],
+        "acknowledge": ["0123456789abcdef"],
     }
     path.write_text(json.dumps(document))
     return path

@@ -118,7 +118,7 @@ class Table:
             signs=[],
             sweeps={},
             granted=None,
-            acknowledged=["removal-1"],
+            acknowledge=["removal-1"],
         )._replace(**facts)
 
     def generation(self) -> int:

@@ -1,0 +1,218 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The registry's items: their keys and attributes, and that what was written reads back the same."""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.access import Granted
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
+    Block,
+    Receipt,
+    Registration,
+    Sign,
+    Sweep,
+    Tombstone,
+    User,
+)
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry import items
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError
+
+DAY = 24 * 3600
+ACCOUNT = "111122223333"
+REGISTRATION = Registration(
+    account_id=ACCOUNT,
+    user_id="AIDAALICE",
+    device="laptop",
+    user_name="alice",
+    public_key="KEY",
+    addresses=("10.44.0.2", "fd44::2"),
+    created_at=1000.0,
+)
+RENEWED = REGISTRATION._replace(expires_at=3000.0, renewed_at=2000.0, handed_out=True)
+RECEIPT = Receipt(
+    gateway="gateway-1",
+    removal_id="42",
+    account_id=ACCOUNT,
+    user_id="AIDAALICE",
+    user_name="alice",
+    device="laptop",
+    fingerprint="9f86",
+    reason="tombstoned",
+    generation=7,
+    event_id="event-1",
+    deleted_at=1_800_000_000,
+    removed_at=1_800_000_042,
+    last_handshake=None,
+)
+
+
+def test_registration_is_written_in_the_form_that_tables_have() -> None:
+    assert items.registration_item(REGISTRATION) == {
+        "pk": "registration",
+        "sk": "111122223333/AIDAALICE/laptop",
+        "user_name": "alice",
+        "public_key": "KEY",
+        "addresses": ["10.44.0.2", "fd44::2"],
+        "created_at": 1000,
+    }
+    further = {"expires_at": 3000, "renewed_at": 2000, "handed_out": True}
+    assert items.registration_item(RENEWED) == {**items.registration_item(REGISTRATION), **further}
+
+
+@pytest.mark.parametrize("registration", [REGISTRATION, RENEWED])
+def test_registration_reads_back_the_same(registration: Registration) -> None:
+    found = items.read_registration(items.registration_item(registration))
+    assert found == registration
+    assert [type(value) for value in found] == [type(value) for value in registration]
+
+
+def test_registration_that_lacks_attributes_is_read_for_the_decision_to_leave_out() -> None:
+    assert items.read_registration({"pk": "registration", "sk": f"{ACCOUNT}/AIDAALICE/laptop"}) == Registration(
+        ACCOUNT, "AIDAALICE", "laptop", "?", "", (), 0.0, None, None, False
+    )
+
+
+@pytest.mark.parametrize("user_id", ["AIDAALICE", None])
+def test_tombstone_reads_back_the_same(user_id: str | None) -> None:
+    tombstone = Tombstone(ACCOUNT, "event/1", "alice", user_id, 1000.0)
+    item = items.tombstone_item(tombstone)
+    assert (item["pk"], item["sk"], "user_id" in item) == ("tombstone", "111122223333/event/1", user_id is not None)
+    assert items.read_tombstone(item) == tombstone
+
+
+def test_r4_tombstone_lives_for_90_days_and_more() -> None:
+    item = items.tombstone_item(Tombstone(ACCOUNT, "event-1", "alice", None, 1000.9))
+    assert (item["event_time"], item["ttl"]) == (1000, 1000 + 120 * DAY)
+
+
+@pytest.mark.parametrize(("device", "sk"), [(None, "111122223333/AIDABOB"), ("phone", "111122223333/AIDABOB/phone")])
+def test_block_reads_back_the_same(device: str | None, sk: str) -> None:
+    block = Block(ACCOUNT, "AIDABOB", device, "lost", 1000.0)
+    assert items.block_item(block) == {"pk": "block", "sk": sk, "reason": "lost", "created_at": 1000}
+    assert items.read_block(items.block_item(block)) == block
+
+
+def test_sign_reads_back_the_same_and_lives_for_30_days() -> None:
+    sign = Sign(ACCOUNT, "AIDABOB", "DeleteLoginProfile", 1000.0)
+    assert items.sign_item(sign) == {
+        "pk": "sign",
+        "sk": "111122223333/AIDABOB",
+        "event_name": "DeleteLoginProfile",
+        "event_time": 1000,
+        "ttl": 1000 + 30 * DAY,
+    }
+    assert items.read_sign(items.sign_item(sign)) == sign
+
+
+def test_receipt_is_found_by_its_time_and_lacks_what_is_not_known() -> None:
+    item = items.receipt_item(RECEIPT)
+    assert (item["pk"], item["sk"]) == ("receipt", "2027-01-15T08:00:42Z/gateway-1/42")
+    assert "last_handshake" not in item
+    stored = {name: Decimal(value) if isinstance(value, int) else value for name, value in item.items()}
+    found = items.read_receipt(stored)
+    assert found == RECEIPT
+    assert [type(value) for value in found] == [type(value) for value in RECEIPT]
+
+
+SWEEP = Sweep(
+    ACCOUNT,
+    1000.0,
+    {
+        "AIDAALICE": User(ACCOUNT, "AIDAALICE", "alice", 10.0, ("vpn", "dba")),
+        "AIDABOB": User(ACCOUNT, "AIDABOB", "bob", 20.0),
+    },
+)
+
+
+def test_sweep_reads_back_with_what_decides() -> None:
+    item = items.sweep_item(SWEEP, 7)
+    assert (item["pk"], item["sk"], item["begun_at"], item["generation"]) == ("sweep", ACCOUNT, 1000, 7)
+    assert items.read_sweep(item) == SWEEP
+
+
+def test_sweep_of_5000_users_fits_one_item() -> None:
+    chance = random.Random(5000)
+    users = [
+        User(ACCOUNT, f"AIDA{chance.randrange(36**12):017x}", f"firstname.lastname{number}", number, ("vpn", "all"))
+        for number in range(5000)
+    ]
+    item = items.sweep_item(Sweep(ACCOUNT, 1.0, {user.user_id: user for user in users}), 1)
+    assert len(item["data"]) < 390_000
+
+
+def test_sweep_that_fits_no_item_is_refused() -> None:
+    chance = random.Random(1)
+    users = [User(ACCOUNT, f"AIDA{chance.randrange(16**40):x}", f"{number}", number) for number in range(20_000)]
+    with pytest.raises(RegistryError, match=r"the sweep of account 111122223333 has 20000 users and doesn't fit one"):
+        items.sweep_item(Sweep(ACCOUNT, 1.0, {user.user_id: user for user in users}), 1)
+
+
+@pytest.mark.parametrize("damage", [{"data": b"no"}, {"data": None}, {"data": items.sweep_item(SWEEP, 1)["data"][:-9]}])
+def test_damaged_sweep_says_what_to_do(damage: dict[str, Any]) -> None:
+    with pytest.raises(AWSCallError, match=r"the stored sweep of account 111122223333 can't be read .* delete that"):
+        items.read_sweep({**items.sweep_item(SWEEP, 1), **damage})
+
+
+def test_what_a_run_decided_by_reads_back_the_same() -> None:
+    granted = Granted((ACCOUNT,), {ACCOUNT: frozenset({"vpn", "dba"}), "2": frozenset()}, ("10.44.0.0/20",))
+    item = items.granted_item(granted, 7)
+    assert (item["pk"], item["sk"], item["generation"]) == ("sweep", "granted", 7)
+    assert items.read_granted(item) == granted
+
+
+def test_grants_as_earlier_versions_wrote_them_are_gathered_by_account() -> None:
+    grants = [{"groups": ["vpn"], "accounts": ["1", "2"]}, {"groups": ["dba"], "accounts": ["1"]}]
+    found = items.read_granted({"accounts": ["1"], "grants": grants, "pools": ["10.44.0.0/20"]})
+    assert found == Granted(("1",), {"1": frozenset({"vpn", "dba"}), "2": frozenset({"vpn"})}, ("10.44.0.0/20",))
+
+
+EVERY = [
+    items.registration_item(REGISTRATION),
+    items.tombstone_item(Tombstone(ACCOUNT, "event-1", "alice", None, 1.0)),
+    items.block_item(Block(ACCOUNT, "AIDABOB", None, "lost", 1.0)),
+    items.sign_item(Sign(ACCOUNT, "AIDABOB", "DeleteLoginProfile", 1.0)),
+    items.receipt_item(RECEIPT),
+    items.acknowledged_item("gateway-1", ["1", "2"]),
+    items.sweep_item(SWEEP, 1),
+    items.granted_item(Granted((), {}, ()), 1),
+    {"pk": "claim", "sk": "key#KEY", "holder": "1/AIDA/laptop"},
+    {"pk": "devices", "sk": "1/AIDA", "version": 1},
+    {"pk": "generation", "sk": "generation", "value": 1},
+]
+
+
+@pytest.mark.parametrize("item", EVERY, ids=lambda item: f"{item['pk']} {item['sk']}")
+def test_item_of_every_kind_passes_the_check(item: dict[str, Any]) -> None:
+    items.check_item(item)
+
+
+@pytest.mark.parametrize(
+    ("item", "complaint"),
+    [
+        ({"pk": "x", "sk": "y"}, "its pk is 'x', expected one of registration, claim, devices, block, tombstone, sign"),
+        ({"pk": "block", "sk": ""}, "its sk is '', expected a text"),
+        ({"pk": "block", "sk": 5}, "its sk is 5, expected a text"),
+        ({"pk": "registration", "sk": "1/AIDA"}, "not enough values"),
+        ({"pk": "block", "sk": "1/AIDA"}, "reason"),
+        ({"pk": "claim", "sk": "key#KEY"}, "holder"),
+        ({"pk": "devices", "sk": "1/AIDA"}, "version"),
+        ({"pk": "recorded", "sk": "gateway-1"}, "removal_ids"),
+        ({"pk": "generation", "sk": "generation"}, "value"),
+        ({"pk": "sweep", "sk": "granted", "data": b""}, "accounts"),
+        ({"pk": "sweep", "sk": ACCOUNT, "begun_at": 1}, "can't be read"),
+    ],
+)
+def test_item_that_no_run_could_read_is_refused(item: dict[str, Any], complaint: str) -> None:
+    with pytest.raises((ValueError, KeyError, AWSCallError), match=complaint):
+        items.check_item(item)
+
+
+def test_items_are_counted_by_kind() -> None:
+    assert items.counts([{"pk": "sign"}, {"pk": "block"}, {"pk": "sign"}]) == {"block": 1, "sign": 2}
