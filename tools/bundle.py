@@ -24,7 +24,8 @@ import zipfile
 from pathlib import Path
 
 from ansible_collections.tracklib.vpn.plugins.module_utils.archive import pack
-from gates import CACHE, COLLECTION, ROOT, SITE_PACKAGES, stage
+from gates import CACHE, COLLECTION, SITE_PACKAGES, stage
+from runner import ROOT
 
 PYTHON = "3.13"  # of the build's image and of the functions' runtime
 # what Amazon Linux 2023 can load, the newest first

@@ -24,9 +24,8 @@ from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from runner import Gate, GateFailed, Session, run
+from runner import ROOT, Gate, GateFailed, Session, run
 
-ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache/matrix"
 LOCKS = ROOT / "tools/locks"
 # what the collection and the tests use of Ansible's package
@@ -149,14 +148,14 @@ def _wheel(session: Session, lock: str) -> Path:
     return wheel
 
 
-def pytest(session: Session, environment: Environment, suite: str, *arguments: str, timeout: float = 1200) -> None:
+def pytest(session: Session, environment: Environment, suite: str, *arguments: str) -> None:
     """Run tests in an environment; no test may be skipped."""
     directory, report = environment.directory, environment.report(suite)
     report.unlink(missing_ok=True)
     own = [entry for entry in os.environ["PATH"].split(":") if entry != str(ROOT / ".venv/bin")]
     env = {"PATH": ":".join([str(directory / "bin"), *own]), "ANSIBLE_HOME": str(directory / "home")}
     options = ["-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
-    session(directory / "bin/python", "-m", "pytest", *options, *arguments, env=env, timeout=timeout)
+    session(directory / "bin/python", "-m", "pytest", *options, *arguments, env=env)
     if _counts(report)[1]:
         raise GateFailed(f"{environment.name}: tests were skipped")
 
@@ -252,7 +251,7 @@ def main() -> int:
     for old in (CACHE / "reports").glob("*.xml"):
         if not old.name.endswith("-unit.xml"):
             old.unlink()
-    failed = run(gates(), ROOT, ROOT / ".cache/gates")
+    failed = run(gates(), ROOT / ".cache/gates")
     written = table()
     (CACHE / "table.md").write_text(written, encoding="utf-8")
     print("\n" + written)

@@ -52,7 +52,7 @@ ENVIRONMENT = {
 def account(users: int, devices: int) -> Iterator[str]:
     """The address of an account of so many users, all in GROUP, with so many devices shared out evenly."""
     environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": str(COLLECTIONS)}
-    with serving("tests.bench.emulated", str(users), str(devices), env=environment, timeout=120) as url:
+    with serving("tests.bench.emulated", str(users), str(devices), env=environment) as url:
         yield url
 
 

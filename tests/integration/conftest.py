@@ -16,9 +16,10 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.support import program_host
+from tests.support import programs
 from tests.support.fault_proxy import FaultProxy
 from tests.support.serving import serving
+from tests.support.waiting import PATIENCE
 
 from .names import Account, Playbook
 from .vpn import Vpn
@@ -50,7 +51,7 @@ def fault_proxy(aws_url: str) -> Iterator[FaultProxy]:
 @pytest.fixture
 def aws_client(aws_url: str) -> Callable[..., Any]:
     """`aws_client("ec2", "us-east-1")`: a boto3 client of the emulated AWS, which is empty when the test begins."""
-    urllib.request.urlopen(urllib.request.Request(f"{aws_url}/moto-api/reset", method="POST"), timeout=30).close()
+    urllib.request.urlopen(urllib.request.Request(f"{aws_url}/moto-api/reset", method="POST"), timeout=PATIENCE).close()
     session = boto3.session.Session(KEYS["AWS_ACCESS_KEY_ID"], KEYS["AWS_SECRET_ACCESS_KEY"])
 
     def client(service: str, region: str = REGION) -> Any:
@@ -73,16 +74,14 @@ def aws_env(aws_url: str, tmp_path: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session")
-def module_host() -> Iterator[str]:
-    """Where modules are run."""
-    loaded = "ansible_collections.amazon.aws.plugins.module_utils.modules"
-    with serving("tests.support.program_host", loaded, env={**os.environ, **COLLECTIONS}) as url:
-        yield url
+@pytest.fixture(scope="session", autouse=True)
+def modules_loaded() -> None:
+    """Have modules begin with the AWS SDK loaded."""
+    programs.load("ansible_collections.amazon.aws.plugins.module_utils.modules", env={**os.environ, **COLLECTIONS})
 
 
 @pytest.fixture
-def run_module(module_host: str, aws_env: dict[str, str], tmp_path: Path) -> Callable[..., dict[str, Any]]:
+def run_module(aws_env: dict[str, str], tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Runs a module of the collection in a process of its own and returns its result."""
 
     def run(
@@ -91,7 +90,7 @@ def run_module(module_host: str, aws_env: dict[str, str], tmp_path: Path) -> Cal
         arguments = tmp_path / "args.json"
         arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": {**options, "_ansible_check_mode": check}}))
         module = f"ansible_collections.tracklib.vpn.plugins.modules.{name}"
-        done = program_host.run(module_host, "-m", module, arguments, env={**aws_env, **(env or {})})
+        done = programs.run("-m", module, arguments, env={**aws_env, **(env or {})})
         try:
             result: dict[str, Any] = json.loads(done.stdout)
         except json.JSONDecodeError:

@@ -19,6 +19,8 @@ import urllib.parse
 from collections import Counter
 from collections.abc import Callable
 
+from .waiting import PATIENCE
+
 Answer = tuple[int, dict[str, str], bytes]
 Fault = Callable[["Handler", Answer], None]
 
@@ -103,7 +105,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         fault(self, answer)
 
     def _forward(self, proxy: FaultProxy, body: bytes) -> Answer:
-        upstream = http.client.HTTPConnection(proxy.upstream.hostname or "", proxy.upstream.port, timeout=30)
+        upstream = http.client.HTTPConnection(proxy.upstream.hostname or "", proxy.upstream.port, timeout=PATIENCE)
         headers = {**dict(self.headers.items()), "Content-Length": str(len(body))}
         upstream.request(self.command, self.path, body, headers)
         answer = upstream.getresponse()
@@ -192,7 +194,7 @@ def json_error(status: int, code: str) -> Fault:
     )
 
 
-def held(until: threading.Event, timeout: float = 30) -> Fault:
+def held(until: threading.Event, timeout: float = PATIENCE) -> Fault:
     """The answer comes once something has happened, after `timeout` seconds at the latest."""
 
     def fault(handler: Handler, answer: Answer) -> None:

@@ -32,6 +32,8 @@ from typing import Any, NamedTuple
 
 from self_service.handler import api, handler
 
+from .waiting import PATIENCE
+
 FUNCTION_ARN = "arn:aws:lambda:eu-west-1:123456789012:function:tracklib-vpn-self-service"
 
 
@@ -103,7 +105,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         asked = {"method": self.command, "url": url, "headers": headers, "body": base64.b64encode(body).decode()}
         request = urllib.request.Request(f"{os.environ['AWS_ENDPOINT_URL']}/_signer", json.dumps(asked).encode())
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
                 found: dict[str, str] = json.load(answer)
                 return found
         except urllib.error.HTTPError:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 FUNCTION = {
     "function_arn": "arn:aws:lambda:eu-west-1:111122223333:function:tracklib-vpn-self-service",
@@ -43,7 +45,7 @@ def run(script: Path, *arguments: str, keys: dict[str, str] | None = None) -> su
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
 
 

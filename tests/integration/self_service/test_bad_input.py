@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.integration.vpn import ACCOUNT
+from tests.support.waiting import PATIENCE
 
 from .people import Forged, People, Person, Signing, context_of
 
@@ -33,7 +34,7 @@ def sent(person: Person, method: str, path: str, body: bytes | str = b"", **head
     """Status and code of a call as the client would sign it, with any body and path."""
     headers = {"Content-Type": "application/json", **{name.replace("_", "-"): text for name, text in headers.items()}}
     url = person.function.manage_url + path
-    answer = requests.request(method, url, data=body, headers=headers, auth=Signing(person), timeout=60)
+    answer = requests.request(method, url, data=body, headers=headers, auth=Signing(person), timeout=PATIENCE)
     return answer.status_code, answer.json()["error"]["code"]
 
 
@@ -105,7 +106,7 @@ KEYS = [
 def test_key_that_no_client_can_have_is_refused_without_repeating_it(alice: Person) -> None:
     for public_key in KEYS:
         body = json.dumps({"device": "laptop", "public_key": public_key})
-        answer = requests.post(f"{alice.function.manage_url}/devices", data=body, auth=Signing(alice), timeout=60)
+        answer = requests.post(f"{alice.function.manage_url}/devices", data=body, auth=Signing(alice), timeout=PATIENCE)
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_key"), public_key
         assert not public_key or public_key not in answer.text
 
@@ -248,6 +249,6 @@ def test_good_input_is_accepted(people: People) -> None:
         f"{people.function.manage_url}/devices",
         json={"device": "laptop", "public_key": keys.generate()[1]},
         auth=Signing(people.user("alice")),
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert answer.status_code == 200

@@ -25,6 +25,7 @@ from tests.integration.conftest import ROOT
 from tests.integration.vpn import ACCOUNT, POOLS
 from tests.support import function_server
 from tests.support.fault_proxy import ANY, FaultProxy, Handler
+from tests.support.waiting import PATIENCE
 
 from .people import People, context_of, function_env
 
@@ -137,7 +138,7 @@ def killed_at(number: int, proxy: FaultProxy, env: dict[str, str], event: dict[s
 
     fatal = proxy.calls.total() + number
     proxy.fail(ANY, kill, fatal, fatal)
-    answer, _errors = process.communicate(json.dumps(event), timeout=60)
+    answer, _errors = process.communicate(json.dumps(event), timeout=PATIENCE)
     if process.returncode == 0:
         assert answer.splitlines()[-1] == "200", answer
     return process.returncode != 0

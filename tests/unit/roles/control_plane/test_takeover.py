@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.templates import FILES, TEMPLATES, policies
+from .templates import FILES, TEMPLATES, policies
 
 OPERATIONS = Path(__file__).parents[4] / "docs/operations.md"
 DOCUMENT = json.loads((FILES / "deny_takeover.json").read_text())

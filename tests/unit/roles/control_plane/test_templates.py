@@ -20,7 +20,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from dispatcher.dispatch import NAMESPACE
 from dispatcher.messages import HOST_STATES, IAM_EVENTS
 
-from tests.support.templates import FILES, TEMPLATES, Policy, load, policies
+from .templates import FILES, TEMPLATES, Policy, load, policies
 
 # the emulator makes some of these silently into nothing, so nothing else would miss them
 RESOURCES = {

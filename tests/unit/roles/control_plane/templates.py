@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-FILES = Path(__file__).parents[2] / "roles/control_plane/files"
+FILES = Path(__file__).parents[4] / "roles/control_plane/files"
 TEMPLATES = sorted(path.name for path in FILES.glob("*.yml") if path.name != "buildspec.yml")
 _ACCOUNT, _REGION = "111122223333", "eu-west-1"
 _GIVEN: dict[str, Any] = {
