@@ -26,6 +26,9 @@ FENCE = re.compile(r"^( *)```.*?^\1```", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`([^`\n]+)`")
 COLLECTION_NAME = re.compile(r"\btracklib\.vpn\.([a-z_]+)\b")
 MAKE = re.compile(r"\bmake ([a-z]+(?:-[a-z]+)*)\b")
+VARIABLE = re.compile(r"(?<![\w.])vpn_[a-z]+(?:_[a-z]+)*\b(?!\.yml)")
+# a group, and what one play of a playbook leaves for the next
+BETWEEN_PLAYS = {"vpn_gateways", "vpn_instance_connect_dir", "vpn_login", "vpn_roster"}
 GATES = re.compile(r"tools/gates\.py((?: [a-z-]+)+)")
 PATH = re.compile(
     r"(?:plugins|roles|playbooks|inventories|tests|tools|docs|molecule|changelogs|meta|\.github|\.ci)/[\w./*-]*"
@@ -106,6 +109,20 @@ def test_files_in_code_exist(page: Path) -> None:
     words = CODE.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
     missing = [word for word in words if PATH.fullmatch(word) and not list(ROOT.glob(word.rstrip("/")))]
     assert missing == []
+
+
+def test_variables_of_the_inventory_are_listed() -> None:
+    files = [
+        path
+        for pattern in ("playbooks/**/*.yml", "roles/*/*/*.yml", "roles/*/templates/*", "inventories/aws/**/*.yml")
+        for path in ROOT.glob(pattern)
+        if "files" not in path.parts
+    ]
+    used = {name for path in files for name in VARIABLE.findall(path.read_text(encoding="utf-8"))}
+    listed = {name for path in ROOT.glob("docs/reference/*.md") for name in VARIABLE.findall(path.read_text("utf-8"))}
+    inventory = VARIABLE.findall((ROOT / "docs/reference/inventory.md").read_text(encoding="utf-8"))
+    assert used - listed == BETWEEN_PLAYS
+    assert set(inventory) - used == set()
 
 
 def test_the_reference_is_up_to_date() -> None:
