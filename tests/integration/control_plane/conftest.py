@@ -19,6 +19,7 @@ import pytest
 
 from tests.integration.conftest import REGION, ROOT
 from tests.integration.vpn import ACCESS, ACCOUNT, POOLS
+from tests.unit.roles.control_plane.templates import load
 
 OTHER_ACCOUNT = "444455556666"
 IDENTITY_REGION = "us-east-1"
@@ -129,7 +130,7 @@ class Stacks:
             "GatewaySecurityGroup": ec2.create_security_group(GroupName="gw", Description="gw", VpcId=vpc)["GroupId"],
             "NamedHosts": json.dumps([{"name": "api", "namespace": "internal.example", "tags": {"Service": "api"}}]),
         }
-        outputs = create_stack(self.client("cloudformation"), "gateway_account.yml", {**given, **parameters})
+        outputs = create_stack(self.client("cloudformation"), "gateway_account", {**given, **parameters})
         self.queue_url = outputs["QueueUrl"]
         self.dead_letters_url = outputs["DeadLettersUrl"]
         self.make_identity(Account(self.client, {}))
@@ -156,7 +157,7 @@ def create_stack(cloudformation: Any, template: str, parameters: dict[str, str])
     name = template.partition(".")[0].replace("_", "-")
     cloudformation.create_stack(
         StackName=name,
-        TemplateBody=(FILES / template).read_text(),
+        TemplateBody=json.dumps(load(template)),
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import yaml
 
 FILES = Path(__file__).parents[4] / "roles/control_plane/files"
-TEMPLATES = sorted(path.name for path in FILES.glob("*.yml") if path.name != "buildspec.yml")
+PARTS = sorted((FILES / "gateway_account").glob("*.yml"))  # of one stack, which the role merges
+TEMPLATES = ["gateway_account", *sorted(path.name for path in FILES.glob("*.yml") if path.name != "buildspec.yml")]
 _ACCOUNT, _REGION = "111122223333", "eu-west-1"
 _GIVEN: dict[str, Any] = {
     "AWS::AccountId": _ACCOUNT,
@@ -71,7 +72,11 @@ class Policy(NamedTuple):
 
 
 def load(name: str) -> dict[str, Any]:
-    template: dict[str, Any] = yaml.safe_load((FILES / name).read_text())
+    template: dict[str, Any] = {}
+    for path in PARTS if name == "gateway_account" else [FILES / name]:
+        for section, content in yaml.safe_load(path.read_text()).items():
+            merged = {**template.get(section, {}), **content} if isinstance(content, dict) else content
+            template[section] = merged
     return template
 
 

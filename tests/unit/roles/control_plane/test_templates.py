@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import Counter
@@ -20,12 +21,12 @@ from aws_lambda_powertools.metrics import MetricUnit
 from dispatcher.dispatch import NAMESPACE
 from dispatcher.messages import HOST_STATES, IAM_EVENTS
 
-from .templates import FILES, TEMPLATES, Policy, load, policies
+from .templates import FILES, PARTS, TEMPLATES, Policy, load, policies
 
 # the emulator makes some of these silently into nothing, so nothing else would miss them
 RESOURCES = {
     "code.yml": {"AWS::S3::Bucket": 1, "AWS::S3::BucketPolicy": 1},
-    "gateway_account.yml": {
+    "gateway_account": {
         "AWS::CloudWatch::Alarm": 6,
         "AWS::CodeBuild::Project": 2,
         "AWS::CodeBuild::ReportGroup": 2,
@@ -132,10 +133,21 @@ def test_every_resource_is_in_the_template(name: str) -> None:
     assert Counter(resource["Type"] for resource in load(name)["Resources"].values()) == RESOURCES[name]
 
 
+@pytest.mark.parametrize(("one", "other"), list(itertools.combinations(PARTS, 2)), ids=lambda path: path.stem)
+def test_parts_of_one_stack_agree_on_what_they_share(one: Path, other: Path) -> None:
+    """The role merges them, so that what one said otherwise would be lost."""
+    first, second = (yaml.safe_load(path.read_text()) for path in (one, other))
+    for section in ("Parameters", "Conditions"):
+        shared = first[section].keys() & second[section].keys()
+        assert {key: first[section][key] for key in shared} == {key: second[section][key] for key in shared}
+    for section in ("Resources", "Outputs"):
+        assert first[section].keys() & second[section].keys() == set()
+
+
 def test_every_policy_is_looked_at() -> None:
     assert Counter(policy.template for policy in POLICIES) == {
         "code.yml": 1,
-        "gateway_account.yml": 14,
+        "gateway_account": 14,
         "identity_account.yml": 6,
         "registry.yml": 1,
         "self_service.yml": 3,
@@ -234,17 +246,17 @@ def _findings(document: dict[str, Any]) -> Iterator[str]:
 
 
 def test_r4_a_burst_waits_for_its_build_and_poison_does_not() -> None:
-    queue = load("gateway_account.yml")["Resources"]["Queue"]["Properties"]
+    queue = load("gateway_account")["Resources"]["Queue"]["Properties"]
     assert queue["RedrivePolicy"]["maxReceiveCount"] == 1000
     assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
     assert queue["SqsManagedSseEnabled"] is True
-    mapping = load("gateway_account.yml")["Resources"]["DispatcherEvents"]["Properties"]
+    mapping = load("gateway_account")["Resources"]["DispatcherEvents"]["Properties"]
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
 @pytest.mark.parametrize("project", ["Reconcile", "Names"])
 def test_builds_run_one_at_a_time_and_end(project: str) -> None:
-    properties = load("gateway_account.yml")["Resources"][project]["Properties"]
+    properties = load("gateway_account")["Resources"][project]["Properties"]
     assert (properties["ConcurrentBuildLimit"], properties["TimeoutInMinutes"]) == (1, 10)
     assert properties["Cache"] == {"Type": "NO_CACHE"}
     assert properties["Source"] == {"Type": "NO_SOURCE", "BuildSpec": {"Ref": "BuildSpec"}}
@@ -287,7 +299,7 @@ def test_r12_silence_is_an_alarm_of_the_sweeps_age_alone() -> None:
 def test_an_alarm_watches_the_metric_that_the_dispatcher_publishes(
     logical_id: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    dispatcher = load("gateway_account.yml")["Resources"]["Dispatcher"]["Properties"]
+    dispatcher = load("gateway_account")["Resources"]["Dispatcher"]["Properties"]
     name = dispatcher["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]["Fn::Sub"]
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", name)
     alarm = _alarms()[logical_id]
@@ -335,13 +347,13 @@ def test_r4_only_rules_self_service_and_operators_put_messages_into_the_queue() 
 
 
 def test_a_build_reads_the_users_of_its_own_account_only_where_they_may_connect() -> None:
-    template = load("gateway_account.yml")
+    template = load("gateway_account")
     assert template["Conditions"]["SweepsOwnUsers"] == {"Fn::Equals": [{"Ref": "HasOwnUsers"}, "true"]}
     assert template["Resources"]["ReconcileOwnUsersPolicy"]["Condition"] == "SweepsOwnUsers"
     reading = {
         policy.resource
         for policy in POLICIES
-        if policy.template == "gateway_account.yml"
+        if policy.template == "gateway_account"
         for statement in policy.statements
         if any(action.startswith("iam:") for action in _list(statement["Action"]))
     }
@@ -374,5 +386,5 @@ def test_the_registry_outlives_its_stack() -> None:
 def test_rules_and_dispatcher_know_the_same_events() -> None:
     rule = load("identity_account.yml")["Resources"]["IamEvents"]["Properties"]["EventPattern"]
     assert rule["detail"]["eventName"] == list(IAM_EVENTS)
-    hosts = load("gateway_account.yml")["Resources"]["HostEvents"]["Properties"]["EventPattern"]
+    hosts = load("gateway_account")["Resources"]["HostEvents"]["Properties"]["EventPattern"]
     assert hosts["detail"]["state"] == list(HOST_STATES)
