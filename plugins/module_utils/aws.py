@@ -16,7 +16,7 @@ try:
 except ImportError:  # AnsibleAWSModule reports the missing SDK
     pass
 
-_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
+DENIED_CODES = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 _BAD_CREDENTIALS = (
     "InvalidClientTokenId",
     "UnrecognizedClientException",
@@ -81,7 +81,7 @@ def parse_timestamp(value: Any) -> datetime:
 def _explain(error: ClientError, action: str, resource: str) -> str:
     code = error.response["Error"]["Code"]
     said = _one_line(error.response["Error"].get("Message", ""))
-    if code in _DENIED:
+    if code in DENIED_CODES:
         return f"access denied: these credentials need {action} on {resource} ({said})"
     if code in _BAD_CREDENTIALS:
         return f"AWS doesn't accept these credentials for {action} on {resource}: {code} ({said})"

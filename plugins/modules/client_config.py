@@ -58,6 +58,7 @@ extends_documentation_fragment:
   - amazon.aws.region.modules
   - amazon.aws.boto3
   - tracklib.vpn.attributes
+  - tracklib.vpn.attributes.actiongroup_aws
 requirements:
   - PyNaCl and segno, for O(embed_key_from)
 attributes:
@@ -132,7 +133,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import render, shown
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.options import TUNNEL_OPTIONS, tunnel
-from ansible_collections.tracklib.vpn.plugins.module_utils.client.qr import KINDS, picture
+from ansible_collections.tracklib.vpn.plugins.module_utils.client.qr import SUFFIXES, qr_code
 from ansible_collections.tracklib.vpn.plugins.module_utils.files import present, write_private
 from ansible_collections.tracklib.vpn.plugins.module_utils.keys import public_key_of
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, User
@@ -180,15 +181,15 @@ def _embedded_key(params: dict[str, Any], registration: Registration) -> str:
 
 def _content(params: dict[str, Any], registration: Registration, networks: list[str]) -> tuple[bytes, str]:
     """The file, and what a diff may show of it."""
-    kind = os.path.splitext(params["dest"])[1].lower()
+    suffix = os.path.splitext(params["dest"])[1].lower()
     private_key = _embedded_key(params, registration)
     try:
         text = render(tunnel(params, registration, networks), private_key, params["private_key_file"] or "")
-        if kind not in KINDS:
+        if suffix not in SUFFIXES:
             return text.encode(), shown(text)
         if not private_key:
             raise ValueError("a QR code without a private key is of no use to a phone; give embed_key_from")
-        return picture(text, kind), shown(text)
+        return qr_code(text, suffix), shown(text)
     except ValueError as error:
         raise ValueError(f"{registration.label}: {error}") from None
 

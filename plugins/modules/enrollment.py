@@ -54,6 +54,7 @@ extends_documentation_fragment:
   - amazon.aws.region.modules
   - amazon.aws.boto3
   - tracklib.vpn.attributes
+  - tracklib.vpn.attributes.actiongroup_aws
 attributes:
   check_mode:
     support: full
@@ -178,26 +179,27 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.device import 
 from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import Function, SelfServiceError
 
 
-def _result(found: Enrollment, endpoint: str | None) -> dict[str, Any]:
-    device = found.device or {}
-    dialled = gateway(found.tunnel, endpoint)
+def _result(enrollment: Enrollment, endpoint: str | None) -> dict[str, Any]:
+    device = enrollment.device or {}
+    known = enrollment.device or enrollment.before or {}
+    dialled = gateway(enrollment.tunnel, endpoint)
     return {
-        "changed": bool(found.actions),
-        "actions": list(found.actions),
+        "changed": bool(enrollment.actions),
+        "actions": list(enrollment.actions),
         "addresses": device.get("addresses", []),
         "expires_at": device.get("expires_at"),
         "renewable_from": device.get("renewable_from"),
-        "unknown": found.unknown,
-        "in_force_from": found.in_force_from,
-        "wait": found.wait(time.time()),
-        "public_key": (found.device or found.before or {}).get("public_key"),
+        "unknown": enrollment.unknown,
+        "in_force_from": enrollment.in_force_from,
+        "wait": enrollment.wait(time.time()),
+        "public_key": known.get("public_key"),
         "gateway_public_key": dialled["public_key"],
         "endpoint": dialled["endpoint"],
-        "networks": found.tunnel["networks"],
-        "dns_servers": found.tunnel["dns_servers"],
-        "domains": found.tunnel["domains"],
-        "expiring": [{"device": one["device"], "expires_at": one["expires_at"]} for one in found.due],
-        "diff": {"before": _shown(found.before), "after": _shown(found.device)},
+        "networks": enrollment.tunnel["networks"],
+        "dns_servers": enrollment.tunnel["dns_servers"],
+        "domains": enrollment.tunnel["domains"],
+        "expiring": [{"device": one["device"], "expires_at": one["expires_at"]} for one in enrollment.due],
+        "diff": {"before": _shown(enrollment.before), "after": _shown(enrollment.device)},
     }
 
 
@@ -210,10 +212,10 @@ def run(module: AnsibleAWSModule) -> dict[str, Any]:
     function = checked(Function(params["function_arn"], params["manage_url"], params["renew_url"], params["sts_url"]))
     credentials = user_credentials(session(module))
     if params["state"] == "absent":
-        found = ensure_absent(credentials, function, params["device"], module.check_mode)
+        enrollment = ensure_absent(credentials, function, params["device"], module.check_mode)
     else:
-        found = ensure_present(credentials, function, params["device"], params["public_key"], module.check_mode)
-    return _result(found, params["gateway"])
+        enrollment = ensure_present(credentials, function, params["device"], params["public_key"], module.check_mode)
+    return _result(enrollment, params["gateway"])
 
 
 def main() -> None:

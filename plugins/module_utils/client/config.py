@@ -4,11 +4,12 @@
 """The configuration text of a device. Pure; the standard library alone.
 
 Everything that writes one for a client calls `render`. wg-quick(8) runs the `PostUp` lines in a shell as root, so
-nothing enters the text that wasn't checked here (R15).
+every value is checked here before it enters the text (R15, data is never code).
 """
 
 from __future__ import annotations
 
+import enum
 import ipaddress
 import re
 from typing import NamedTuple, Sequence, Union
@@ -16,9 +17,8 @@ from typing import NamedTuple, Sequence, Union
 from ..addresses import collapsed, parse_network
 from ..keys import check_private_key, check_public_key
 from ..names import dns as names
+from ..wireguard.managed import MARKER
 
-DNS_FLAVOURS = ("line", "resolved", "none")
-MARKER = "# Managed by tracklib.vpn"
 _EVERYTHING = ("0.0.0.0/0", "::/0")
 _PATH = re.compile(r"(/[A-Za-z0-9_+.-]+)+")  # in a PostUp line: no shell word, no comment, no `%i` of wg-quick's
 # what may be shown of a configuration that others could have written
@@ -29,8 +29,16 @@ _SHOWN = re.compile(
 Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 
+class DnsFlavour(enum.Enum):
+    """How a device learns of the DNS servers in the tunnel."""
+
+    LINE = "line"  # a DNS line, for the apps and resolvconf
+    RESOLVED = "resolved"  # PostUp lines, for systemd-resolved
+    NONE = "none"
+
+
 class ClientTunnel(NamedTuple):
-    """What a device's configuration says, but for its private key."""
+    """Contents of a device's configuration, except its private key."""
 
     addresses: Sequence[str]  # the device's, without prefix length
     gateway_public_key: str
@@ -38,18 +46,18 @@ class ClientTunnel(NamedTuple):
     networks: Sequence[str]  # CIDR behind the gateway
     dns_servers: Sequence[str] = ()  # the gateway's tunnel addresses; always routed into the tunnel
     domains: Sequence[str] = ()  # the private zones
-    dns: str = "none"  # one of DNS_FLAVOURS
+    dns: DnsFlavour = DnsFlavour.NONE
     full_tunnel: bool = False  # send everything into the tunnel, and ask its resolver everything
     keepalive: int = 25  # seconds; 0 for none
     mtu: int | None = None  # left to the system when None
 
 
 def render(tunnel: ClientTunnel, private_key: str = "", private_key_file: str = "") -> str:
-    """The configuration of a device, as wg-quick(8) and the WireGuard apps read it.
+    """Write the configuration of a device, as wg-quick(8) and the WireGuard apps read it.
 
     :param private_key: goes into the text, for apps.
     :param private_key_file: path on the device, loaded when the interface comes up: the text holds no key then.
-        With neither, the text lacks the key.
+        With neither, the text has no key.
     :raises ValueError: saying which value is wrong; keys aren't repeated.
     """
     servers = [_address(server, "DNS server") for server in tunnel.dns_servers]
@@ -80,29 +88,47 @@ def render(tunnel: ClientTunnel, private_key: str = "", private_key_file: str = 
     return "\n".join(lines) + "\n"
 
 
+def dns_flavour(text: str) -> DnsFlavour:
+    """Return the flavour of that name.
+
+    :raises ValueError: there is none; the message names those that there are.
+    """
+    try:
+        return DnsFlavour(text)
+    except ValueError:
+        expected = ", ".join(one.value for one in DnsFlavour)
+        raise ValueError(f"dns is {text!r}, expected one of {expected}") from None
+
+
 def shown(text: str) -> str:
-    """What a diff may show of a configuration: addresses, networks and DNS; never keys (R10)."""
+    """Return the part of a configuration that a diff may show: no keys (R10, secrets stay home)."""
     return "".join(f"{line}\n" for line in _SHOWN.findall(text))
 
 
 def _dns_lines(tunnel: ClientTunnel, servers: Sequence[Address]) -> list[str]:
-    if tunnel.dns not in DNS_FLAVOURS:
-        raise ValueError(f"dns is {tunnel.dns!r}, expected one of {', '.join(DNS_FLAVOURS)}")
     domains = [_domain(domain) for domain in tunnel.domains]
-    if tunnel.dns == "none":
+    if tunnel.dns is DnsFlavour.NONE:
         return []
     if not servers:
-        raise ValueError(f"dns is {tunnel.dns} and there is no DNS server; expected the gateway's tunnel addresses")
-    if tunnel.dns == "line":
+        raise ValueError(
+            f"dns is {tunnel.dns.value} and there is no DNS server; expected the gateway's tunnel addresses"
+        )
+    if tunnel.dns is DnsFlavour.LINE:
         return [f"DNS = {', '.join([*map(str, servers), *domains])}"]
-    if not domains and not tunnel.full_tunnel:
+    if tunnel.full_tunnel:
+        return _resolvectl_lines(servers, domains=["."], default_route="true")
+    if not domains:
         raise ValueError("dns is resolved and there are no domains to ask the tunnel for; give some, or dns: none")
+    return _resolvectl_lines(servers, domains=domains, default_route="false")
+
+
+def _resolvectl_lines(servers: Sequence[Address], domains: Sequence[str], default_route: str) -> list[str]:
     # in quotes: a shell takes ~NAME for a home directory
-    routed = [f"'~{domain}'" for domain in (["."] if tunnel.full_tunnel else domains)]
+    routed = [f"'~{domain}'" for domain in domains]
     return [
         f"PostUp = resolvectl dns %i {' '.join(map(str, servers))}",
         f"PostUp = resolvectl domain %i {' '.join(routed)}",
-        f"PostUp = resolvectl default-route %i {'true' if tunnel.full_tunnel else 'false'}",
+        f"PostUp = resolvectl default-route %i {default_route}",
     ]
 
 

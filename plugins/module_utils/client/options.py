@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What the modules that write a device's configuration share; their options are the doc fragment `tunnel`."""
+"""Options of the modules that write a device's configuration; the doc fragment `tunnel` describes them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Mapping, Sequence
 from ..access import ACCESS_OPTION
 from ..addresses import gateway_address, parse_pools
 from ..model import Registration
-from .config import DNS_FLAVOURS, ClientTunnel
+from .config import ClientTunnel, DnsFlavour
 
 TUNNEL_OPTIONS: dict[str, Any] = {
     "gateway_public_key": {"type": "str", "required": True, "no_log": False},
@@ -18,7 +18,7 @@ TUNNEL_OPTIONS: dict[str, Any] = {
     "access": ACCESS_OPTION,
     "address_pools": {"type": "list", "elements": "str", "required": True},
     "domains": {"type": "list", "elements": "str", "default": []},
-    "dns": {"type": "str", "choices": list(DNS_FLAVOURS), "default": "line"},
+    "dns": {"type": "str", "choices": [one.value for one in DnsFlavour], "default": "line"},
     "full_tunnel": {"type": "bool", "default": False},
     "keepalive": {"type": "int", "default": 25},
     "mtu": {"type": "int"},
@@ -26,7 +26,7 @@ TUNNEL_OPTIONS: dict[str, Any] = {
 
 
 def tunnel(params: Mapping[str, Any], registration: Registration, networks: Sequence[str]) -> ClientTunnel:
-    """What the configuration of a registered device says, by a module's options.
+    """Return what the configuration of a registered device says, by a module's options.
 
     :raises PoolError: an address pool isn't one.
     """
@@ -37,7 +37,7 @@ def tunnel(params: Mapping[str, Any], registration: Registration, networks: Sequ
         networks=networks,
         dns_servers=[gateway_address(pool) for pool in parse_pools(params["address_pools"])],
         domains=params["domains"],
-        dns=params["dns"],
+        dns=DnsFlavour(params["dns"]),
         full_tunnel=params["full_tunnel"],
         keepalive=params["keepalive"],
         mtu=params["mtu"],

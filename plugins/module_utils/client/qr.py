@@ -11,13 +11,13 @@ import io
 with contextlib.suppress(ImportError):  # the module that needs it reports it
     import segno
 
-KINDS = (".png", ".svg", ".txt")
+SUFFIXES = (".png", ".svg", ".txt")
 
 
-def picture(text: str, kind: str) -> bytes:
-    """The QR code of a text.
+def qr_code(text: str, suffix: str) -> bytes:
+    """Draw a text as a QR code.
 
-    :param kind: one of KINDS; `.txt` is for terminals, of half blocks in UTF-8.
+    :param suffix: one of SUFFIXES; `.txt` is for terminals, of half blocks in UTF-8.
     :raises ValueError: the text doesn't fit a QR code.
     """
     try:
@@ -27,10 +27,10 @@ def picture(text: str, kind: str) -> bytes:
             f"the configuration has {len(text)} characters, more than a QR code holds; grant larger networks instead "
             "of many small ones, or use the configuration itself"
         ) from None
-    if kind == ".txt":
+    if suffix == ".txt":
         drawn = io.StringIO()
         code.terminal(drawn, compact=True)
         return drawn.getvalue().encode()
     image = io.BytesIO()
-    code.save(image, kind=kind[1:], scale=6)
+    code.save(image, kind=suffix[1:], scale=6)
     return image.getvalue()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Bringing one's own device to the state that it should have, by the self-service function.
+"""Registering, renewing, rotating and removing one's own device by the self-service function.
 
 The module `enrollment` and the script share this. No Ansible; of the collection only what the script has, too.
 """
@@ -38,7 +38,7 @@ _ARN = re.compile(r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0
 
 
 class Enrollment(NamedTuple):
-    """What became of a device.
+    """Outcome for a device.
 
     `device` is the registration as the function has it, None if there is none; `before` the same, before the call.
     `actions` are of `registered`, `rotated`, `renewed`, `removed`; `unknown` tells that the gateways don't have the
@@ -55,12 +55,12 @@ class Enrollment(NamedTuple):
     due: list[dict[str, Any]]
 
     def wait(self, now: float) -> int:
-        """How many seconds it may take from now on until a gateway answers the device."""
+        """Return how many seconds it may take from `now` until a gateway answers the device."""
         return round(max((self.in_force_from or 0) - now, 0)) + _HANDSHAKE
 
 
 def checked(function: Function) -> Function:
-    """Return the function if its ARN and addresses can be ones.
+    """Return the function if its ARN and addresses have the right form.
 
     :raises SelfServiceError: `invalid_function`, naming what was found and what is expected.
     """
@@ -77,7 +77,7 @@ def checked(function: Function) -> Function:
 
 
 def user_credentials(session: Session) -> ReadOnlyCredentials:
-    """The credentials that a session has, unless they are plainly a role's.
+    """Return the credentials that a session has, unless they are plainly a role's.
 
     A role's that look like a user's own, such as exported ones, are refused by the function.
 
@@ -86,13 +86,13 @@ def user_credentials(session: Session) -> ReadOnlyCredentials:
     from botocore.exceptions import BotoCoreError
 
     try:
-        found = session.get_credentials()
-        kind = None if found is None else _ROLE_SESSIONS.get(found.method)
+        credentials = session.get_credentials()
+        kind = None if credentials is None else _ROLE_SESSIONS.get(credentials.method)
         if kind is not None:
             raise SelfServiceError(
                 f"these AWS credentials are a role's session ({kind}), and {_USE_YOUR_OWN}", "role_session"
             )
-        frozen = None if found is None else found.get_frozen_credentials()
+        frozen = None if credentials is None else credentials.get_frozen_credentials()
     except BotoCoreError as error:
         raise SelfServiceError(f"no AWS credentials: {error}", "no_credentials") from None
     if frozen is None:
@@ -149,8 +149,8 @@ def ensure_absent(
 
 
 def _named(listed: Mapping[str, Any], name: str) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = next((device for device in listed["devices"] if device["device"] == name), None)
-    return found
+    named: dict[str, Any] | None = next((device for device in listed["devices"] if device["device"] == name), None)
+    return named
 
 
 def _needed(before: Mapping[str, Any] | None, public_key: str, now: float) -> tuple[str, ...]:
@@ -191,20 +191,20 @@ def _over(moment: float | None, now: float) -> bool:
 
 
 def gateway(tunnel: Mapping[str, Any], endpoint: str | None = None) -> dict[str, Any]:
-    """The gateway to dial, with `endpoint` and `public_key`: the one of that endpoint, by default the first.
+    """Return the gateway to dial, with `endpoint` and `public_key`: the one of that endpoint, by default the first.
 
     :raises SelfServiceError: `no_such_gateway`.
     """
-    found: list[dict[str, Any]] = tunnel["gateways"]
-    chosen = [one for one in found if endpoint in (None, one["endpoint"])]
+    gateways: list[dict[str, Any]] = tunnel["gateways"]
+    chosen = [one for one in gateways if endpoint in (None, one["endpoint"])]
     if not chosen:
         raise SelfServiceError(
-            f"there is no gateway {endpoint}; expected one of {', '.join(one['endpoint'] for one in found)}",
+            f"there is no gateway {endpoint}; expected one of {', '.join(one['endpoint'] for one in gateways)}",
             "no_such_gateway",
         )
     return chosen[0]
 
 
 def utc(moment: float) -> str:
-    """A time for people: `2026-11-24 20:30 UTC`."""
+    """Write a time for people: `2026-11-24 20:30 UTC`."""
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(moment))

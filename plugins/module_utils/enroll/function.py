@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""The caller's side of the self-service function: proving who one is (R14), and its calls.
+"""The caller's side of the self-service function: the proof of identity (R14, callers prove who they are), and calls.
 
 Needs boto3 (for credentials) and botocore, no Ansible, and nothing else of this collection.
 """
@@ -66,18 +66,18 @@ class Function(NamedTuple):
 
 
 def regional_sts(region: str) -> str:
-    """STS's own endpoint of a region, without a path."""
+    """Return STS's own endpoint of a region, without a path."""
     suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     return f"https://sts.{region}.{suffix}"
 
 
 def host_of(url: str) -> str:
-    """The value of the Host header for a URL."""
+    """Return the value of the Host header for a URL."""
     return url.partition("//")[2].partition("/")[0]
 
 
 def proof(credentials: ReadOnlyCredentials, function: Function) -> str:
-    """A signed GetCallerIdentity request for `function` to forward to STS, as the value of PROOF_HEADER (R14)."""
+    """Sign a GetCallerIdentity request for `function` to forward to STS, as the value of PROOF_HEADER."""
     base = (function.sts_url or regional_sts(function.region)).rstrip("/")
     url = f"{base}/"
     headers = {"Host": host_of(url), "Content-Type": STS_CONTENT_TYPE, FUNCTION_HEADER: function.arn}
@@ -99,7 +99,7 @@ def signed(
     service: str,
     region: str,
 ) -> dict[str, str]:
-    """`headers` and those of Signature Version 4, which signs all of them."""
+    """Return `headers` and those of Signature Version 4, which signs all of them."""
     request = AWSRequest(method=method, url=url, data=body, headers=dict(headers))
     SigV4Auth(credentials, service, region).add_auth(request)
     return {name: str(value) for name, value in request.headers.items()}
@@ -116,7 +116,7 @@ def register(credentials: ReadOnlyCredentials, function: Function, device: str, 
 
 
 def devices(credentials: ReadOnlyCredentials, function: Function) -> dict[str, Any]:
-    """The caller's `devices`, and the `tunnel`."""
+    """Return the caller's `devices`, and the `tunnel`."""
     return _call(credentials, function, "GET", f"{function.manage_url.rstrip('/')}/devices")
 
 
@@ -132,12 +132,13 @@ def rotate(credentials: ReadOnlyCredentials, function: Function, device: str, pu
 
 
 def remove(credentials: ReadOnlyCredentials, function: Function, device: str) -> dict[str, Any]:
-    """Remove a device: answers `device`, as it was, and `in_force_from`."""
+    """Remove a device; the answer has `device`, as it was, and `in_force_from`."""
     return _call(credentials, function, "DELETE", _device_url(function.manage_url, device))
 
 
 def _device_url(base: str, device: str) -> str:
-    if not re.fullmatch("[a-z0-9-]{1,32}", device):  # another name could make another path of it
+    # anything else could make another path of it; what a name may be, the function says itself
+    if not re.fullmatch("[a-z0-9-]+", device):
         raise SelfServiceError(
             f"device name {device!r} is refused; expected 1 to 32 lower-case letters, digits and hyphens",
             "invalid_device",

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""The tunnel of the machine that the script `enroll` runs on: what the role `client` does where there is Ansible.
+"""The tunnel of the machine that the script `enroll` runs on; the role `client` makes the same with Ansible.
 
 Files and unit are the role's, so that either may follow the other. What needs root goes through sudo; no value becomes
-part of a command's text (R15). The standard library alone.
+part of a command's text (R15, data is never code). The standard library alone.
 """
 
 from __future__ import annotations
@@ -17,16 +17,11 @@ import sys
 import time
 from typing import NamedTuple
 
-from ..client.config import MARKER
+from ..client.config import DnsFlavour
+from ..wireguard.managed import MARKER, PACKAGES
 
 HANDSHAKE_AGE = 180  # seconds; a peer that answers makes a new handshake after two minutes
 
-_PACKAGES = {
-    "wg": "wireguard-tools",
-    "wg-quick": "wireguard-tools",
-    "resolvconf": "openresolv",
-    "resolvectl": "systemd-resolved",
-}
 _KEY = """
 set -eu
 umask 077
@@ -50,7 +45,7 @@ _WRITE = 'set -eu; umask "$2"; mkdir -p "${1%/*}"; cat > "$1.new"; mv "$1.new" "
 
 
 class MachineError(RuntimeError):
-    """Something that this machine lacks or refused; the message says what to do."""
+    """A failure of this machine: what it lacks or refused, and what to do."""
 
 
 class Machine(NamedTuple):
@@ -82,14 +77,14 @@ class Machine(NamedTuple):
     def drop_in(self) -> str:
         """The text of the role's templates/unit.conf.j2."""
         return (
-            "# Managed by tracklib.vpn; do not edit: changes are overwritten.\n"
+            f"{MARKER}; do not edit: changes are overwritten.\n"
             "[Service]\n"
             "# after the unit's own, which takes the key away: the configuration doesn't hold it\n"
             f"ExecReload=/usr/bin/wg set {self.interface} private-key {self.key_file}\n"
         )
 
     def check(self) -> None:
-        """Make sure that the tunnel can be made here.
+        """Check that the tunnel can be made here.
 
         :raises MachineError: a program is missing, or somebody else's configuration is in the way.
         """
@@ -104,11 +99,15 @@ class Machine(NamedTuple):
             )
 
     def ensure_key(self, new: bool = False) -> str:
-        """Make the private key if there is none, or another one; return the public key. It stays in its file (R10)."""
-        return _shell(_KEY, self.key_file, "new" if new else "")
+        """Make the private key if there is none, or a new one; return the public key.
+
+        The private key stays in its file (R10, secrets stay home).
+        """
+        which = "new" if new else ""
+        return _shell(_KEY, self.key_file, which)
 
     def public_key(self) -> str | None:
-        """The public key of the private key that is here, None without one."""
+        """Return the public key of the private key that is here, None without one."""
         return _shell(_PUBLIC_KEY, self.key_file) or None
 
     def bring_up(self, text: str, restart: bool) -> None:
@@ -136,12 +135,12 @@ class Machine(NamedTuple):
         _run(["rm", "-f", self.config_file, self.key_file])
 
     def is_known(self) -> bool:
-        """Whether the gateway answered a handshake lately: it has this machine's key."""
+        """Tell whether the gateway answered a handshake lately: it has this machine's key."""
         handshakes = _run(["wg", "show", self._real_interface(), "latest-handshakes"]).split()
         return any(time.time() - int(moment) < HANDSHAKE_AGE for moment in handshakes[1::2])
 
     def knock(self, keepalive: int) -> None:
-        """Have WireGuard send something, with which a handshake begins: the keepalive, when it is switched on.
+        """Make WireGuard send a packet, which begins a handshake: the keepalive, switched on.
 
         :param keepalive: what the tunnel has, in seconds.
         """
@@ -150,22 +149,18 @@ class Machine(NamedTuple):
         for seconds in ("off", str(keepalive)):
             _run(["wg", "set", interface, "peer", peer, "persistent-keepalive", seconds])
 
-    def dns(self, wanted: str) -> str:
-        """How this machine is told of DNS servers: `wanted`, or for `auto` what it has, as the role finds it.
+    def dns(self, wanted: DnsFlavour | None) -> DnsFlavour:
+        """Return how this machine is told of DNS servers: `wanted`, or for None what it has, as the role finds it.
 
         :raises MachineError: what is wanted isn't here.
         """
-        if wanted == "line" and sys.platform != "darwin":
+        if wanted is None:
+            return _usual_dns()
+        if wanted is DnsFlavour.LINE and sys.platform != "darwin":
             need("resolvconf")
-        if wanted == "resolved":
+        if wanted is DnsFlavour.RESOLVED:
             need("resolvectl")
-        if wanted != "auto":
-            return wanted
-        if sys.platform == "darwin":
-            return "line"
-        if _found("resolvectl") and _asks_resolved():
-            return "resolved"
-        return "line" if _found("resolvconf") else "none"
+        return wanted
 
     def _has_another_key(self) -> bool:
         """Whether the tunnel is up with an earlier key than the one in the file, as after an interrupted run."""
@@ -195,14 +190,24 @@ class Machine(NamedTuple):
         return _shell(_READ, f"/var/run/wireguard/{self.interface}.name") or self.interface
 
 
+def _usual_dns() -> DnsFlavour:
+    if sys.platform == "darwin":
+        return DnsFlavour.LINE
+    if _found("resolvectl") and _asks_resolved():
+        return DnsFlavour.RESOLVED
+    if _found("resolvconf"):
+        return DnsFlavour.LINE
+    return DnsFlavour.NONE
+
+
 def need(*programs: str) -> None:
-    """Make sure that programs are there.
+    """Check that programs are there.
 
     :raises MachineError: naming those that are missing.
     """
     missing = [program for program in programs if not _found(program)]
     if missing:
-        packages = ", ".join(sorted({_PACKAGES[program] for program in missing}))
+        packages = ", ".join(sorted({PACKAGES[program] for program in missing}))
         raise MachineError(
             f"{', '.join(missing)} not found: install {packages} first (Debian, Ubuntu: sudo apt install; Fedora: sudo "
             "dnf install; macOS: brew install)"
@@ -215,7 +220,7 @@ def _found(program: str) -> bool:
 
 
 def new_key() -> tuple[str, str]:
-    """A new (private key, public key), which only this process has (R10)."""
+    """Make a (private key, public key), which only this process has (R10, secrets stay home)."""
     need("wg")
     private = _capture(["wg", "genkey"]).strip()
     return private, _capture(["wg", "pubkey"], private).strip()

@@ -16,7 +16,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..client.config import DNS_FLAVOURS, ClientTunnel, render
+from ..client.config import ClientTunnel, DnsFlavour, dns_flavour, render
 from . import function as self_service
 from . import terminal
 from .device import Enrollment, checked, ensure_absent, ensure_present, gateway, user_credentials, utc
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 SETTINGS = "settings.json"  # in the script itself, put there when it was packed
 
+_AUTO = "auto"  # the machine's own way to learn of DNS servers
 _DONE = {
     "registered": "registered",
     "rotated": "registered with another key",
@@ -41,7 +42,7 @@ _began = time.monotonic()
 def main() -> None:
     """Do what the command line says.
 
-    :raises SystemExit: with a sentence when that fails.
+    :raises SystemExit: it failed; the message is one sentence.
     """
     arguments = _parser().parse_args()
     try:
@@ -70,9 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--profile", help="profile of the AWS credentials")
     parser.add_argument("--gateway", metavar="HOST:PORT", help="the gateway to dial; by default the first")
     parser.add_argument("--interface", default="vpn0", help="name of the WireGuard interface (default %(default)s)")
-    parser.add_argument(
-        "--dns", choices=["auto", *DNS_FLAVOURS], default="auto", help="how to use the DNS servers in the tunnel"
-    )
+    flavours = [_AUTO, *(one.value for one in DnsFlavour)]
+    parser.add_argument("--dns", choices=flavours, default=_AUTO, help="how to use the DNS servers in the tunnel")
     return parser
 
 
@@ -122,13 +122,13 @@ def _settings(path: str | None) -> dict[str, Any]:
     if text is None:
         raise ValueError("no settings; give the file that the operators of the VPN gave you with --settings FILE")
     try:
-        found: dict[str, Any] = json.loads(text)["vpn_self_service"]
-        missing = {"function_arn", "manage_url", "renew_url"} - set(found)
+        settings: dict[str, Any] = json.loads(text)["vpn_self_service"]
+        missing = {"function_arn", "manage_url", "renew_url"} - set(settings)
     except (ValueError, KeyError, TypeError):
         missing = {"vpn_self_service"}
     if missing:
         raise ValueError(f"the settings lack {', '.join(sorted(missing))}; ask the operators of the VPN for their file")
-    return found
+    return settings
 
 
 def _this_machine(
@@ -136,17 +136,17 @@ def _this_machine(
 ) -> None:
     machine = Machine(arguments.interface)
     machine.check()
-    dns = machine.dns(arguments.dns)
+    dns = machine.dns(_wanted_dns(arguments))
     public_key = machine.ensure_key(arguments.new_key)
     _say(f"the private key is in {machine.key_file} and stays there")
-    found = ensure_present(credentials, function, arguments.device, public_key)
-    _report(found, arguments.device)
-    tunnel = _tunnel(found, arguments.gateway, dns)
-    machine.bring_up(render(tunnel, private_key_file=machine.key_file), found.unknown)
+    enrollment = ensure_present(credentials, function, arguments.device, public_key)
+    _report(enrollment, arguments.device)
+    tunnel = _tunnel(enrollment, arguments.gateway, dns)
+    machine.bring_up(render(tunnel, private_key_file=machine.key_file), enrollment.unknown)
     _say(f"the interface {machine.interface} is up")
-    _wait(machine, found, tunnel)
-    _check_name(check_name, found, dns)
-    _remind(found)
+    _wait(machine, enrollment, tunnel)
+    _check_name(check_name, enrollment, dns)
+    _remind(enrollment)
 
 
 def _phone(arguments: argparse.Namespace, credentials: ReadOnlyCredentials, function: Function) -> None:
@@ -154,52 +154,57 @@ def _phone(arguments: argparse.Namespace, credentials: ReadOnlyCredentials, func
     listed = self_service.devices(credentials, function)["devices"]
     present = {device["device"]: device["public_key"] for device in listed}
     if arguments.device in present and not arguments.new_key:
-        found = ensure_present(credentials, function, arguments.device, present[arguments.device])
-        _report(found, arguments.device)
+        enrollment = ensure_present(credentials, function, arguments.device, present[arguments.device])
+        _report(enrollment, arguments.device)
         _say("its key was shown once and isn't stored; --new-key makes another one, for the phone to scan")
         return
     private_key, public_key = new_key()
-    found = ensure_present(credentials, function, arguments.device, public_key)
-    dns = "line" if arguments.dns == "auto" else arguments.dns
-    text = render(_tunnel(found, arguments.gateway, dns), private_key=private_key)
+    enrollment = ensure_present(credentials, function, arguments.device, public_key)
+    dns = _wanted_dns(arguments) or DnsFlavour.LINE
+    text = render(_tunnel(enrollment, arguments.gateway, dns), private_key=private_key)
     message = "Scan this with the WireGuard app. It is shown once. Press Enter when done."
     terminal.show_once(text, message, sys.stdout, sys.stdin)
-    _report(found, arguments.device)
-    if found.in_force_from is not None:
-        _say(f"the gateways know it by {utc(found.in_force_from)}")
-    _remind(found)
+    _report(enrollment, arguments.device)
+    if enrollment.in_force_from is not None:
+        _say(f"the gateways know it by {utc(enrollment.in_force_from)}")
+    _remind(enrollment)
 
 
 def _remove(arguments: argparse.Namespace, credentials: ReadOnlyCredentials, function: Function) -> None:
-    found = ensure_absent(credentials, function, arguments.device)
-    _report(found, arguments.device)
+    enrollment = ensure_absent(credentials, function, arguments.device)
+    _report(enrollment, arguments.device)
     machine = Machine(arguments.interface)
-    if found.before is not None and machine.public_key() == found.before["public_key"]:
+    if enrollment.before is not None and machine.public_key() == enrollment.before["public_key"]:
         machine.take_down()
         _say(f"the interface {machine.interface}, its configuration and its key are gone")
 
 
-def _tunnel(found: Enrollment, endpoint: str | None, dns: str) -> ClientTunnel:
-    if found.device is None:
+def _wanted_dns(arguments: argparse.Namespace) -> DnsFlavour | None:
+    return None if arguments.dns == _AUTO else dns_flavour(arguments.dns)
+
+
+def _tunnel(enrollment: Enrollment, endpoint: str | None, dns: DnsFlavour) -> ClientTunnel:
+    if enrollment.device is None:
         raise ValueError("the function answered without a device; try again")
-    dialled = gateway(found.tunnel, endpoint)
+    dialled = gateway(enrollment.tunnel, endpoint)
+    flavour = dns if enrollment.tunnel["domains"] else DnsFlavour.NONE
     return ClientTunnel(
-        addresses=found.device["addresses"],
+        addresses=enrollment.device["addresses"],
         gateway_public_key=dialled["public_key"],
         endpoint=dialled["endpoint"],
-        networks=found.tunnel["networks"],
-        dns_servers=found.tunnel["dns_servers"],
-        domains=found.tunnel["domains"],
-        dns=dns if found.tunnel["domains"] else "none",
+        networks=enrollment.tunnel["networks"],
+        dns_servers=enrollment.tunnel["dns_servers"],
+        domains=enrollment.tunnel["domains"],
+        dns=flavour,
     )
 
 
-def _wait(machine: Machine, found: Enrollment, tunnel: ClientTunnel) -> None:
+def _wait(machine: Machine, enrollment: Enrollment, tunnel: ClientTunnel) -> None:
     """Show progress until the gateway answers a handshake.
 
     :raises MachineError: it didn't by the time at which it must know this machine.
     """
-    bound = found.wait(time.time())
+    bound = enrollment.wait(time.time())
     begun = time.monotonic()
     while not machine.is_known():
         waited = time.monotonic() - begun
@@ -215,10 +220,10 @@ def _wait(machine: Machine, found: Enrollment, tunnel: ClientTunnel) -> None:
     _say(f"the gateway {tunnel.endpoint} answers")
 
 
-def _check_name(name: str | None, found: Enrollment, dns: str) -> None:
-    if name is None or not found.tunnel["domains"]:
+def _check_name(name: str | None, enrollment: Enrollment, dns: DnsFlavour) -> None:
+    if name is None or not enrollment.tunnel["domains"]:
         return
-    if dns == "none":
+    if dns is DnsFlavour.NONE:
         _say(f"{name} isn't asked of the tunnel: this machine has neither systemd-resolved nor resolvconf in use")
         return
     try:
@@ -231,15 +236,15 @@ def _check_name(name: str | None, found: Enrollment, dns: str) -> None:
     _say(f"the private name {name} resolves to {', '.join(addresses)}")
 
 
-def _report(found: Enrollment, name: str) -> None:
-    done = " and ".join(_DONE[action] for action in found.actions) or "as it should be, nothing to do"
-    _say(f"device {name}: {done if found.device or found.actions else 'not registered, nothing to do'}")
-    if found.device is not None:
-        _say(f"its addresses are {', '.join(found.device['addresses'])}; {_life(found.device)}")
+def _report(enrollment: Enrollment, name: str) -> None:
+    done = " and ".join(_DONE[action] for action in enrollment.actions) or "as it should be, nothing to do"
+    _say(f"device {name}: {done if enrollment.device or enrollment.actions else 'not registered, nothing to do'}")
+    if enrollment.device is not None:
+        _say(f"its addresses are {', '.join(enrollment.device['addresses'])}; {_life(enrollment.device)}")
 
 
-def _remind(found: Enrollment) -> None:
-    for device in found.due:
+def _remind(enrollment: Enrollment) -> None:
+    for device in enrollment.due:
         _say(f"your device {device['device']} {_life(device)}")
 
 

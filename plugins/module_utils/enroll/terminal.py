@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""A secret as a QR code on a terminal: seen once, stored nowhere (R10). Drawn by segno, or else by qrencode."""
+"""A secret as a QR code on a terminal: seen once, stored nowhere (R10, secrets stay home).
+
+segno draws it, or else qrencode.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,18 @@ import shutil
 import subprocess
 from typing import TextIO
 
-from ..client.qr import picture
+from ..client.qr import qr_code
 
 # the terminal's second screen has no scrollback: what was on it is gone when the first one comes back
 _SECOND_SCREEN, _FIRST_SCREEN = "\x1b[?1049h\x1b[H", "\x1b[?1049l"
 
 
 class TerminalError(RuntimeError):
-    """The code can't be shown; the message says what to do."""
+    """A QR code that can't be shown; the message says what to do."""
 
 
 def check(terminal: TextIO) -> None:
-    """Make sure, before there is a secret, that it can be shown.
+    """Check, before there is a secret, that it can be shown.
 
     :raises TerminalError: nothing here makes QR codes, or the output isn't a terminal.
     """
@@ -48,7 +51,7 @@ def show_once(text: str, message: str, terminal: TextIO, keyboard: TextIO) -> No
 
 def _code(text: str) -> str:
     if _has_segno():
-        return picture(text, ".txt").decode()
+        return qr_code(text, ".txt").decode()
     done = subprocess.run(
         ["qrencode", "-t", "ANSIUTF8", "-m", "2"], input=text, stdout=subprocess.PIPE, text=True, check=True
     )

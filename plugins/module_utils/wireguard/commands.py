@@ -9,16 +9,10 @@ import os
 import subprocess
 from typing import NamedTuple, Protocol, Sequence
 
+from .managed import PACKAGES
+
 # A command that hangs must not keep a lock for ever. Seconds, above the 90 that systemd gives a start.
 TIMEOUT = 100.0
-
-_PACKAGES = {
-    "ip": "iproute2",
-    "nft": "nftables",
-    "systemctl": "systemd",
-    "wg": "wireguard-tools",
-    "wg-quick": "wireguard-tools",
-}
 
 
 class GatewayError(Exception):
@@ -63,7 +57,7 @@ def run(args: Sequence[str], stdin: str = "") -> Result:
             check=False,
         )
     except FileNotFoundError:
-        package = _PACKAGES.get(args[0], args[0])
+        package = PACKAGES.get(args[0], args[0])
         raise CommandMissing(f"`{args[0]}` isn't installed; install the package {package}") from None
     except subprocess.TimeoutExpired:
         raise CommandError(f"`{_shown(args)}` did not end within {TIMEOUT:.0f} seconds and was stopped") from None

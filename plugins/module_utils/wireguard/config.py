@@ -22,8 +22,8 @@ import re
 from typing import Container, Mapping, NamedTuple, Sequence
 
 from .commands import GatewayError
+from .managed import MARKER
 
-MARKER = "# Managed by tracklib.vpn"
 _HEADER = re.compile(re.escape(MARKER) + r" \(generation (\d+)\)[^\n]*\n")
 _HEADING = re.compile(r"^[ \t]*\[[ \t]*(interface|peer)[ \t]*\][^\n]*$", re.IGNORECASE | re.MULTILINE)
 _NAME = re.compile(

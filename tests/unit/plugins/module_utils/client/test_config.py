@@ -12,7 +12,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
-from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import ClientTunnel, render, shown
+from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import (
+    ClientTunnel,
+    DnsFlavour,
+    dns_flavour,
+    render,
+    shown,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,7 +45,7 @@ def settings(text: str) -> list[tuple[str, str]]:
 
 
 def test_line_for_apps_names_servers_and_domains() -> None:
-    text = render(TUNNEL._replace(dns="line"), private_key=PRIVATE)
+    text = render(TUNNEL._replace(dns=DnsFlavour.LINE), private_key=PRIVATE)
     assert settings(text) == [
         ("[Interface]", ""),
         ("Address", "10.44.0.2/32, fd44::2/128"),
@@ -54,7 +60,9 @@ def test_line_for_apps_names_servers_and_domains() -> None:
 
 
 def test_r10_key_in_a_file_stays_out_of_the_text_and_resolved_asks_for_the_domains_only() -> None:
-    text = render(TUNNEL._replace(dns="resolved", mtu=1420, keepalive=0), private_key_file="/etc/wireguard/vpn0.key")
+    text = render(
+        TUNNEL._replace(dns=DnsFlavour.RESOLVED, mtu=1420, keepalive=0), private_key_file="/etc/wireguard/vpn0.key"
+    )
     assert settings(text) == [
         ("[Interface]", ""),
         ("Address", "10.44.0.2/32, fd44::2/128"),
@@ -71,7 +79,7 @@ def test_r10_key_in_a_file_stays_out_of_the_text_and_resolved_asks_for_the_domai
 
 
 def test_full_tunnel_takes_everything_and_asks_the_tunnel_every_name() -> None:
-    found = settings(render(TUNNEL._replace(dns="resolved", full_tunnel=True, domains=[], networks=[])))
+    found = settings(render(TUNNEL._replace(dns=DnsFlavour.RESOLVED, full_tunnel=True, domains=[], networks=[])))
     assert ("AllowedIPs", "0.0.0.0/0, ::/0") in found
     assert ("PostUp", "resolvectl domain %i '~.'") in found
     assert ("PostUp", "resolvectl default-route %i true") in found
@@ -115,9 +123,8 @@ def test_endpoint_is_a_name_or_an_address_with_a_port(endpoint: str, written: st
         ({"networks": ["fe80::%\nPostUp = reboot\n/64"]}, "not a network"),
         ({"domains": ["a'; reboot #"]}, "not a DNS name"),
         ({"domains": ["10.1"]}, "is an address"),
-        ({"dns": "line", "dns_servers": []}, "no DNS server"),
-        ({"dns": "resolved", "domains": []}, "no domains"),
-        ({"dns": "app"}, "expected one of line, resolved, none"),
+        ({"dns": DnsFlavour.LINE, "dns_servers": []}, "no DNS server"),
+        ({"dns": DnsFlavour.RESOLVED, "domains": []}, "no domains"),
         ({"gateway_public_key": "A" * 43 + "="}, "the gateway: the public key is zero"),
         ({"mtu": 70000}, "mtu is 70000, expected 576 to 65535"),
         ({"keepalive": -1}, "keepalive is -1"),
@@ -126,6 +133,11 @@ def test_endpoint_is_a_name_or_an_address_with_a_port(endpoint: str, written: st
 def test_wrong_value_is_refused_by_name(wrong: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         render(TUNNEL._replace(**wrong))
+
+
+def test_unknown_flavour_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="expected one of line, resolved, none"):
+        dns_flavour("app")
 
 
 @pytest.mark.parametrize("path", ["vpn0.key", "/etc/x y", "/etc/$(id)", "/etc/a;b", "/etc/%i", "/etc/a\nb", "/a#", ""])
@@ -160,9 +172,9 @@ ALLOWED_LINE = re.compile(
 @given(
     field=st.sampled_from(["addresses", "networks", "dns_servers", "domains", "endpoint", "private_key_file"]),
     value=HOSTILE,
-    dns=st.sampled_from(["line", "resolved"]),
+    dns=st.sampled_from([DnsFlavour.LINE, DnsFlavour.RESOLVED]),
 )
-def test_r15_no_value_adds_a_line_or_a_command(field: str, value: str, dns: str) -> None:
+def test_r15_no_value_adds_a_line_or_a_command(field: str, value: str, dns: DnsFlavour) -> None:
     tunnel, key_file = TUNNEL._replace(dns=dns), "/etc/wireguard/vpn0.key"
     lines = render(tunnel, private_key_file=key_file).split("\n")
     try:
@@ -196,7 +208,7 @@ DOMAIN = st.from_regex(r"[a-z]([a-z0-9-]{0,8}[a-z0-9])?(\.[a-z][a-z0-9]{0,8}){0,
 def test_what_is_rendered_reads_back_the_same(
     addresses: list[str], networks: list[str], servers: list[str], domains: list[str], port: int
 ) -> None:
-    tunnel = ClientTunnel(addresses, PUBLIC, f"a.example:{port}", networks, servers, domains, dns="line")
+    tunnel = ClientTunnel(addresses, PUBLIC, f"a.example:{port}", networks, servers, domains, dns=DnsFlavour.LINE)
     found = dict(settings(render(tunnel)))
     assert [address.split("/")[0] for address in found["Address"].split(", ")] == addresses
     assert found["DNS"].split(", ") == [*servers, *domains]
