@@ -91,7 +91,7 @@ def name_diagnosis(
         steps = diagnosis.diagnose(evidence)
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
-    broken = next((step.step for step in steps if step.status == diagnosis.BROKEN), None)
+    broken = next((step.step for step in steps if step.status == diagnosis.StepStatus.BROKEN.value), None)
     return {"name": name["name"], "broken": broken, "steps": [step._asdict() for step in steps]}
 
 

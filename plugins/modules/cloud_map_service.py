@@ -26,7 +26,7 @@ author:
 options:
   state:
     description:
-      - V(present) makes what is missing, and brings the TTL and the O(instances) in line. Other instances stay unless
+      - V(present) makes what is missing, changes the TTL, and registers the O(instances). Other instances stay unless
         O(purge_instances=true).
       - V(absent) with O(instances) takes only these out of the service. Without O(instances) it deletes the service.
         Without O(name) it deletes the namespace, which must have no services.
@@ -109,6 +109,7 @@ extends_documentation_fragment:
   - amazon.aws.region.modules
   - amazon.aws.boto3
   - tracklib.vpn.attributes
+  - tracklib.vpn.attributes.actiongroup_aws
 attributes:
   check_mode:
     support: full
@@ -179,7 +180,7 @@ zone_id:
   sample: Z0123456789ABCDEFGHIJ
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import client, one_line_failures
@@ -200,85 +201,101 @@ def _wanted_service(params: dict[str, Any], name: str) -> Service:
 def _wanted_instances(params: dict[str, Any]) -> list[WantedInstance]:
     return [
         WantedInstance(
-            instance["id"],
-            instance["ipv4"],
-            instance["ipv6"],
-            instance["port"],
-            instance["health"],
-            {key: str(value) for key, value in instance["attributes"].items()},
+            instance_id=instance["id"],
+            ipv4=instance["ipv4"],
+            ipv6=instance["ipv6"],
+            port=instance["port"],
+            initial_health=instance["health"],
+            attributes={key: str(value) for key, value in instance["attributes"].items()},
         )
         for instance in params["instances"] or []
     ]
 
 
-def _found(changes: Changes, namespace: Namespace | None, name: str) -> tuple[Service | None, list[Instance]]:
+class _Target(NamedTuple):
+    """The names of a namespace and of a service in it, None for the namespace alone."""
+
+    namespace: str
+    service: str | None
+
+    @property
+    def label(self) -> str:
+        return f"{self.service}.{self.namespace}"
+
+
+def _target(params: dict[str, Any]) -> _Target:
+    namespace = dns.parse(params["namespace"], "namespace")
+    if params["name"] is None:
+        return _Target(namespace, None)
+    target = _Target(namespace, dns.parse(params["name"], "service"))
+    dns.parse(target.label, "service")
+    return target
+
+
+def _service_of_name(changes: Changes, namespace: Namespace, name: str) -> tuple[Service | None, list[Instance]]:
     """The service of that name and its instances."""
-    if namespace is None or namespace.namespace_id is None:
+    if namespace.namespace_id is None:
         return None, []
     service = next((one for one in cloud_map.services(changes.client, namespace) if one.name == name), None)
-    return service, [] if service is None else cloud_map.instances(changes.client, service)
+    if service is None:
+        return None, []
+    return service, cloud_map.instances(changes.client, service)
 
 
 def ensure_present(
-    changes: Changes, found: Namespace | None, params: dict[str, Any], namespace_name: str, name: str | None
+    changes: Changes, existing: Namespace | None, params: dict[str, Any], target: _Target
 ) -> dict[str, Any]:
     wanted = _wanted_instances(params)
-    if name is not None:
-        for registration in wanted:
-            registration.check(_wanted_service(params, name), f"{name}.{namespace_name}")
-    namespace = ensure.ensure_namespace(changes, found, namespace_name, params["vpc_id"])
+    if target.service is not None:  # before anything is made
+        for instance in wanted:
+            instance.check(_wanted_service(params, target.service), target.label)
+    namespace = ensure.ensure_namespace(changes, existing, target.namespace, params["vpc_id"])
     result = {"namespace_id": namespace.namespace_id, "zone_id": namespace.zone_id}
-    if name is None:
+    if target.service is None:
         return result
-    label = f"{name}.{namespace_name}"
-    existing, instances = _found(changes, namespace, name)
-    service = ensure.ensure_service(changes, namespace, existing, _wanted_service(params, name))
-    ensure.ensure_registered(changes, service, label, instances, wanted)
+    service, instances = _service_of_name(changes, namespace, target.service)
+    service = ensure.ensure_service(changes, namespace, service, _wanted_service(params, target.service))
+    ensure.ensure_registered(changes, service, target.label, instances, wanted)
     if params["purge_instances"]:
-        keep = {registration.instance_id for registration in wanted}
-        ensure.deregister(changes, service, label, [one for one in instances if one.instance_id not in keep])
-    return {**result, "registry_arn": service.arn, "service_id": service.service_id, "dns_name": label}
+        keep = {instance.instance_id for instance in wanted}
+        ensure.deregister(changes, service, target.label, [one for one in instances if one.instance_id not in keep])
+    return {**result, "registry_arn": service.arn, "service_id": service.service_id, "dns_name": target.label}
 
 
-def ensure_absent(
-    changes: Changes, namespace: Namespace | None, params: dict[str, Any], namespace_name: str, name: str | None
-) -> dict[str, Any]:
+def ensure_absent(changes: Changes, namespace: Namespace | None, params: dict[str, Any], target: _Target) -> None:
     if namespace is None:
-        return {}
-    if name is None:
+        return
+    if target.service is None:
         ensure.delete_namespace(changes, namespace)
-        return {}
-    label = f"{name}.{namespace_name}"
-    service, instances = _found(changes, namespace, name)
+        return
+    service, instances = _service_of_name(changes, namespace, target.service)
     if service is None:
-        return {}
+        return
     if params["instances"] is not None:
         ids = {instance["id"] for instance in params["instances"]}
-        ensure.deregister(changes, service, label, [one for one in instances if one.instance_id in ids])
-        return {}
+        ensure.deregister(changes, service, target.label, [one for one in instances if one.instance_id in ids])
+        return
     if instances and not params["purge_instances"]:
         left = ", ".join(instance.instance_id for instance in instances)
         raise ValueError(
-            f"service {label} still has instances: {left}; remove what registers them, or deregister them with "
+            f"service {target.label} still has instances: {left}; remove what registers them, or deregister them with "
             "purge_instances"
         )
-    ensure.deregister(changes, service, label, instances)
-    ensure.delete_service(changes, service, label)
-    return {}
+    ensure.deregister(changes, service, target.label, instances)
+    ensure.delete_service(changes, service, target.label)
 
 
 def run(module: AnsibleAWSModule) -> dict[str, Any]:
     params = module.params
-    namespace_name = dns.parse(params["namespace"], "namespace")
-    name = None if params["name"] is None else dns.parse(params["name"], "service")
-    if name is not None:
-        dns.parse(f"{name}.{namespace_name}", "service")
-    servicediscovery = client(module, "servicediscovery")
+    target = _target(params)
+    servicediscovery, route53 = client(module, "servicediscovery"), client(module, "route53")
     changes = Changes(servicediscovery, module.check_mode, params["wait_timeout"])
-    route53 = client(module, "route53")
-    namespace = ensure.find_namespace(servicediscovery, route53, namespace_name, params["vpc_id"], module.region)
-    act = ensure_present if params["state"] == "present" else ensure_absent
-    result = act(changes, namespace, params, namespace_name, name)
+    namespace = ensure.find_namespace(servicediscovery, route53, target.namespace, params["vpc_id"], module.region)
+    result: dict[str, Any] = {}
+    if params["state"] == "present":
+        result = ensure_present(changes, namespace, params, target)
+    else:
+        ensure_absent(changes, namespace, params, target)
     changes.wait()
     return {"changed": changes.changed, "diff": changes.diff, **result}
 

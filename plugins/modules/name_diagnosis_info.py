@@ -37,14 +37,8 @@ extends_documentation_fragment:
   - amazon.aws.region.modules
   - amazon.aws.boto3
   - tracklib.vpn.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: N/A
-    details: Changes nothing.
-  idempotent:
-    support: full
+  - tracklib.vpn.attributes.actiongroup_aws
+  - tracklib.vpn.attributes.info_module
 seealso:
   - module: tracklib.vpn.name_probe
   - module: tracklib.vpn.service_names_info
@@ -198,11 +192,17 @@ from typing import Any
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import client, one_line_failures
 from ansible_collections.tracklib.vpn.plugins.module_utils.names import cloud_map, dns
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.clients import NameClients
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.resolve import RegisteredService
-from ansible_collections.tracklib.vpn.plugins.module_utils.names.trace import Above, Balanced, NameClients, Trace, trace
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.trace import (
+    BalancerTrace,
+    NameTrace,
+    ZoneAbove,
+    trace_name,
+)
 
 
-def _zone(above: Above) -> dict[str, Any]:
+def _zone(above: ZoneAbove) -> dict[str, Any]:
     return {**above.zone._asdict(), "associated": above.associated, "holds": above.holds}
 
 
@@ -217,7 +217,7 @@ def _service(one: RegisteredService) -> dict[str, Any]:
     }
 
 
-def _balancer(one: Balanced) -> dict[str, Any]:
+def _balancer(one: BalancerTrace) -> dict[str, Any]:
     return {
         "name": one.balancer.name,
         "dns_name": one.balancer.dns_name,
@@ -229,30 +229,30 @@ def _balancer(one: Balanced) -> dict[str, Any]:
     }
 
 
-def _ports(found: Trace) -> list[int]:
-    instances = (instance for one in found.registered for instance in one.instances)
+def _ports(trace: NameTrace) -> list[int]:
+    instances = (instance for one in trace.registered for instance in one.instances)
     registered = {int(one.attributes[cloud_map.PORT]) for one in instances if cloud_map.PORT in one.attributes}
-    return sorted({port for one in found.balanced for port in one.ports} | registered)
+    return sorted({port for one in trace.balanced for port in one.ports} | registered)
 
 
 def run(module: AnsibleAWSModule) -> dict[str, Any]:
     name = dns.parse(module.params["name"], "name")
-    clients = NameClients(*(client(module, service) for service in ("route53", "servicediscovery", "elbv2", "ec2")))
-    found = trace(clients, name, module.params["vpc_id"], module.region)
+    clients = NameClients(*(client(module, service) for service in NameClients._fields))
+    trace = trace_name(clients, name, module.params["vpc_id"], module.region)
     return {
         "changed": False,
-        "name": found.name,
+        "name": trace.name,
         "vpc_id": module.params["vpc_id"],
         "region": module.region,
-        "zones": [_zone(above) for above in found.above],
-        "private_zones": found.private_zones,
-        "names": found.names,
-        "types": found.kinds,
-        "services": [_service(one) for one in found.registered],
-        "balancers": [_balancer(one) for one in found.balanced],
-        "ports": _ports(found),
-        "notes": found.notes,
-        "similar": found.similar,
+        "zones": [_zone(above) for above in trace.above],
+        "private_zones": trace.private_zones,
+        "names": trace.names,
+        "types": trace.kinds,
+        "services": [_service(one) for one in trace.registered],
+        "balancers": [_balancer(one) for one in trace.balanced],
+        "ports": _ports(trace),
+        "notes": trace.notes,
+        "similar": trace.similar,
     }
 
 

@@ -47,14 +47,7 @@ options:
     default: 53
 extends_documentation_fragment:
   - tracklib.vpn.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: N/A
-    details: Changes nothing.
-  idempotent:
-    support: full
+  - tracklib.vpn.attributes.info_module
 seealso:
   - module: tracklib.vpn.name_diagnosis_info
   - plugin: tracklib.vpn.name_diagnosis
@@ -165,15 +158,19 @@ firewall:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tracklib.vpn.plugins.module_utils.probe.ask import DnsServer
-from ansible_collections.tracklib.vpn.plugins.module_utils.probe.firewall import read
+from ansible_collections.tracklib.vpn.plugins.module_utils.probe.ask import DnsReply, DnsServer
+from ansible_collections.tracklib.vpn.plugins.module_utils.probe.firewall import read_firewall
 from ansible_collections.tracklib.vpn.plugins.module_utils.probe.message import MessageError
 from ansible_collections.tracklib.vpn.plugins.module_utils.probe.name import ServerReplies, probe_name
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import GatewayError, run
 
 
-def _server(replies: ServerReplies) -> dict[str, Any]:
-    return {"address": replies.server.address, "replies": [reply._asdict() for reply in replies.replies]}
+def _reply(reply: DnsReply) -> dict[str, Any]:
+    return {**reply._asdict(), "transport": reply.transport.value, "outcome": reply.outcome.value}
+
+
+def _server(said: ServerReplies) -> dict[str, Any]:
+    return {"address": said.server.address, "replies": [_reply(reply) for reply in said.replies]}
 
 
 def _probe(params: dict[str, Any]) -> dict[str, Any]:
@@ -182,9 +179,9 @@ def _probe(params: dict[str, Any]) -> dict[str, Any]:
         *(DnsServer(address, params["dns_port"], own=True) for address in params["forwarders"]),
     ]
     probe = probe_name(params["name"], servers, params["ports"], params["timeout"])
-    firewall = read(run)
+    firewall = read_firewall(run)
     return {
-        "servers": [_server(replies) for replies in probe.servers],
+        "servers": [_server(said) for said in probe.servers],
         "addresses": probe.addresses,
         "ports": [port._asdict() for port in probe.ports],
         "firewall": firewall and firewall._asdict(),

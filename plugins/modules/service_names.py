@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: service_names
 version_added: 0.1.0
-short_description: Keeps names in Cloud Map in line with the EC2 instances that they stand for
+short_description: Registers names in Cloud Map for the EC2 instances that they stand for
 description:
   - Registers the address that each EC2 instance has now under its name, and takes instances out that stopped, are gone
     or no longer have the tags. One call does all names.
@@ -65,6 +65,7 @@ extends_documentation_fragment:
   - amazon.aws.region.modules
   - amazon.aws.boto3
   - tracklib.vpn.attributes
+  - tracklib.vpn.attributes.actiongroup_aws
 attributes:
   check_mode:
     support: full
@@ -121,13 +122,13 @@ problems:
   elements: str
 """
 
-from typing import Any, Mapping
+from typing import Any, Mapping, NamedTuple, Sequence
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import client, one_line_failures
 from ansible_collections.tracklib.vpn.plugins.module_utils.names import cloud_map, declared, dns, ensure
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.cloud_map import Namespace, Service
-from ansible_collections.tracklib.vpn.plugins.module_utils.names.declared import DeclaredName
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.declared import DeclaredName, Serving
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.ensure import Changes, WantedInstance
 
 
@@ -138,7 +139,15 @@ def _name(given: Mapping[str, Any]) -> DeclaredName:
         raise ValueError(f"{name}.{namespace} stands for nothing; give it instance_id or tags")
     tags = {key: str(value) for key, value in (given["tags"] or {}).items()}
     kinds = tuple(sorted(set(given["record_types"])))
-    return DeclaredName(name, namespace, given["ttl"], kinds, given["instance_id"], tags, given["state"] == "absent")
+    return DeclaredName(
+        name=name,
+        namespace=namespace,
+        ttl=given["ttl"],
+        kinds=kinds,
+        instance_id=given["instance_id"],
+        tags=tags,
+        absent=given["state"] == "absent",
+    )
 
 
 def _names(params: Mapping[str, Any]) -> list[DeclaredName]:
@@ -150,62 +159,84 @@ def _names(params: Mapping[str, Any]) -> list[DeclaredName]:
     return names
 
 
-def _bring(
+class _CloudMap(NamedTuple):
+    """Namespaces that are there, and their services, by name."""
+
+    namespaces: dict[str, Namespace]
+    services: dict[str, dict[str, Service]]
+
+
+def _ensure_namespaces(module: AnsibleAWSModule, changes: Changes, names: Sequence[DeclaredName]) -> _CloudMap:
+    """Make the namespaces that are missing; one that only absent names have isn't made."""
+    vpc_id, route53 = module.params["vpc_id"], client(module, "route53")
+    result = _CloudMap({}, {})
+    for label in sorted({name.namespace for name in names}):
+        existing = ensure.find_namespace(changes.client, route53, label, vpc_id, module.region)
+        services = [] if existing is None else cloud_map.services(changes.client, existing)
+        if existing is None and all(name.absent for name in names if name.namespace == label):
+            continue
+        result.namespaces[label] = ensure.ensure_namespace(changes, existing, label, vpc_id)
+        result.services[label] = {service.name: service for service in services}
+    return result
+
+
+def _ensure_absent(changes: Changes, name: DeclaredName, service: Service | None) -> None:
+    if service is None:
+        return
+    instances = cloud_map.instances(changes.client, service)
+    ours = declared.outdated(instances, [])
+    ensure.deregister(changes, service, name.label, ours)
+    if len(ours) == len(instances):
+        ensure.delete_service(changes, service, name.label)
+
+
+def _ensure_present(
     changes: Changes, name: DeclaredName, wanted: list[WantedInstance], namespace: Namespace, existing: Service | None
 ) -> None:
-    """Bring one name in line, without waiting for it."""
-    if existing is None and name.absent:
-        return
     instances = [] if existing is None else cloud_map.instances(changes.client, existing)
-    gone = declared.outdated(instances, wanted)
-    if existing is not None and name.absent:
-        ensure.deregister(changes, existing, name.label, gone)
-        if len(gone) == len(instances):
-            ensure.delete_service(changes, existing, name.label)
-        return
-    kept = existing or Service(name.name, dict.fromkeys(name.kinds, name.ttl), "MULTIVALUE", custom_health=False)
+    records = dict.fromkeys(name.kinds, name.ttl)
     # ECS or another module may have made it; only what EC2 hosts need is asked of it
-    service = ensure.ensure_service(
-        changes, namespace, existing, kept._replace(records=dict.fromkeys(name.kinds, name.ttl))
-    )
+    kept = existing or Service(name.name, records, "MULTIVALUE", custom_health=False)
+    service = ensure.ensure_service(changes, namespace, existing, kept._replace(records=records))
     ensure.ensure_registered(changes, service, name.label, instances, wanted)
-    ensure.deregister(changes, service, name.label, gone)
+    ensure.deregister(changes, service, name.label, declared.outdated(instances, wanted))
+
+
+def _ensure_name(changes: Changes, name: DeclaredName, serving: Serving, known: _CloudMap) -> None:
+    """Register one name, or remove it, without waiting for it. Another name's error doesn't keep it from that."""
+    if name.namespace not in known.namespaces:
+        return
+    service = known.services[name.namespace].get(name.name)
+    try:
+        if name.absent:
+            _ensure_absent(changes, name, service)
+        else:
+            _ensure_present(changes, name, serving.instances, known.namespaces[name.namespace], service)
+    except ValueError as error:
+        serving.problems.append(str(error))
 
 
 def run(module: AnsibleAWSModule) -> dict[str, Any]:
     params = module.params
     names = _names(params)
-    servicediscovery, route53 = client(module, "servicediscovery"), client(module, "route53")
-    changes = Changes(servicediscovery, module.check_mode, params["wait_timeout"])
-    hosts = declared.hosts(client(module, "ec2"))
-    plan = [(name, *declared.serving(name, hosts)) for name in names]
-    namespaces: dict[str, Namespace] = {}
-    services: dict[str, dict[str, Service]] = {}
-    for label in sorted({name.namespace for name in names}):
-        found = ensure.find_namespace(servicediscovery, route53, label, params["vpc_id"], module.region)
-        if found is None and all(name.absent for name in names if name.namespace == label):
-            continue
-        namespaces[label] = ensure.ensure_namespace(changes, found, label, params["vpc_id"])
-        known = [] if found is None else cloud_map.services(servicediscovery, found)
-        services[label] = {service.name: service for service in known}
-    for name, wanted, problems in plan:
-        if name.namespace not in namespaces:
-            continue
-        try:
-            _bring(changes, name, wanted, namespaces[name.namespace], services[name.namespace].get(name.name))
-        except ValueError as error:  # the other names don't wait for this one
-            problems.append(str(error))
+    changes = Changes(client(module, "servicediscovery"), module.check_mode, params["wait_timeout"])
+    ec2_instances = declared.ec2_instances(client(module, "ec2"))
+    plan = [(name, declared.serving(name, ec2_instances)) for name in names]
+    known = _ensure_namespaces(module, changes, names)
+    for name, serving in plan:
+        _ensure_name(changes, name, serving, known)
     changes.wait()
+    present = [(name, serving) for name, serving in plan if not name.absent]
     return {
         "changed": changes.changed,
         "diff": changes.diff,
-        "names": [_result(name, wanted) for name, wanted, _unused in plan if not name.absent],
-        "unserved": [name.label for name, wanted, problems in plan if not (name.absent or wanted or problems)],
-        "problems": [problem for _unused, _also_unused, problems in plan for problem in problems],
+        "names": [_result(name, serving.instances) for name, serving in present],
+        "unserved": [name.label for name, serving in present if not (serving.instances or serving.problems)],
+        "problems": [problem for _unused, serving in plan for problem in serving.problems],
     }
 
 
-def _result(name: DeclaredName, wanted: list[WantedInstance]) -> dict[str, Any]:
+def _result(name: DeclaredName, wanted: Sequence[WantedInstance]) -> dict[str, Any]:
     return {
         "name": name.label,
         "addresses": [address for one in wanted for address in (one.ipv4, one.ipv6) if address is not None],

@@ -72,14 +72,8 @@ extends_documentation_fragment:
   - amazon.aws.region.modules
   - amazon.aws.boto3
   - tracklib.vpn.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: N/A
-    details: Changes nothing.
-  idempotent:
-    support: full
+  - tracklib.vpn.attributes.actiongroup_aws
+  - tracklib.vpn.attributes.info_module
 """
 
 EXAMPLES = r"""
@@ -246,45 +240,34 @@ problems:
   elements: str
 """
 
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.access import Access
+from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import Network
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import client, one_line_failures
-from ansible_collections.tracklib.vpn.plugins.module_utils.names import cloud_map, dns, resolve
-from ansible_collections.tracklib.vpn.plugins.module_utils.names.balancers import internal_balancers
-from ansible_collections.tracklib.vpn.plugins.module_utils.names.cloud_map import Namespace
+from ansible_collections.tracklib.vpn.plugins.module_utils.names import dns, resolve
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.clients import NameClients
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.ecs import EcsService, ecs_services
-from ansible_collections.tracklib.vpn.plugins.module_utils.names.resolve import (
-    NameCatalog,
-    PrivateName,
-    RegisteredService,
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.resolve import PrivateName, RegisteredService
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.survey import (
+    NameSurvey,
+    chosen_ecs_services,
+    chosen_names,
+    survey,
+    tagged_ids,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.names.tags import tagged_arns, tagged_zones
-from ansible_collections.tracklib.vpn.plugins.module_utils.names.zones import Zone, all_zones, records, zones_of_vpc
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.zones import Zone
 
 
-def _registered(servicediscovery: Any, namespaces: Sequence[Namespace]) -> list[RegisteredService]:
-    """Every Cloud Map service of these namespaces."""
-    return [
-        RegisteredService(
-            namespace,
-            service,
-            cloud_map.instances(servicediscovery, service),
-            cloud_map.health(servicediscovery, service),
-        )
-        for namespace in namespaces
-        for service in cloud_map.services(servicediscovery, namespace)
-    ]
-
-
-def _name_result(name: PrivateName, networks: Any) -> dict[str, Any]:
+def _name_result(name: PrivateName, networks: Sequence[Network] | None) -> dict[str, Any]:
     reachable, reason = resolve.reachable(name, networks)
+    zone = name.zone
     return {
         "name": name.name,
-        "source": name.source,
-        "zone": name.zone.name if name.zone else None,
-        "zone_id": name.zone.zone_id if name.zone else None,
+        "source": name.source.value,
+        "zone": zone and zone.name,
+        "zone_id": zone and zone.zone_id,
         "types": list(name.kinds),
         "ttl": name.ttl,
         "target": name.target,
@@ -296,7 +279,7 @@ def _name_result(name: PrivateName, networks: Any) -> dict[str, Any]:
     }
 
 
-def _ecs_result(service: EcsService, registered: dict[str, RegisteredService]) -> dict[str, Any]:
+def _ecs_result(service: EcsService, registered: Mapping[str, RegisteredService]) -> dict[str, Any]:
     return {
         "name": service.name,
         "cluster": service.cluster,
@@ -311,84 +294,38 @@ def _ecs_result(service: EcsService, registered: dict[str, RegisteredService]) -
     }
 
 
-class _Sweep:
-    """Everything that is read, once."""
-
-    def __init__(self, module: AnsibleAWSModule) -> None:
-        self.params = module.params
-        self.route53 = client(module, "route53")
-        self.every = all_zones(self.route53)
-        vpc_id = self.params["vpc_id"]
-        self.of_vpc = None if vpc_id is None else zones_of_vpc(self.route53, vpc_id, module.region)
-        self.readable = {zone.zone_id for zone in self.every}
-        self.visible = self.of_vpc if self.of_vpc is not None else [zone for zone in self.every if zone.private]
-        servicediscovery = client(module, "servicediscovery")
-        zone_ids = {zone.zone_id for zone in self.visible}
-        self.namespaces = [one for one in cloud_map.namespaces(servicediscovery) if one.zone_id in zone_ids]
-        self.facts = NameCatalog(
-            zones=self.visible,
-            records=[
-                record
-                for zone in self.visible
-                if zone.zone_id in self.readable
-                for record in records(self.route53, zone)
-            ],
-            registered=_registered(servicediscovery, self.namespaces),
-            balancers=internal_balancers(client(module, "elbv2"), client(module, "ec2"), vpc_id),
-            preferred=None if self.of_vpc is None else [zone.name for zone in self.of_vpc],
-        )
-        self.ecs = ecs_services(client(module, "ecs"))
-        self.tagged = self._tagged(module) if self.params["tags"] else None
-
-    def _tagged(self, module: AnsibleAWSModule) -> set[str]:
-        """Ids and ARNs of what has the tags."""
-        own = [zone for zone in self.visible if zone.zone_id in self.readable]
-        tags = {key: str(value) for key, value in self.params["tags"].items()}
-        return tagged_zones(self.route53, own, tags) | tagged_arns(client(module, "resourcegroupstaggingapi"), tags)
-
-    def names(self, zones: Sequence[str] | None) -> list[PrivateName]:
-        return [
-            name
-            for name in resolve.private_names(self.facts)
-            if zones is None or (name.zone is not None and name.zone.name in zones)
-            if self.tagged is None or not self.tagged.isdisjoint(name.sources)
-        ]
-
-    def services(self, zones: Sequence[str] | None, registered: dict[str, RegisteredService]) -> list[EcsService]:
-        return [
-            service
-            for service in self.ecs
-            if zones is None
-            or any(arn in registered and registered[arn].namespace.name in zones for arn in service.registries)
-            if self.tagged is None or service.arn in self.tagged
-        ]
-
-    def zone_result(self, zone: Zone) -> dict[str, Any]:
-        return {
-            "name": zone.name,
-            "zone_id": zone.zone_id,
-            "owner": zone.owner,
-            "namespace_id": next((one.namespace_id for one in self.namespaces if one.zone_id == zone.zone_id), None),
-            "warnings": resolve.zone_warnings(
-                zone, self.every, self.visible if self.of_vpc is not None else [], zone.zone_id in self.readable
-            ),
-        }
+def _zone_result(zone: Zone, surveyed: NameSurvey) -> dict[str, Any]:
+    overlapping = surveyed.vpc_zones or []
+    warnings = resolve.zone_warnings(zone, surveyed.account_zones, overlapping, surveyed.is_readable(zone))
+    return {
+        "name": zone.name,
+        "zone_id": zone.zone_id,
+        "owner": zone.owner,
+        "namespace_id": next((one.namespace_id for one in surveyed.namespaces if one.zone_id == zone.zone_id), None),
+        "warnings": warnings,
+    }
 
 
 def run(module: AnsibleAWSModule) -> dict[str, Any]:
     params = module.params
     networks = None if params["access"] is None else Access.parse(params["access"]).networks()
     zones = None if params["zones"] is None else [dns.parse(zone, "zone") for zone in params["zones"]]
-    sweep = _Sweep(module)
-    registered = {str(one.service.arn): one for one in sweep.facts.registered}
-    problems = resolve.zone_problems(zones or [], sweep.every, sweep.of_vpc, params["vpc_id"])
+    clients = NameClients(*(client(module, service) for service in NameClients._fields))
+    surveyed = survey(clients, params["vpc_id"], module.region)
+    found_ecs = ecs_services(client(module, "ecs"))
+    tagged = None
+    if params["tags"]:
+        tagging = client(module, "resourcegroupstaggingapi")
+        tagged = tagged_ids(clients.route53, tagging, surveyed, params["tags"])
+    problems = resolve.zone_problems(zones or [], surveyed.account_zones, surveyed.vpc_zones, params["vpc_id"])
     for problem in problems:
         module.warn(problem)
+    services = chosen_ecs_services(found_ecs, surveyed, zones, tagged)
     return {
         "changed": False,
-        "names": [_name_result(name, networks) for name in sweep.names(zones)],
-        "zones": [sweep.zone_result(zone) for zone in sweep.visible if zones is None or zone.name in zones],
-        "ecs_services": [_ecs_result(service, registered) for service in sweep.services(zones, registered)],
+        "names": [_name_result(name, networks) for name in chosen_names(surveyed, zones, tagged)],
+        "zones": [_zone_result(one, surveyed) for one in surveyed.private_zones if zones is None or one.name in zones],
+        "ecs_services": [_ecs_result(service, surveyed.services_by_arn) for service in services],
         "problems": problems,
     }
 

@@ -34,21 +34,21 @@ class Balancer(NamedTuple):
 
     @property
     def fixed(self) -> bool:
-        """Whether its addresses stay."""
+        """Tell whether its addresses stay."""
         return self.kind == NETWORK
 
 
 def internal_balancers(elbv2: Any, ec2: Any, vpc_id: str | None) -> list[Balancer]:
-    """The region's internal network and application load balancers, of one VPC if it is given, ordered by name.
+    """List the region's internal network and application load balancers, of one VPC if it is given, ordered by name.
 
     :raises AWSCallError: any page failed.
     """
     with calling("elasticloadbalancing:DescribeLoadBalancers", "the load balancers of this region"):
         pages = elbv2.get_paginator("describe_load_balancers").paginate()
-        found = [one for page in pages for one in page["LoadBalancers"]]
+        described = [one for page in pages for one in page["LoadBalancers"]]
     wanted = [
         one
-        for one in found
+        for one in described
         if one.get("Scheme") == "internal" and one["Type"] in (NETWORK, APPLICATION) and vpc_id in (None, one["VpcId"])
     ]
     addresses = _addresses(ec2, vpc_id) if wanted else {}
@@ -56,7 +56,7 @@ def internal_balancers(elbv2: Any, ec2: Any, vpc_id: str | None) -> list[Balance
 
 
 class Target(NamedTuple):
-    """Where a target group sends connections; `state` is elbv2's, `reason` its words where it isn't healthy."""
+    """A target of a target group; `state` is elbv2's, `reason` its words where it isn't healthy."""
 
     target_id: str
     port: int | None
@@ -73,29 +73,29 @@ class TargetGroup(NamedTuple):
 
     @property
     def healthy(self) -> list[Target]:
-        """The targets that get connections."""
+        """List the targets that get connections."""
         return [target for target in self.targets if target.state == _HEALTHY]
 
 
 def target_groups(elbv2: Any, balancer: Balancer) -> list[TargetGroup]:
-    """The target groups that a load balancer forwards to, ordered by name.
+    """List the target groups that a load balancer forwards to, ordered by name.
 
     :raises AWSCallError: a call failed.
     """
     with calling("elasticloadbalancing:DescribeTargetGroups", f"load balancer {balancer.name}"):
         pages = elbv2.get_paginator("describe_target_groups").paginate(LoadBalancerArn=balancer.arn)
-        found = [one for page in pages for one in page["TargetGroups"]]
+        described = [one for page in pages for one in page["TargetGroups"]]
     return sorted(
         TargetGroup(one["TargetGroupName"], one["TargetGroupArn"], _targets(elbv2, one["TargetGroupArn"]))
-        for one in found
+        for one in described
     )
 
 
 def _targets(elbv2: Any, group_arn: str) -> tuple[Target, ...]:
     with calling("elasticloadbalancing:DescribeTargetHealth", f"target group {group_arn}"):
-        found = elbv2.describe_target_health(TargetGroupArn=group_arn)["TargetHealthDescriptions"]
+        described = elbv2.describe_target_health(TargetGroupArn=group_arn)["TargetHealthDescriptions"]
     targets = []
-    for one in found:
+    for one in described:
         health = one["TargetHealth"]
         reason = health.get("Description") or health.get("Reason") or ""
         targets.append(Target(one["Target"]["Id"], one["Target"].get("Port"), health["State"], reason))
@@ -103,7 +103,7 @@ def _targets(elbv2: Any, group_arn: str) -> tuple[Target, ...]:
 
 
 def tcp_ports(elbv2: Any, balancer: Balancer) -> list[int]:
-    """The ports on which a load balancer takes TCP connections, ordered.
+    """List the ports on which a load balancer takes TCP connections, ordered.
 
     :raises AWSCallError: any page failed.
     """
@@ -112,10 +112,12 @@ def tcp_ports(elbv2: Any, balancer: Balancer) -> list[int]:
         return sorted(one["Port"] for page in pages for one in page["Listeners"] if one["Protocol"] != "UDP")
 
 
-def _balancer(found: Mapping[str, Any], addresses: Mapping[str, list[BalancerAddress]]) -> Balancer:
-    arn = found["LoadBalancerArn"]
+def _balancer(described: Mapping[str, Any], addresses: Mapping[str, list[BalancerAddress]]) -> Balancer:
+    arn = described["LoadBalancerArn"]
     at = addresses.get(f"{_INTERFACES}{arn.partition(':loadbalancer/')[2]}", [])
-    return Balancer(arn, found["LoadBalancerName"], normal(found["DNSName"]), found["Type"], tuple(sorted(at)))
+    return Balancer(
+        arn, described["LoadBalancerName"], normal(described["DNSName"]), described["Type"], tuple(sorted(at))
+    )
 
 
 def _addresses(ec2: Any, vpc_id: str | None) -> dict[str, list[BalancerAddress]]:
@@ -125,10 +127,10 @@ def _addresses(ec2: Any, vpc_id: str | None) -> dict[str, list[BalancerAddress]]
         filters.append({"Name": "vpc-id", "Values": [vpc_id]})
     with calling("ec2:DescribeNetworkInterfaces", "the load balancers' network interfaces"):
         pages = ec2.get_paginator("describe_network_interfaces").paginate(Filters=filters)
-        found: dict[str, list[BalancerAddress]] = {}
+        described: dict[str, list[BalancerAddress]] = {}
         for interface in (one for page in pages for one in page["NetworkInterfaces"]):
             texts = [one["PrivateIpAddress"] for one in interface.get("PrivateIpAddresses", ())]
             texts += [one["Ipv6Address"] for one in interface.get("Ipv6Addresses", ())]
             zone = interface.get("AvailabilityZone")
-            found.setdefault(interface["Description"], []).extend(BalancerAddress(text, zone) for text in texts)
-    return found
+            described.setdefault(interface["Description"], []).extend(BalancerAddress(text, zone) for text in texts)
+    return described

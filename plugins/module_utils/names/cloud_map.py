@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Cloud Map as it is: namespaces, services, instances and their health.
+"""Readers of Cloud Map: namespaces, services, instances and their health.
 
 Only the control plane is asked, never DiscoverInstances, whose endpoint many networks don't reach.
 """
@@ -41,30 +41,30 @@ class Service(NamedTuple):
 
 
 class Instance(NamedTuple):
-    """What is registered in a service."""
+    """An instance that is registered in a service."""
 
     instance_id: str
     attributes: Mapping[str, str]
 
 
 def namespaces(client: Any) -> list[Namespace]:
-    """Every namespace of the region, ordered by name.
+    """List every namespace of the region, ordered by name.
 
     :raises AWSCallError: any page failed.
     """
     with calling("servicediscovery:ListNamespaces", "the Cloud Map namespaces of this region"):
         pages = client.get_paginator("list_namespaces").paginate()
-        found = [namespace for page in pages for namespace in page["Namespaces"]]
-    return sorted(map(_namespace, found), key=lambda namespace: namespace.name)
+        described = [namespace for page in pages for namespace in page["Namespaces"]]
+    return sorted(map(_namespace, described), key=lambda namespace: namespace.name)
 
 
-def _namespace(found: Mapping[str, Any]) -> Namespace:
-    zone_id = found.get("Properties", {}).get("DnsProperties", {}).get("HostedZoneId")
-    return Namespace(normal(found["Name"]), found["Type"], found["Id"], found["Arn"], zone_id)
+def _namespace(described: Mapping[str, Any]) -> Namespace:
+    zone_id = described.get("Properties", {}).get("DnsProperties", {}).get("HostedZoneId")
+    return Namespace(normal(described["Name"]), described["Type"], described["Id"], described["Arn"], zone_id)
 
 
 def services(client: Any, namespace: Namespace) -> list[Service]:
-    """A namespace's services that have DNS records, ordered by name.
+    """List a namespace's services that have DNS records, ordered by name.
 
     :raises AWSCallError: any page failed.
     """
@@ -72,47 +72,47 @@ def services(client: Any, namespace: Namespace) -> list[Service]:
         pages = client.get_paginator("list_services").paginate(
             Filters=[{"Name": "NAMESPACE_ID", "Values": [namespace.namespace_id], "Condition": "EQ"}]
         )
-        found = [service for page in pages for service in page["Services"]]
-    return sorted((_service(one) for one in found if one.get("DnsConfig")), key=lambda service: service.name)
+        described = [service for page in pages for service in page["Services"]]
+    return sorted((_service(one) for one in described if one.get("DnsConfig")), key=lambda service: service.name)
 
 
-def _service(found: Mapping[str, Any]) -> Service:
-    dns = found["DnsConfig"]
+def _service(described: Mapping[str, Any]) -> Service:
+    dns = described["DnsConfig"]
     return Service(
-        name=normal(found["Name"]),
+        name=normal(described["Name"]),
         records={record["Type"]: record["TTL"] for record in dns["DnsRecords"]},
         routing=dns.get("RoutingPolicy"),
-        custom_health=found.get("HealthCheckCustomConfig") is not None,
-        service_id=found["Id"],
-        arn=found["Arn"],
-        health_check=found.get("HealthCheckConfig") or None,
+        custom_health=described.get("HealthCheckCustomConfig") is not None,
+        service_id=described["Id"],
+        arn=described["Arn"],
+        health_check=described.get("HealthCheckConfig") or None,
     )
 
 
 def instances(client: Any, service: Service) -> list[Instance]:
-    """What is registered in a service, ordered by id.
+    """List what is registered in a service, ordered by id.
 
     :raises AWSCallError: any page failed.
     """
     with calling("servicediscovery:ListInstances", f"service {service.name} ({service.service_id})"):
         pages = client.get_paginator("list_instances").paginate(ServiceId=service.service_id)
-        found = [instance for page in pages for instance in page["Instances"]]
-    return sorted(Instance(one["Id"], one.get("Attributes", {})) for one in found)
+        described = [instance for page in pages for instance in page["Instances"]]
+    return sorted(Instance(one["Id"], one.get("Attributes", {})) for one in described)
 
 
 def health(client: Any, service: Service) -> dict[str, str]:
-    """HEALTHY, UNHEALTHY or UNKNOWN by instance id; empty for a service without a health check.
+    """Return HEALTHY, UNHEALTHY or UNKNOWN by instance id; empty for a service without a health check.
 
     :raises AWSCallError: any page failed.
     """
     if not service.custom_health and service.health_check is None:
         return {}
-    found: dict[str, str] = {}
+    by_instance: dict[str, str] = {}
     request = {"ServiceId": service.service_id}
     while True:
         with calling("servicediscovery:GetInstancesHealthStatus", f"service {service.name} ({service.service_id})"):
             page = client.get_instances_health_status(**request)
-        found.update(page["Status"])
+        by_instance.update(page["Status"])
         if not page.get("NextToken"):
-            return found
+            return by_instance
         request["NextToken"] = page["NextToken"]

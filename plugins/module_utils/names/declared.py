@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Names declared for EC2 instances (`vpn_names`), and what EC2 says of these now."""
+"""Names declared for EC2 instances (`vpn_names`), and these instances as they are now."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from ..aws import calling
 from .cloud_map import Instance
 from .ensure import WantedInstance
 
-OURS = {"registered_by": "tracklib.vpn.service_names"}  # Cloud Map attribute; what others registered is left alone
+REGISTERED_BY_US = {
+    "registered_by": "tracklib.vpn.service_names"
+}  # Cloud Map attribute; what others registered is left alone
 _PAGE = 1000  # EC2's largest
 
 
@@ -26,7 +28,7 @@ class Ec2Instance(NamedTuple):
 
 
 class DeclaredName(NamedTuple):
-    """A name that shall stand for the instance of that id, or for every running instance with these tags."""
+    """A name that stands for the instance of that id, or for every running instance with these tags."""
 
     name: str
     namespace: str
@@ -38,12 +40,12 @@ class DeclaredName(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The whole DNS name."""
+        """Return the whole DNS name."""
         return f"{self.name}.{self.namespace}"
 
 
-def hosts(ec2: Any) -> list[Ec2Instance]:
-    """Every EC2 instance of the region that isn't terminated, ordered by id.
+def ec2_instances(ec2: Any) -> list[Ec2Instance]:
+    """List every EC2 instance of the region that isn't terminated, ordered by id.
 
     :raises AWSCallError: any page failed.
     """
@@ -52,63 +54,77 @@ def hosts(ec2: Any) -> list[Ec2Instance]:
         pages = ec2.get_paginator("describe_instances").paginate(
             Filters=[{"Name": "instance-state-name", "Values": states}], PaginationConfig={"PageSize": _PAGE}
         )
-        found = [one for page in pages for reservation in page["Reservations"] for one in reservation["Instances"]]
-    return sorted(_host(one) for one in found)
+        described = [one for page in pages for reservation in page["Reservations"] for one in reservation["Instances"]]
+    return sorted(_ec2_instance(one) for one in described)
 
 
-def _host(found: Mapping[str, Any]) -> Ec2Instance:
-    interfaces = sorted(found.get("NetworkInterfaces", ()), key=lambda one: one["Attachment"]["DeviceIndex"])
+def _ec2_instance(described: Mapping[str, Any]) -> Ec2Instance:
+    interfaces = sorted(described.get("NetworkInterfaces", ()), key=lambda one: one["Attachment"]["DeviceIndex"])
     ipv6 = [one["Ipv6Address"] for interface in interfaces for one in interface.get("Ipv6Addresses", ())]
     return Ec2Instance(
-        instance_id=found["InstanceId"],
-        state=found["State"]["Name"],
-        tags={tag["Key"]: tag["Value"] for tag in found.get("Tags", ())},
-        ipv4=found.get("PrivateIpAddress") or found.get("PublicIpAddress"),
+        instance_id=described["InstanceId"],
+        state=described["State"]["Name"],
+        tags={tag["Key"]: tag["Value"] for tag in described.get("Tags", ())},
+        ipv4=described.get("PrivateIpAddress") or described.get("PublicIpAddress"),
         ipv6=ipv6[0] if ipv6 else None,
     )
 
 
-def serving(name: DeclaredName, known: Sequence[Ec2Instance]) -> tuple[list[WantedInstance], list[str]]:
-    """What shall be registered under a name now, and sentences about what can't be.
+class Serving(NamedTuple):
+    """The instances to register under a name now, and sentences about those that can't be."""
 
-    A name whose instances are all stopped has neither: that is as it should be.
+    instances: list[WantedInstance]
+    problems: list[str]
+
+
+def serving(name: DeclaredName, known: Sequence[Ec2Instance]) -> Serving:
+    """Decide what to register under a name now.
+
+    A name whose instances are all stopped has neither instances nor problems: that is as it should be.
     """
     if name.absent:
-        return [], []
-    meant = [host for host in known if _is_meant(name, host)]
+        return Serving([], [])
+    meant = [one for one in known if _is_meant(name, one)]
     if not meant:
         what = name.instance_id or f"with tags {_listed(name.tags)}"
-        return [], [f"{name.label} has no address: there is no EC2 instance {what} in this region"]
-    registrations, problems = [], []
-    for host in (host for host in meant if host.state == "running"):
-        lacking = [kind for kind, at in (("A", host.ipv4), ("AAAA", host.ipv6)) if kind in name.kinds and at is None]
-        if lacking:
-            problems.append(
-                f"{name.label} can't stand for {host.instance_id}: it has no address for {'/'.join(lacking)}"
-            )
+        return Serving([], [f"{name.label} has no address: there is no EC2 instance {what} in this region"])
+    result = Serving([], [])
+    for one in meant:
+        if one.state != "running":
             continue
-        registrations.append(
-            WantedInstance(
-                host.instance_id,
-                host.ipv4 if "A" in name.kinds else None,
-                host.ipv6 if "AAAA" in name.kinds else None,
-                attributes=OURS,
-            )
-        )
-    return registrations, problems
+        lacking = "/".join(_lacking(name, one))
+        if lacking:
+            result.problems.append(f"{name.label} can't stand for {one.instance_id}: it has no address for {lacking}")
+        else:
+            result.instances.append(_wanted(name, one))
+    return result
 
 
-def _is_meant(name: DeclaredName, host: Ec2Instance) -> bool:
+def _lacking(name: DeclaredName, one: Ec2Instance) -> list[str]:
+    """The kinds of records for which an instance has no address."""
+    addresses = {"A": one.ipv4, "AAAA": one.ipv6}
+    return [kind for kind, address in addresses.items() if kind in name.kinds and address is None]
+
+
+def _wanted(name: DeclaredName, one: Ec2Instance) -> WantedInstance:
+    ipv4 = one.ipv4 if "A" in name.kinds else None
+    ipv6 = one.ipv6 if "AAAA" in name.kinds else None
+    return WantedInstance(one.instance_id, ipv4=ipv4, ipv6=ipv6, attributes=REGISTERED_BY_US)
+
+
+def _is_meant(name: DeclaredName, one: Ec2Instance) -> bool:
     if name.instance_id is not None:
-        return host.instance_id == name.instance_id
-    return name.tags.items() <= host.tags.items()
+        return one.instance_id == name.instance_id
+    return name.tags.items() <= one.tags.items()
 
 
 def _listed(tags: Mapping[str, str]) -> str:
     return ", ".join(f"{key}={value}" for key, value in tags.items())
 
 
-def outdated(found: Sequence[Instance], wanted: Sequence[WantedInstance]) -> list[Instance]:
-    """Instances that an earlier run registered and that the name no longer stands for."""
-    keep = {registration.instance_id for registration in wanted}
-    return [one for one in found if one.instance_id not in keep and OURS.items() <= one.attributes.items()]
+def outdated(registered: Sequence[Instance], wanted: Sequence[WantedInstance]) -> list[Instance]:
+    """List the instances that an earlier run registered and that the name no longer stands for."""
+    keep = {one.instance_id for one in wanted}
+    return [
+        one for one in registered if one.instance_id not in keep and REGISTERED_BY_US.items() <= one.attributes.items()
+    ]

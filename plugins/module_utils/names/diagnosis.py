@@ -1,25 +1,35 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Where the way from a name to its service breaks; pure, from facts that AWS, the registry and a gateway gave."""
+"""The place where the way from a name to its service breaks. Pure: AWS, the registry and a gateway gave the facts."""
 
 from __future__ import annotations
 
+import enum
 import ipaddress
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 from ..access import Access
 from ..addresses import Network
+from ..probe.ask import DnsOutcome
 from .dns import most_specific
-from .replies import ServerSummary, judge
+from .replies import ServerSummary, summarize
 
-OK, BROKEN, NOT_CHECKED = "ok", "broken", "not_checked"
+
+class StepStatus(enum.Enum):
+    """What came of a check."""
+
+    OK = "ok"
+    BROKEN = "broken"
+    NOT_CHECKED = "not_checked"
+
+
 # what the gateway's firewall drops whatever is granted
 _NEVER = [ipaddress.ip_network(one) for one in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::/32")]
 
 
 class Evidence(NamedTuple):
-    """All that is known.
+    """Facts about a name, from AWS, the registry and a gateway.
 
     `name` is the result of module `name_diagnosis_info`, `probe` that of `name_probe`, None when the gateway couldn't
     be asked. `configured` has the zones that the gateway forwards by configuration. `registrations` are those of the
@@ -37,15 +47,15 @@ class Evidence(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What a check found; `action` says what to do about a break."""
+    """Result of a check; `action` says what to do about a break."""
 
-    status: str
+    status: StepStatus
     text: str
     action: str | None = None
 
 
 class DiagnosisStep(NamedTuple):
-    """A step of the way, and what was found."""
+    """A step of the way from a name to its service, with the finding; `status` is the value of a StepStatus."""
 
     step: str
     title: str
@@ -62,22 +72,25 @@ def diagnose(evidence: Evidence) -> list[DiagnosisStep]:
     steps: list[DiagnosisStep] = []
     broken = False
     for step, title, check in _WAY:
-        finding = _skipped("comes after the break") if broken else check(evidence)
-        broken = broken or finding.status == BROKEN
-        steps.append(DiagnosisStep(step, title, finding.status, finding.text, finding.action))
+        if broken:
+            finding = _skipped("comes after the break")
+        else:
+            finding = check(evidence)
+            broken = finding.status is StepStatus.BROKEN
+        steps.append(DiagnosisStep(step, title, finding.status.value, finding.text, finding.action))
     return steps
 
 
 def _ok(text: str, *notes: str) -> Finding:
-    return Finding(OK, "; ".join((text, *notes)))
+    return Finding(StepStatus.OK, "; ".join((text, *notes)))
 
 
 def _broken(text: str, action: str) -> Finding:
-    return Finding(BROKEN, text, action)
+    return Finding(StepStatus.BROKEN, text, action)
 
 
 def _skipped(text: str) -> Finding:
-    return Finding(NOT_CHECKED, text)
+    return Finding(StepStatus.NOT_CHECKED, text)
 
 
 # -- what AWS says of the zone
@@ -175,15 +188,17 @@ def _resolver(evidence: Evidence) -> Finding:
             "Ansible didn't reach the gateway or couldn't ask there; its message is above",
             "check that `ansible GATEWAY -m ping` works, then run this again",
         )
-    verdict = judge(evidence.probe["servers"][0])
-    if verdict.outcome == "answer" and not evidence.probe["addresses"]:
-        return _broken(f"{verdict.text}; but these hosts have no addresses", "give the SRV record's hosts A records")
-    if verdict.outcome == "answer":
-        return _ok(verdict.text, *evidence.name["notes"])
-    if verdict.outcome in ("nxdomain", "nodata"):
-        return _missing(evidence, verdict)
-    action = _FORWARDING if verdict.outcome == "servfail" else _DNS_SUPPORT.format(vpc_id=evidence.name["vpc_id"])
-    return _broken(f"the VPC's resolver {verdict.text}", action)
+    summary = summarize(evidence.probe["servers"][0])
+    if summary.outcome is DnsOutcome.ANSWER and not evidence.probe["addresses"]:
+        return _broken(f"{summary.text}; but these hosts have no addresses", "give the SRV record's hosts A records")
+    if summary.outcome is DnsOutcome.ANSWER:
+        return _ok(summary.text, *evidence.name["notes"])
+    if summary.outcome in (DnsOutcome.NXDOMAIN, DnsOutcome.NODATA):
+        return _missing(evidence, summary)
+    said = f"the VPC's resolver {summary.text}"
+    if summary.outcome is DnsOutcome.SERVFAIL:
+        return _broken(said, _FORWARDING)
+    return _broken(said, _DNS_SUPPORT.format(vpc_id=evidence.name["vpc_id"]))
 
 
 _DNS_SUPPORT = (
@@ -194,11 +209,11 @@ _DNS_SUPPORT = (
 _FORWARDING = "if a Resolver rule forwards this name, check its targets: aws route53resolver list-resolver-rules"
 
 
-def _missing(evidence: Evidence, verdict: ServerSummary) -> Finding:
+def _missing(evidence: Evidence, summary: ServerSummary) -> Finding:
     """Why the VPC's resolver says that there is no such name, or nothing to reach under it."""
     facts = evidence.name
     best = _answering(evidence)
-    said = f"the VPC's resolver {verdict.text}"
+    said = f"the VPC's resolver {summary.text}"
     if best is None:
         return _broken(said, "check the spelling, and the Resolver rules and profiles of the VPC")
     hidden = next((zone for zone in _private(evidence) if zone["associated"] and zone["holds"]), None)
@@ -223,7 +238,7 @@ def _missing(evidence: Evidence, verdict: ServerSummary) -> Finding:
         return _broken(
             f"{said}: zone {_called(best)} has no such record{similar}", f"check the spelling, or make it: {record} …"
         )
-    if verdict.outcome == "nodata":
+    if summary.outcome is DnsOutcome.NODATA:
         return _broken(
             f"{said}; in zone {_called(best)} it has: {', '.join(facts['types']) or 'nothing that can be read'}",
             f"give it, or what it leads to, an A or AAAA record: {record} …",
@@ -237,11 +252,11 @@ def _missing(evidence: Evidence, verdict: ServerSummary) -> Finding:
 def _forwarder(evidence: Evidence) -> Finding:
     if evidence.probe is None or _own_name(evidence) is not None:
         return _skipped("clients ask their own resolver for a load balancer's own name")
-    resolver, *forwarders = map(judge, evidence.probe["servers"])
+    resolver, *forwarders = map(summarize, evidence.probe["servers"])
     if not forwarders:
         return _broken("the gateway has no tunnel address to ask", "set vpn_address_pools for this gateway")
     now = ", ".join(sorted(resolver.addresses))
-    failing = next((verdict for verdict in forwarders if verdict.outcome != "answer"), None)
+    failing = next((summary for summary in forwarders if summary.outcome is not DnsOutcome.ANSWER), None)
     if failing is not None:
         zone = (_answering(evidence) or {}).get("name") or most_specific(evidence.name["name"], evidence.configured)
         expected = f"; expected as from {resolver.server}: {now}"
@@ -260,16 +275,16 @@ def _forwarder(evidence: Evidence) -> Finding:
     return _ok(" and ".join(one.text for one in forwarders), *notes)
 
 
-def _forwarder_action(outcome: str, zone: str) -> str:
-    if outcome == "absent":
+def _forwarder_action(outcome: DnsOutcome, zone: str) -> str:
+    if outcome is DnsOutcome.ABSENT:
         return "bring the interface up: look at systemctl status wg-quick@wg0 there, run the playbook tracklib.vpn.site"
-    if outcome in ("refused", "nxdomain", "nodata"):
+    if outcome in (DnsOutcome.REFUSED, DnsOutcome.NXDOMAIN, DnsOutcome.NODATA):
         return (
             f"make the gateway forward {zone}: run the playbook tracklib.vpn.private_dns, which takes the VPC's zones "
             "and private_dns_extra_zones; an old answer is forgotten there by "
             f"`unbound-control -c /etc/unbound/tracklib-vpn.conf flush_zone {zone}`"
         )
-    if outcome == "servfail":
+    if outcome is DnsOutcome.SERVFAIL:
         return "the forwarder gets no answer from the VPC's resolver: look at journalctl -u tracklib-vpn-dns there"
     return (
         "look at systemctl status tracklib-vpn-dns there; if the gateway has no such unit, set vpn_private_dns: true "
@@ -373,7 +388,7 @@ def _policy(evidence: Evidence) -> Finding:
         return _broken(
             f"vpn_access grants {', '.join(closed)}, and the gateway's live firewall doesn't let it through; it has "
             f"{', '.join(firewall['networks']) or 'no networks'}",
-            "bring the policy to the gateway: run the playbook tracklib.vpn.reconcile",
+            "apply the policy to the gateway: run the playbook tracklib.vpn.reconcile",
         )
     return _ok(f"within {_holding(addresses, granted)}, which vpn_access and the gateway's live firewall grant")
 
@@ -384,13 +399,15 @@ def _policy(evidence: Evidence) -> Finding:
 def _health(evidence: Evidence) -> Finding:
     services, balancers = evidence.name["services"], evidence.name["balancers"]
     findings = [_service_health(one) for one in services] + [_balancer_health(one) for one in balancers]
-    broken = next((finding for finding in findings if finding.status == BROKEN), None)
+    broken = next((finding for finding in findings if finding.status is StepStatus.BROKEN), None)
     if broken is not None:
         return broken
     if not findings:
         return _skipped("it leads to plain addresses, whose health nothing in AWS checks")
-    status = OK if any(finding.status == OK for finding in findings) else NOT_CHECKED
-    return Finding(status, "; ".join(finding.text for finding in findings))
+    text = "; ".join(finding.text for finding in findings)
+    if any(finding.status is StepStatus.OK for finding in findings):
+        return Finding(StepStatus.OK, text)
+    return Finding(StepStatus.NOT_CHECKED, text)
 
 
 def _service_health(service: Mapping[str, Any]) -> Finding:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any, Iterator, Mapping, Sequence
 
-from .diagnosis import BROKEN
+from .diagnosis import StepStatus
 
 _STATUS_WIDTH, _TITLE_WIDTH, _TEXT_WIDTH = 11, 17, 42  # characters
 
@@ -22,7 +22,7 @@ def _diagnosis_lines(diagnosis: Mapping[str, Any]) -> Iterator[str]:
     yield f"{diagnosis['name']} on {diagnosis['gateway']}"
     for step in diagnosis["steps"]:
         status = step["status"].replace("_", " ")
-        if step["status"] == BROKEN:
+        if step["status"] == StepStatus.BROKEN.value:
             status = "BROKEN"
         yield from _row(status, step["title"], step["finding"])
         if step["action"] is not None:
@@ -44,5 +44,5 @@ def breaks(diagnoses: Sequence[Mapping[str, Any]]) -> list[str]:
         f"What to do: {step['action']}"
         for diagnosis in diagnoses
         for step in diagnosis["steps"]
-        if step["status"] == BROKEN
+        if step["status"] == StepStatus.BROKEN.value
     ]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""DNS names in the one form that everything here compares: lower case, without the final dot."""
+"""DNS names in the form that everything here compares: lower case, without the final dot."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _LONGEST = 253  # RFC 1035's 255 octets, less the root's and the first label's l
 
 
 def normal(name: str) -> str:
-    """A name as AWS writes it, in the form of this module; nothing is checked."""
+    """Put a name that AWS wrote into the form of this module; nothing is checked."""
     plain = _ESCAPED.sub(lambda match: chr(int(match[1], 8)), name)
     return plain.removesuffix(".").lower()
 
 
 def parse(text: str, what: str) -> str:
-    """A name that a person wrote, in the form of this module.
+    """Check a name that a person wrote, and put it into the form of this module.
 
     :param what: what it names, for the message: `namespace`.
     :raises ValueError: it is no DNS name; the message says why.
@@ -41,23 +41,23 @@ def parse(text: str, what: str) -> str:
 
 
 def is_host_name(name: str) -> bool:
-    """Whether a hosts file can hold it: letters, digits and hyphens, no wildcard."""
+    """Tell whether a hosts file can hold it: letters, digits and hyphens, no wildcard."""
     return len(name) <= _LONGEST and all(len(one) < 64 and _HOST_LABEL.fullmatch(one) for one in name.split("."))
 
 
 def is_under(name: str, zone: str) -> bool:
-    """Whether a name belongs to a zone: the zone's own name, or below it."""
+    """Tell whether a name belongs to a zone: the zone's own name, or below it."""
     return name == zone or name.endswith(f".{zone}")
 
 
 def most_specific(name: str, zones: Iterable[str]) -> str | None:
-    """The zone that the VPC resolver answers a name from: of those that it is under, the longest."""
+    """Return the zone that the VPC resolver answers a name from: of those that it is under, the longest."""
     return max((zone for zone in zones if is_under(name, zone)), key=len, default=None)
 
 
-def matching(name: str, owners: Iterable[str]) -> str | None:
-    """Which of the names that records are of answers for a name: its own, else the longest wildcard above it."""
-    known = set(owners)
+def matching(name: str, record_names: Iterable[str]) -> str | None:
+    """Return the record name that answers for a name: its own, else the longest wildcard above it."""
+    known = set(record_names)
     if name in known:
         return name
     labels = name.split(".")

@@ -27,37 +27,37 @@ class EcsService(NamedTuple):
 
 
 def ecs_services(ecs: Any) -> list[EcsService]:
-    """The services of every cluster of the region, ordered by cluster and name.
+    """List the services of every cluster of the region, ordered by cluster and name.
 
     :raises AWSCallError: any page failed.
     """
     with calling("ecs:ListClusters", "the ECS clusters of this region"):
         clusters = [arn for page in ecs.get_paginator("list_clusters").paginate() for arn in page["clusterArns"]]
-    found = [service for cluster in clusters for service in _of_cluster(ecs, cluster)]
-    return sorted(found, key=lambda service: (service.cluster, service.name))
+    described = [service for cluster in clusters for service in _of_cluster(ecs, cluster)]
+    return sorted(described, key=lambda service: (service.cluster, service.name))
 
 
 def _of_cluster(ecs: Any, cluster: str) -> list[EcsService]:
     with calling("ecs:ListServices", f"cluster {cluster}"):
         pages = ecs.get_paginator("list_services").paginate(cluster=cluster, PaginationConfig={"PageSize": 100})
         arns = [arn for page in pages for arn in page["serviceArns"]]
-    found = []
+    described = []
     for start in range(0, len(arns), _DESCRIBED):
         with calling("ecs:DescribeServices", f"cluster {cluster}"):
             answer = ecs.describe_services(cluster=cluster, services=arns[start : start + _DESCRIBED])
-        found += answer["services"]  # one that was deleted since it was listed is among its failures
-    return [_service(service) for service in found]
+        described += answer["services"]  # one that was deleted since it was listed is among its failures
+    return [_service(service) for service in described]
 
 
-def _service(found: Mapping[str, Any]) -> EcsService:
+def _service(described: Mapping[str, Any]) -> EcsService:
     return EcsService(
-        arn=found["serviceArn"],
-        name=found["serviceName"],
-        cluster=found["clusterArn"].rpartition("/")[2],
-        state=found["status"],
-        desired=found["desiredCount"],
-        running=found["runningCount"],
-        pending=found["pendingCount"],
-        registries=tuple(registry["registryArn"] for registry in found.get("serviceRegistries", ())),
-        balanced=bool(found.get("loadBalancers")),
+        arn=described["serviceArn"],
+        name=described["serviceName"],
+        cluster=described["clusterArn"].rpartition("/")[2],
+        state=described["status"],
+        desired=described["desiredCount"],
+        running=described["runningCount"],
+        pending=described["pendingCount"],
+        registries=tuple(registry["registryArn"] for registry in described.get("serviceRegistries", ())),
+        balanced=bool(described.get("loadBalancers")),
     )

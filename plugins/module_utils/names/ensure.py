@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Bringing Cloud Map to what is wanted: namespaces, services and named instances.
+"""Changes of Cloud Map to what is wanted: namespaces, services and named instances.
 
 Cloud Map's changes are asynchronous. They are submitted together and waited for together.
 """
@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from typing import Any, Callable, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Iterator, Mapping, NamedTuple, Sequence
 
 from ..aws import AWSCallError, calling
 from . import cloud_map
 from .cloud_map import INITIAL_HEALTH, IPV4, IPV6, PORT, Instance, Namespace, Service
-from .zones import zones_of_vpc
+from .zones import Zone, zones_of_vpc
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0  # seconds between two looks at operations
 
 
 class Changes:
-    """What is changed, or in check mode would be, as lines for a diff, and the operations that still run."""
+    """Changes that are made, or would be in check mode, as lines for a diff, and the operations that still run."""
 
     def __init__(
         self,
@@ -42,12 +42,12 @@ class Changes:
 
     @property
     def changed(self) -> bool:
-        """Whether anything was, or would be, changed."""
+        """Tell whether anything was, or would be, changed."""
         return bool(self.before or self.after)
 
     @property
     def diff(self) -> dict[str, str]:
-        """By name, as Ansible shows it."""
+        """Return the changes by name, as Ansible shows them."""
         return {side: "".join(f"{line}\n" for line in getattr(self, side)) for side in ("before", "after")}
 
     def submit(self, action: str, what: str, **request: Any) -> Any:
@@ -66,7 +66,7 @@ class Changes:
         return answer
 
     def wait(self) -> dict[str, str]:
-        """Wait until every submitted operation has ended; returns the targets of the last one by kind.
+        """Wait until every submitted operation has ended; return the targets of the last one by kind.
 
         :raises AWSCallError: an operation failed, with Cloud Map's text, or they took longer than the timeout.
         """
@@ -74,14 +74,10 @@ class Changes:
         failures: list[str] = []
         targets: dict[str, str] = {}
         while self._running:
-            for operation_id, what in list(self._running.items()):
-                with calling("servicediscovery:GetOperation", f"operation {operation_id}"):
-                    operation = self.client.get_operation(OperationId=operation_id)["Operation"]
-                if operation["Status"] in ("SUCCESS", "FAIL"):
-                    del self._running[operation_id]
-                    targets = operation.get("Targets", {})
-                if operation["Status"] == "FAIL":
-                    failures.append(f"{what}: {operation.get('ErrorCode')} ({operation.get('ErrorMessage')})")
+            for ended, what in self._ended():
+                targets = ended.get("Targets", {})
+                if ended["Status"] == "FAIL":
+                    failures.append(f"{what}: {ended.get('ErrorCode')} ({ended.get('ErrorMessage')})")
             if self._running and self._clock() >= give_up:
                 failures.append(self._unfinished())
                 self._running.clear()
@@ -92,6 +88,15 @@ class Changes:
             raise AWSCallError(f"Cloud Map failed to {'; '.join(failures)}")
         return targets
 
+    def _ended(self) -> Iterator[tuple[dict[str, Any], str]]:
+        """Ask for every running operation; yield those that have ended, and what they did."""
+        for operation_id, what in list(self._running.items()):
+            with calling("servicediscovery:GetOperation", f"operation {operation_id}"):
+                operation = self.client.get_operation(OperationId=operation_id)["Operation"]
+            if operation["Status"] in ("SUCCESS", "FAIL"):
+                del self._running[operation_id]
+                yield operation, what
+
     def _unfinished(self) -> str:
         operation_id, what = next(iter(self._running.items()))
         return (
@@ -101,7 +106,7 @@ class Changes:
 
 
 class WantedInstance(NamedTuple):
-    """An instance that a service shall have."""
+    """An instance to register in a service."""
 
     instance_id: str
     ipv4: str | None = None
@@ -111,7 +116,7 @@ class WantedInstance(NamedTuple):
     attributes: Mapping[str, str] = {}
 
     def cloud_map_attributes(self) -> dict[str, str]:
-        """As RegisterInstance takes them, addresses in their canonical form."""
+        """Return the attributes as RegisterInstance takes them, addresses in their canonical form."""
         addresses = {IPV4: self.ipv4, IPV6: self.ipv6}
         built_in = {key: str(ipaddress.ip_address(text)) for key, text in addresses.items() if text is not None}
         port = {} if self.port is None else {PORT: str(self.port)}
@@ -148,32 +153,32 @@ def _is_address(text: str, version: int) -> bool:
 
 
 def find_namespace(client: Any, route53: Any, name: str, vpc_id: str | None, region: str) -> Namespace | None:
-    """The private DNS namespace of that name, and of that VPC if one is given; None if there is none.
+    """Find the private DNS namespace of that name, and of that VPC if one is given; None if there is none.
 
     :raises ValueError: the name stands for something else, several VPCs have it, or this one isn't associated.
     :raises AWSCallError: AWS didn't answer.
     """
     named = [one for one in cloud_map.namespaces(client) if one.name == name and one.kind != "DNS_PUBLIC"]
-    found = [one for one in named if one.kind == "DNS_PRIVATE"]
+    private = [one for one in named if one.kind == "DNS_PRIVATE"]
     if vpc_id is not None:
-        return _namespace_of_vpc(found, zones_of_vpc(route53, vpc_id, region), name, vpc_id)
-    if len(found) > 1:
-        ids = ", ".join(str(one.namespace_id) for one in found)
+        return _namespace_of_vpc(private, zones_of_vpc(route53, vpc_id, region), name, vpc_id)
+    if len(private) > 1:
+        ids = ", ".join(str(one.namespace_id) for one in private)
         raise ValueError(
-            f"there are {len(found)} private namespaces {name} ({ids}); say with vpc_id which one is meant"
+            f"there are {len(private)} private namespaces {name} ({ids}); say with vpc_id which one is meant"
         )
-    if named and not found:
+    if named and not private:
         raise ValueError(f"namespace {name} ({named[0].namespace_id}) is of type HTTP and has no DNS; choose another")
-    return found[0] if found else None
+    return private[0] if private else None
 
 
-def _namespace_of_vpc(found: Sequence[Namespace], zones: Sequence[Any], name: str, vpc_id: str) -> Namespace | None:
+def _namespace_of_vpc(private: Sequence[Namespace], zones: Sequence[Zone], name: str, vpc_id: str) -> Namespace | None:
     here = {zone.zone_id for zone in zones if zone.name == name}
-    mine = next((namespace for namespace in found if namespace.zone_id in here), None)
+    mine = next((namespace for namespace in private if namespace.zone_id in here), None)
     if mine is not None:
         return mine
-    if found:
-        other = found[0]
+    if private:
+        other = private[0]
         raise ValueError(
             f"the zone {other.zone_id} of namespace {name} ({other.namespace_id}) isn't associated with VPC {vpc_id}, "
             f"which doesn't resolve its names; associate it (aws route53 associate-vpc-with-hosted-zone), or correct "
@@ -187,63 +192,66 @@ def _namespace_of_vpc(found: Sequence[Namespace], zones: Sequence[Any], name: st
     return None
 
 
-def ensure_namespace(changes: Changes, found: Namespace | None, name: str, vpc_id: str | None) -> Namespace:
-    """The namespace, made in the VPC if there is none.
+def ensure_namespace(changes: Changes, existing: Namespace | None, name: str, vpc_id: str | None) -> Namespace:
+    """Return the namespace, made in the VPC if there is none.
 
     :raises ValueError: there is none, and no VPC to make it in.
     """
-    if found is not None:
-        return found
+    if existing is not None:
+        return existing
     if vpc_id is None:
         raise ValueError(f"there is no private namespace {name} in this region; give vpc_id to make it in that VPC")
     changes.after.append(f"namespace {name}")
-    if (
-        changes.submit("CreatePrivateDnsNamespace", f"create namespace {name} in VPC {vpc_id}", Name=name, Vpc=vpc_id)
-        is None
-    ):
+    what = f"create namespace {name} in VPC {vpc_id}"
+    answer = changes.submit("CreatePrivateDnsNamespace", what, Name=name, Vpc=vpc_id)
+    if answer is None:
         return Namespace(name)
     namespace_id = changes.wait()["NAMESPACE"]
     made = [one for one in cloud_map.namespaces(changes.client) if one.namespace_id == namespace_id]
     return made[0] if made else Namespace(name, namespace_id=namespace_id)
 
 
-def ensure_service(changes: Changes, namespace: Namespace, found: Service | None, wanted: Service) -> Service:
-    """The service, made or with its TTLs brought in line; the rest of a service can't be changed.
+def ensure_service(changes: Changes, namespace: Namespace, existing: Service | None, wanted: Service) -> Service:
+    """Make the service, or change its TTLs; nothing else of a service can be changed.
 
     :raises ValueError: it differs in what Cloud Map can't change.
     """
     label = f"{wanted.name}.{namespace.name}"
-    if found is None:
-        changes.after.append(_service_line(label, wanted))
-        answer = changes.submit(
-            "CreateService",
-            f"create service {label}",
-            Name=wanted.name,
-            NamespaceId=namespace.namespace_id,
-            DnsConfig={"RoutingPolicy": wanted.routing, "DnsRecords": _dns_records(wanted)},
-            **({"HealthCheckCustomConfig": {"FailureThreshold": 1}} if wanted.custom_health else {}),
-        )
-        made = answer["Service"] if answer else {}
-        return wanted._replace(service_id=made.get("Id"), arn=made.get("Arn"))
-    _refuse_fixed_differences(label, found, wanted)
-    if found.records == wanted.records:
-        return found
-    changes.before.append(_service_line(label, found))
+    if existing is None:
+        return _create_service(changes, namespace, wanted, label)
+    _refuse_fixed_differences(label, existing, wanted)
+    if existing.records == wanted.records:
+        return existing
+    changes.before.append(_service_line(label, existing))
     changes.after.append(_service_line(label, wanted))
     change: dict[str, Any] = {"DnsConfig": {"DnsRecords": _dns_records(wanted)}}
-    if found.health_check is not None:
-        change["HealthCheckConfig"] = found.health_check  # left out, Cloud Map would delete it
-    changes.submit("UpdateService", f"change the TTL of service {label}", Id=found.service_id, Service=change)
-    return found._replace(records=wanted.records)
+    if existing.health_check is not None:
+        change["HealthCheckConfig"] = existing.health_check  # left out, Cloud Map would delete it
+    changes.submit("UpdateService", f"change the TTL of service {label}", Id=existing.service_id, Service=change)
+    return existing._replace(records=wanted.records)
 
 
-def _refuse_fixed_differences(label: str, found: Service, wanted: Service) -> None:
+def _create_service(changes: Changes, namespace: Namespace, wanted: Service, label: str) -> Service:
+    changes.after.append(_service_line(label, wanted))
+    request: dict[str, Any] = {
+        "Name": wanted.name,
+        "NamespaceId": namespace.namespace_id,
+        "DnsConfig": {"RoutingPolicy": wanted.routing, "DnsRecords": _dns_records(wanted)},
+    }
+    if wanted.custom_health:
+        request["HealthCheckCustomConfig"] = {"FailureThreshold": 1}
+    answer = changes.submit("CreateService", f"create service {label}", **request)
+    made = answer["Service"] if answer else {}
+    return wanted._replace(service_id=made.get("Id"), arn=made.get("Arn"))
+
+
+def _refuse_fixed_differences(label: str, existing: Service, wanted: Service) -> None:
     differences = [
         f"{what} {is_now}, not {should_be}"
         for what, is_now, should_be in (
-            ("record types", "/".join(sorted(found.records)), "/".join(sorted(wanted.records))),
-            ("routing policy", found.routing, wanted.routing),
-            ("health check", _health_check(found), _health_check(wanted)),
+            ("record types", "/".join(sorted(existing.records)), "/".join(sorted(wanted.records))),
+            ("routing policy", existing.routing, wanted.routing),
+            ("health check", _health_check(existing), _health_check(wanted)),
         )
         if is_now != should_be
     ]
@@ -268,27 +276,27 @@ def _service_line(label: str, service: Service) -> str:
 
 
 def ensure_registered(
-    changes: Changes, service: Service, label: str, found: Sequence[Instance], wanted: Sequence[WantedInstance]
+    changes: Changes, service: Service, label: str, registered: Sequence[Instance], wanted: Sequence[WantedInstance]
 ) -> None:
     """Register what is missing or registered otherwise.
 
     :raises ValueError: an instance that the service can't have.
     """
-    now = {instance.instance_id: instance for instance in found}
-    for registration in wanted:
-        registration.check(service, label)
-        attributes = registration.cloud_map_attributes()
-        existing = now.get(registration.instance_id)
-        if existing is not None and _comparable(existing.attributes) == _comparable(attributes):
+    by_id = {instance.instance_id: instance for instance in registered}
+    for instance in wanted:
+        instance.check(service, label)
+        attributes = instance.cloud_map_attributes()
+        now = by_id.get(instance.instance_id)
+        if now is not None and _comparable(now.attributes) == _comparable(attributes):
             continue
-        if existing is not None:
-            changes.before.append(_instance_line(label, existing.instance_id, existing.attributes))
-        changes.after.append(_instance_line(label, registration.instance_id, attributes))
+        if now is not None:
+            changes.before.append(_instance_line(label, now.instance_id, now.attributes))
+        changes.after.append(_instance_line(label, instance.instance_id, attributes))
         changes.submit(
             "RegisterInstance",
-            f"register {registration.instance_id} as {label}",
+            f"register {instance.instance_id} as {label}",
             ServiceId=service.service_id,
-            InstanceId=registration.instance_id,
+            InstanceId=instance.instance_id,
             Attributes=attributes,
         )
 

@@ -19,16 +19,16 @@ class HostsLines(NamedTuple):
 
 
 def hosts_lines(names: Sequence[Mapping[str, Any]]) -> HostsLines:
-    """Lines `ADDRESS NAME` for the names that a hosts file can stand for.
+    """Write lines `ADDRESS NAME` for the names that a hosts file can hold.
 
     :param names: as `service_names_info` returns them.
     """
     lines, left_out = [], []
     counts = Counter(name["name"] for name in names)
     for name in names:
-        reason = (
-            "several zones have it; choose the VPC whose resolver counts" if counts[name["name"]] > 1 else _unfit(name)
-        )
+        reason = _unfit(name)
+        if counts[name["name"]] > 1:
+            reason = "several zones have it; choose the VPC whose resolver counts"
         if reason is None:
             lines += [f"{at['address']} {name['name']}" for at in name["addresses"]]
         else:
@@ -37,7 +37,7 @@ def hosts_lines(names: Sequence[Mapping[str, Any]]) -> HostsLines:
 
 
 def _unfit(name: Mapping[str, Any]) -> str | None:
-    """Why a name can't be in a hosts file; None if it can."""
+    """Say why a name can't be in a hosts file; None if it can."""
     said = "; ".join(name["warnings"])
     if not is_host_name(name["name"]):
         return "it is no host name: letters, digits and hyphens are expected"

@@ -1,74 +1,91 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What a DNS server's replies say, in words; pure. Replies are those of module `name_probe`."""
+"""Words for what a DNS server's replies say; pure. Replies are those of module `name_probe`."""
 
 from __future__ import annotations
 
 from typing import Any, Mapping, NamedTuple, Sequence
 
+from ..probe.ask import DnsOutcome, Transport
+
 # the outcome that counts when the kinds of records had different ones: no word of the server, then an error, then a no
 _GRAVEST = (
-    "absent",
-    "unreachable",
-    "timeout",
-    "malformed",
-    "servfail",
-    "refused",
-    "error",
-    "nxdomain",
-    "nodata",
+    DnsOutcome.ABSENT,
+    DnsOutcome.UNREACHABLE,
+    DnsOutcome.TIMEOUT,
+    DnsOutcome.MALFORMED,
+    DnsOutcome.SERVFAIL,
+    DnsOutcome.REFUSED,
+    DnsOutcome.ERROR,
+    DnsOutcome.NXDOMAIN,
+    DnsOutcome.NODATA,
 )
-_SAID = {
-    "absent": "isn't an address of this gateway",
-    "unreachable": "can't be reached",
-    "timeout": "gave no answer, asked twice",
-    "malformed": "gave an answer that is no DNS message",
-    "servfail": "answered SERVFAIL, it couldn't find the answer itself",
-    "refused": "answered REFUSED, it doesn't serve this name to this gateway",
-    "error": "answered with an error",
-    "nxdomain": "answered NXDOMAIN, the name doesn't exist there",
-    "nodata": "knows the name, but has neither A nor AAAA nor SRV records of it",
+_WORDS = {
+    DnsOutcome.ABSENT: "isn't an address of this gateway",
+    DnsOutcome.UNREACHABLE: "can't be reached",
+    DnsOutcome.TIMEOUT: "gave no answer, asked twice",
+    DnsOutcome.MALFORMED: "gave an answer that is no DNS message",
+    DnsOutcome.SERVFAIL: "answered SERVFAIL, it couldn't find the answer itself",
+    DnsOutcome.REFUSED: "answered REFUSED, it doesn't serve this name to this gateway",
+    DnsOutcome.ERROR: "answered with an error",
+    DnsOutcome.NXDOMAIN: "answered NXDOMAIN, the name doesn't exist there",
+    DnsOutcome.NODATA: "knows the name, but has neither A nor AAAA nor SRV records of it",
 }
+_HARMLESS = (DnsOutcome.ANSWER, DnsOutcome.NODATA, DnsOutcome.NXDOMAIN)
 
 
 class ServerSummary(NamedTuple):
-    """What a server said: `answer`, or the gravest outcome, and a sentence about it."""
+    """A server's answer, or its gravest outcome, and a sentence about it."""
 
     server: str
-    outcome: str
+    outcome: DnsOutcome
     text: str
     addresses: frozenset[str]
     path: Sequence[str]
 
 
-def judge(server: Mapping[str, Any]) -> ServerSummary:
-    """One verdict from a server's replies to all questions about one name."""
+def summarize(server: Mapping[str, Any]) -> ServerSummary:
+    """Sum up a server's replies to all questions about one name."""
     replies = server["replies"]
-    by_udp = replies[:-1] if replies[-1]["transport"] == "tcp" and len(replies) > 1 else replies
-    found = [reply for reply in by_udp if reply["outcome"] == "answer"]
     address = server["address"]
-    if found:
-        values = frozenset(value for reply in found for value in reply["values"])
-        return ServerSummary(address, "answer", _answer(address, found, replies), values, found[0]["path"])
-    reply = min(by_udp, key=lambda one: _GRAVEST.index(one["outcome"]))
-    detail = f" ({reply['detail']})" if reply["detail"] else ""
-    path: Sequence[str] = next((one["path"] for one in by_udp if one["path"]), [])
-    leads = f"; its CNAME leads to {path[-1]}, which has none" if path and reply["outcome"] == "nodata" else ""
-    return ServerSummary(
-        address, reply["outcome"], f"{address} {_SAID[reply['outcome']]}{detail}{leads}", frozenset(), path
-    )
+    by_udp = _without_last_by_tcp(replies)
+    answers = [reply for reply in by_udp if _outcome(reply) is DnsOutcome.ANSWER]
+    if answers:
+        values = frozenset(value for reply in answers for value in reply["values"])
+        return ServerSummary(address, DnsOutcome.ANSWER, _answer(address, answers, replies), values, answers[0]["path"])
+    gravest = min(by_udp, key=lambda reply: _GRAVEST.index(_outcome(reply)))
+    path: Sequence[str] = next((reply["path"] for reply in by_udp if reply["path"]), [])
+    text = f"{address} {_WORDS[_outcome(gravest)]}"
+    if gravest["detail"]:
+        text += f" ({gravest['detail']})"
+    if path and _outcome(gravest) is DnsOutcome.NODATA:
+        text += f"; its CNAME leads to {path[-1]}, which has none"
+    return ServerSummary(address, _outcome(gravest), text, frozenset(), path)
 
 
-def _answer(address: str, found: Sequence[Mapping[str, Any]], replies: Sequence[Mapping[str, Any]]) -> str:
-    values = ", ".join(value for reply in found for value in reply["values"])
-    path = "".join(f"{name} -> " for name in found[0]["path"])
-    ttl = min((reply["ttl"] for reply in found if reply["ttl"] is not None), default=None)
-    text = f"{address} answers {path}{values}" + (f", for {ttl} s" if ttl is not None else "")
+def _outcome(reply: Mapping[str, Any]) -> DnsOutcome:
+    return DnsOutcome(reply["outcome"])
+
+
+def _without_last_by_tcp(replies: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Leave out the question that was asked by TCP at once, to see whether TCP works."""
+    if len(replies) > 1 and Transport(replies[-1]["transport"]) is Transport.TCP:
+        return replies[:-1]
+    return replies
+
+
+def _answer(address: str, answers: Sequence[Mapping[str, Any]], replies: Sequence[Mapping[str, Any]]) -> str:
+    values = ", ".join(value for reply in answers for value in reply["values"])
+    path = "".join(f"{name} -> " for name in answers[0]["path"])
+    text = f"{address} answers {path}{values}"
+    ttl = min((reply["ttl"] for reply in answers if reply["ttl"] is not None), default=None)
+    if ttl is not None:
+        text += f", for {ttl} s"
     # what doesn't keep the name from being reached, but will be felt
     others = [
         f"{reply['kind']} by {reply['transport'].upper()}: {reply['detail'] or reply['outcome']}"
         for reply in replies
-        if reply["outcome"] not in ("answer", "nodata", "nxdomain")
+        if _outcome(reply) not in _HARMLESS
     ]
     return f"{text}; but {', '.join(others)}" if others else text

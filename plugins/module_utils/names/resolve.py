@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What private names stand for; pure, from facts that the other modules here read."""
+"""Private names and what they stand for; pure, from what the other modules here read."""
 
 from __future__ import annotations
 
+import enum
 import ipaddress
 from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
@@ -15,8 +16,15 @@ from .dns import is_under, most_specific, normal
 from .ecs import EcsService
 from .zones import RecordSet, Zone
 
-RECORD, CLOUD_MAP, LOAD_BALANCER = "record", "cloud_map", "load_balancer"
 _NAMING = ("A", "AAAA", "CNAME", "SRV")  # record types that lead to an address
+
+
+class NameSource(enum.Enum):
+    """Where a name is from."""
+
+    RECORD = "record"
+    CLOUD_MAP = "cloud_map"
+    LOAD_BALANCER = "load_balancer"
 
 
 class RegisteredService(NamedTuple):
@@ -29,12 +37,15 @@ class RegisteredService(NamedTuple):
 
     @property
     def dns_name(self) -> str:
-        """The name under which its instances are found."""
+        """Return the name that DNS answers with its instances."""
         return f"{self.service.name}.{self.namespace.name}"
 
 
 class NameCatalog(NamedTuple):
-    """All that was read. `zones` are the private ones that count; `preferred` the names of those that one VPC asks."""
+    """Everything that was read.
+
+    `zones` are the private ones that count; `preferred` has the names of those that one VPC asks.
+    """
 
     zones: Sequence[Zone]
     records: Sequence[RecordSet]
@@ -44,7 +55,7 @@ class NameCatalog(NamedTuple):
 
 
 class NameAddress(NamedTuple):
-    """Where a name leads. `fixed` says that nothing in AWS gives the name another address by itself."""
+    """An address that a name leads to. `fixed`: nothing in AWS gives the name another address by itself."""
 
     address: str
     fixed: bool
@@ -54,18 +65,18 @@ class NameAddress(NamedTuple):
 
 
 class NameAnswer(NamedTuple):
-    """The addresses of a name, and what to know of them."""
+    """The addresses of a name, and warnings about them."""
 
     addresses: list[NameAddress]
     warnings: list[str]
 
 
 class PrivateName(NamedTuple):
-    """A name and what it stands for. `sources` are the ids and ARNs whose tags are its tags."""
+    """A private name. `sources` are the ids and ARNs whose tags are its tags."""
 
     name: str
     zone: Zone | None
-    source: str
+    source: NameSource
     kinds: tuple[str, ...]
     ttl: int | None
     target: str | None
@@ -75,57 +86,57 @@ class PrivateName(NamedTuple):
     hidden_by: str | None
 
 
-def private_names(facts: NameCatalog) -> list[PrivateName]:
-    """Every name of the facts, once, ordered by name.
+def private_names(catalog: NameCatalog) -> list[PrivateName]:
+    """List every name once, ordered by name.
 
-    A Cloud Map service comes in place of the records that Cloud Map made for it.
+    A Cloud Map service stands in place of the records that Cloud Map made for it.
     """
-    resolver = _Resolver(facts)
-    zones = {zone.zone_id: zone for zone in facts.zones}
-    taken = {(one.namespace.zone_id, one.dns_name) for one in facts.registered}
-    found = [_of_registered(one, zones, facts, resolver) for one in facts.registered]
+    resolver = _Resolver(catalog)
+    zones = {zone.zone_id: zone for zone in catalog.zones}
+    taken = {(one.namespace.zone_id, one.dns_name) for one in catalog.registered}
+    names = [_of_registered(one, zones, catalog, resolver) for one in catalog.registered]
     groups: dict[tuple[str, str], list[RecordSet]] = {}
-    for record in facts.records:
+    for record in catalog.records:
         if record.kind in _NAMING and (record.zone_id, record.name) not in taken:
             groups.setdefault((record.zone_id, record.name), []).append(record)
-    found += [_of_records(group, zones[zone_id], facts, resolver) for (zone_id, _unused), group in groups.items()]
-    found += [_of_balancer(one, resolver) for one in facts.balancers]
-    return sorted(found, key=lambda one: (one.name, one.zone.zone_id if one.zone else ""))
+    names += [_of_records(group, zones[zone_id], catalog, resolver) for (zone_id, _unused), group in groups.items()]
+    names += [_of_balancer(one, resolver) for one in catalog.balancers]
+    return sorted(names, key=lambda one: (one.name, one.zone.zone_id if one.zone else ""))
 
 
 def _of_registered(
-    one: RegisteredService, zones: Mapping[str, Zone], facts: NameCatalog, resolver: _Resolver
+    one: RegisteredService, zones: Mapping[str, Zone], catalog: NameCatalog, resolver: _Resolver
 ) -> PrivateName:
     zone = zones.get(one.namespace.zone_id or "")
     return PrivateName(
         name=one.dns_name,
         zone=zone,
-        source=CLOUD_MAP,
+        source=NameSource.CLOUD_MAP,
         kinds=tuple(sorted(one.service.records)),
         ttl=min(one.service.records.values(), default=None),
         target=None,
         answer=resolver.answer(one.dns_name, one.namespace.zone_id),
         arn=one.service.arn,
         sources=_ids(one.service.arn, one.namespace.arn, zone.zone_id if zone else None),
-        hidden_by=_hidden_by(one.dns_name, zone, facts),
+        hidden_by=_hidden_by(one.dns_name, zone, catalog),
     )
 
 
-def _of_records(group: Sequence[RecordSet], zone: Zone, facts: NameCatalog, resolver: _Resolver) -> PrivateName:
+def _of_records(group: Sequence[RecordSet], zone: Zone, catalog: NameCatalog, resolver: _Resolver) -> PrivateName:
     name = group[0].name
     target = next((target for record in group for target in targets(record)), None)
     balancer = resolver.balancer(target) if target else None
     return PrivateName(
         name=name,
         zone=zone,
-        source=RECORD,
+        source=NameSource.RECORD,
         kinds=tuple(sorted({record.kind for record in group})),
         ttl=min((record.ttl for record in group if record.ttl is not None), default=None),
         target=target,
         answer=resolver.answer(name, zone.zone_id),
         arn=None,
         sources=_ids(zone.zone_id, balancer.arn if balancer else None),
-        hidden_by=_hidden_by(name, zone, facts),
+        hidden_by=_hidden_by(name, zone, catalog),
     )
 
 
@@ -133,7 +144,16 @@ def _of_balancer(balancer: Balancer, resolver: _Resolver) -> PrivateName:
     answer = resolver.answer(balancer.dns_name, None)
     kinds = tuple(sorted({"AAAA" if ":" in at.address else "A" for at in balancer.addresses}))
     return PrivateName(
-        balancer.dns_name, None, LOAD_BALANCER, kinds, None, None, answer, balancer.arn, _ids(balancer.arn), None
+        name=balancer.dns_name,
+        zone=None,
+        source=NameSource.LOAD_BALANCER,
+        kinds=kinds,
+        ttl=None,
+        target=None,
+        answer=answer,
+        arn=balancer.arn,
+        sources=_ids(balancer.arn),
+        hidden_by=None,
     )
 
 
@@ -141,21 +161,21 @@ def _ids(*ids: str | None) -> frozenset[str]:
     return frozenset(one for one in ids if one is not None)
 
 
-def _hidden_by(name: str, zone: Zone | None, facts: NameCatalog) -> str | None:
+def _hidden_by(name: str, zone: Zone | None, catalog: NameCatalog) -> str | None:
     """The more specific zone from which the VPC resolver answers instead; known only for one VPC."""
-    if zone is None or facts.preferred is None:
+    if zone is None or catalog.preferred is None:
         return None
-    best = most_specific(name, facts.preferred)
+    best = most_specific(name, catalog.preferred)
     return best if best != zone.name else None
 
 
 def named_by(instance: Instance) -> list[str]:
-    """The names that a Cloud Map instance stands for in place of addresses."""
+    """Return the names that a Cloud Map instance has in place of addresses."""
     return [normal(instance.attributes[key]) for key in (ALIAS, CNAME) if key in instance.attributes]
 
 
 def targets(record: RecordSet) -> list[str]:
-    """Names that a record leads on to."""
+    """Return the names that a record leads to."""
     if record.alias is not None:
         return [record.alias]
     if record.kind == "CNAME":
@@ -168,29 +188,29 @@ def targets(record: RecordSet) -> list[str]:
 class _Resolver:
     """Follows names through everything that was read."""
 
-    def __init__(self, facts: NameCatalog) -> None:
-        self._balancers = {balancer.dns_name: balancer for balancer in facts.balancers}
+    def __init__(self, catalog: NameCatalog) -> None:
+        self._balancers = {balancer.dns_name: balancer for balancer in catalog.balancers}
         self._registered: dict[str, list[RegisteredService]] = {}
-        for one in facts.registered:
+        for one in catalog.registered:
             self._registered.setdefault(one.dns_name, []).append(one)
         self._records: dict[str, list[RecordSet]] = {}
-        for record in facts.records:
+        for record in catalog.records:
             if record.kind in _NAMING:
                 self._records.setdefault(record.name, []).append(record)
 
     def balancer(self, name: str) -> Balancer | None:
-        """The load balancer of that DNS name."""
+        """Return the load balancer of that DNS name."""
         return self._balancers.get(name.removeprefix("dualstack."))
 
     def answer(self, name: str, zone_id: str | None) -> NameAnswer:
-        """Where a name leads, looked up in that zone before any other."""
+        """Follow a name, looked up in that zone before any other."""
         addresses: dict[str, NameAddress] = {}
         warnings: dict[str, None] = {}
-        for found in self._follow(name, zone_id, ()):
-            if isinstance(found, NameAddress):
-                addresses.setdefault(found.address, found)
+        for step in self._follow(name, zone_id, ()):
+            if isinstance(step, NameAddress):
+                addresses.setdefault(step.address, step)
             else:
-                warnings[found] = None
+                warnings[step] = None
         return NameAnswer(list(addresses.values()), list(warnings))
 
     def _follow(self, name: str, zone_id: str | None, path: tuple[str, ...]) -> Iterator[NameAddress | str]:
@@ -215,8 +235,11 @@ class _Resolver:
     def _through_record(self, record: RecordSet, path: tuple[str, ...]) -> Iterator[NameAddress | str]:
         leads_to = targets(record)
         for target in leads_to:
-            for found in self._follow(target, record.zone_id, path):
-                yield found._replace(fixed=False) if isinstance(found, NameAddress) and record.routing else found
+            for step in self._follow(target, record.zone_id, path):
+                if isinstance(step, NameAddress) and record.routing:
+                    yield step._replace(fixed=False)
+                else:
+                    yield step
         if not leads_to:
             for value in record.values:
                 yield NameAddress(_canonical(value), record.routing is None)
@@ -235,17 +258,16 @@ class _Resolver:
                         address, False, instance.attributes.get("AVAILABILITY_ZONE"), instance.instance_id, state
                     )
             for target in named_by(instance):
-                for found in self._follow(target, one.namespace.zone_id, path):
-                    yield (
-                        found._replace(instance_id=instance.instance_id, health=state, fixed=False)
-                        if isinstance(found, NameAddress)
-                        else found
-                    )
+                for step in self._follow(target, one.namespace.zone_id, path):
+                    if isinstance(step, NameAddress):
+                        yield step._replace(instance_id=instance.instance_id, health=state, fixed=False)
+                    else:
+                        yield step
 
 
-def _in_zone(found: Sequence[Any], zone_id: str | None, zone_of: Any) -> Sequence[Any]:
+def _in_zone(entries: Sequence[Any], zone_id: str | None, zone_of: Any) -> Sequence[Any]:
     """Those of that zone if it has any, else all."""
-    return [one for one in found if zone_of(one) == zone_id] or found
+    return [one for one in entries if zone_of(one) == zone_id] or entries
 
 
 def _of_load_balancer(balancer: Balancer) -> Iterator[NameAddress | str]:
@@ -268,7 +290,7 @@ def _canonical(text: str) -> str:
 
 
 def reachable(name: PrivateName, networks: Sequence[Network] | None) -> tuple[bool | None, str | None]:
-    """Whether the tunnel leads to all of a name's addresses, and why not; None where that can't be said."""
+    """Tell whether the tunnel leads to all of a name's addresses, and why not; None where that isn't known."""
     if name.hidden_by is not None and name.zone is not None:
         return (
             False,
@@ -291,7 +313,7 @@ def _inside(text: str, networks: Sequence[Network]) -> bool:
 
 
 def ecs_warnings(service: EcsService, registered: Mapping[str, RegisteredService]) -> list[str]:
-    """What keeps an ECS service's tasks from being reached by name."""
+    """Warn of what keeps an ECS service's tasks from being reached by name."""
     warnings = []
     if not service.registries and not service.balanced:
         warnings.append("neither a registry nor a load balancer names it, and its tasks' addresses change")
@@ -308,7 +330,7 @@ def ecs_warnings(service: EcsService, registered: Mapping[str, RegisteredService
 def zone_problems(
     wanted: Sequence[str], every: Sequence[Zone], of_vpc: Sequence[Zone] | None, vpc_id: str | None
 ) -> list[str]:
-    """Sentences about the zones that were asked for and that can't answer."""
+    """Write a sentence about each zone that was asked for and can't answer."""
     problems = []
     visible = every if of_vpc is None else of_vpc
     for name in wanted:
@@ -330,7 +352,7 @@ def zone_problems(
 
 
 def zone_warnings(zone: Zone, every: Sequence[Zone], visible: Sequence[Zone], readable: bool) -> list[str]:
-    """What to know of a private zone."""
+    """Warn of what is unusual about a private zone."""
     warnings = []
     if not readable:
         warnings.append(f"{zone.owner} owns it, its records can't be listed with these credentials")

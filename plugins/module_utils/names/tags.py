@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What carries given tags."""
+"""Resources that carry given tags."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ _ZONES_A_CALL = 10  # ListTagsForResources' most
 
 
 def tagged_arns(tagging: Any, tags: Mapping[str, str]) -> set[str]:
-    """ARNs of the region's Cloud Map namespaces and services, load balancers and ECS services with all these tags.
+    """Return the ARNs of everything of the region that has all these tags.
+
+    These are Cloud Map namespaces and services, load balancers and ECS services.
 
     :raises AWSCallError: any page failed.
     """
     filters = [{"Key": key, "Values": [value]} for key, value in tags.items()]
     with calling("tag:GetResources", "the resources of this region"):
         pages = tagging.get_paginator("get_resources").paginate(TagFilters=filters, ResourceTypeFilters=list(_TYPES))
-        return {found["ResourceARN"] for page in pages for found in page["ResourceTagMappingList"]}
+        return {resource["ResourceARN"] for page in pages for resource in page["ResourceTagMappingList"]}
 
 
 def tagged_zones(route53: Any, zones: Iterable[Zone], tags: Mapping[str, str]) -> set[str]:
-    """Ids of those zones that have all these tags.
+    """Return the ids of those zones that have all these tags.
 
     :raises AWSCallError: a call failed.
     """
     ids = [zone.zone_id for zone in zones]
-    found = set()
+    tagged = set()
     for start in range(0, len(ids), _ZONES_A_CALL):
         with calling("route53:ListTagsForResources", "the private zones"):
             answer = route53.list_tags_for_resources(
@@ -39,5 +41,5 @@ def tagged_zones(route53: Any, zones: Iterable[Zone], tags: Mapping[str, str]) -
             )
         for tag_set in answer["ResourceTagSets"]:
             if tags.items() <= {tag["Key"]: tag["Value"] for tag in tag_set["Tags"]}.items():
-                found.add(tag_set["ResourceId"])
-    return found
+                tagged.add(tag_set["ResourceId"])
+    return tagged

@@ -1,15 +1,16 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What AWS says of one name: the zones that it is under, and all that it leads to. Reads no more than that."""
+"""The trace of one name through AWS: the zones that it is under, and all that it leads to. Reads no more than that."""
 
 from __future__ import annotations
 
 import difflib
-from typing import Any, Iterator, NamedTuple, Sequence
+from typing import Iterator, NamedTuple, Sequence
 
 from . import balancers, cloud_map, resolve
 from .balancers import Balancer, TargetGroup
+from .clients import NameClients
 from .cloud_map import Namespace, Service
 from .dns import is_under, matching, most_specific
 from .resolve import RegisteredService
@@ -19,16 +20,7 @@ _OF_THE_ZONE = ("NS", "SOA")
 _ELB = ".elb."  # in every load balancer's own name, followed by region and domain
 
 
-class NameClients(NamedTuple):
-    """NameClients of the AWS services that are asked."""
-
-    route53: Any
-    servicediscovery: Any
-    elbv2: Any
-    ec2: Any
-
-
-class Above(NamedTuple):
+class ZoneAbove(NamedTuple):
     """A zone that the name is under; `holds` says whether it has the name, None where that wasn't or can't be read."""
 
     zone: Zone
@@ -36,7 +28,7 @@ class Above(NamedTuple):
     holds: bool | None
 
 
-class Balanced(NamedTuple):
+class BalancerTrace(NamedTuple):
     """A load balancer behind the name, its TCP ports and its target groups."""
 
     balancer: Balancer
@@ -44,21 +36,24 @@ class Balanced(NamedTuple):
     groups: list[TargetGroup]
 
 
-class Trace(NamedTuple):
-    """All of it. `above` is ordered from the most specific zone up; `similar` has names that exist nearby."""
+class NameTrace(NamedTuple):
+    """Everything on the way of a name.
+
+    `above` is ordered from the most specific zone up; `similar` has names that exist nearby.
+    """
 
     name: str
-    above: list[Above]
+    above: list[ZoneAbove]
     private_zones: list[str]  # of the VPC, without those that AWS services hold
     names: list[str]  # on the way, the name itself first
     kinds: list[str]
     registered: list[RegisteredService]
-    balanced: list[Balanced]
+    balanced: list[BalancerTrace]
     notes: list[str]
     similar: list[str]
 
 
-def trace(clients: NameClients, name: str, vpc_id: str, region: str) -> Trace:
+def trace_name(clients: NameClients, name: str, vpc_id: str, region: str) -> NameTrace:
     """Follow a name as the VPC's resolver does.
 
     :param name: as `dns.parse` returns it.
@@ -68,7 +63,7 @@ def trace(clients: NameClients, name: str, vpc_id: str, region: str) -> Trace:
     reader = _Reader(clients, vpc_id, region)
     above = sorted(reader.above(name), key=lambda one: (-len(one.zone.name), not one.associated))
     names = reader.walk(name)
-    return Trace(
+    return NameTrace(
         name=name,
         above=above,
         private_zones=sorted({zone.name for zone in reader.of_vpc if not zone.of_service}),
@@ -76,7 +71,7 @@ def trace(clients: NameClients, name: str, vpc_id: str, region: str) -> Trace:
         kinds=sorted({record.kind for record in reader.records if record.name == name}),
         registered=reader.registered,
         balanced=[
-            Balanced(one, balancers.tcp_ports(clients.elbv2, one), balancers.target_groups(clients.elbv2, one))
+            BalancerTrace(one, balancers.tcp_ports(clients.elbv2, one), balancers.target_groups(clients.elbv2, one))
             for one in reader.balancers
             if one.dns_name in names or f"dualstack.{one.dns_name}" in names
         ],
@@ -97,21 +92,21 @@ class _Reader:
         self._namespaces: dict[str | None, Namespace] | None = None
         self._records: dict[str, list[RecordSet]] = {}
         self._services: dict[str, list[Service]] = {}
-        # what the walk found
+        # read on the way of the name
         self.records: list[RecordSet] = []
         self.registered: list[RegisteredService] = []
         self.balancers: list[Balancer] = []
 
-    def above(self, name: str) -> Iterator[Above]:
-        """The zones that a name is under, public ones too, in no order."""
+    def above(self, name: str) -> Iterator[ZoneAbove]:
+        """Yield the zones that a name is under, public ones too, in no order."""
         associated = {zone.zone_id for zone in self.of_vpc}
         zones = {zone.zone_id: zone for zone in (*self.every, *self.of_vpc)}
         for zone in zones.values():
             if is_under(name, zone.name):
-                yield Above(zone, zone.zone_id in associated, self._holds(zone, name))
+                yield ZoneAbove(zone, zone.zone_id in associated, self._holds(zone, name))
 
     def walk(self, name: str) -> list[str]:
-        """The names on the way, each looked up in the one zone that the VPC's resolver answers it from."""
+        """List the names on the way, each looked up in the one zone that the VPC's resolver answers it from."""
         names, pending = [], [name]
         while pending:
             current = pending.pop(0)
@@ -121,21 +116,23 @@ class _Reader:
         return names
 
     def notes(self, name: str) -> list[str]:
-        """What to know of the name."""
-        facts = resolve.NameCatalog(self.of_vpc, self.records, self.registered, self.balancers)
-        return [warning for one in resolve.private_names(facts) if one.name == name for warning in one.answer.warnings]
+        """Return the warnings about the name."""
+        catalog = resolve.NameCatalog(self.of_vpc, self.records, self.registered, self.balancers)
+        return [
+            warning for one in resolve.private_names(catalog) if one.name == name for warning in one.answer.warnings
+        ]
 
     def similar(self, name: str) -> list[str]:
-        """Names of the same zones that are written nearly alike."""
-        found: list[str] = []
+        """List names of the same zones that are written nearly alike."""
+        similar: list[str] = []
         for zone in (*self.every, *self.of_vpc):
             if is_under(name, zone.name) and name != zone.name:
                 end = f".{zone.name}"
                 known = {record.name for record in self._records.get(zone.zone_id, ())}
                 known |= {f"{service.name}{end}" for service in self._services.get(zone.zone_id, ())}
                 begins = [one.removesuffix(end) for one in known - {name, zone.name}]
-                found += [f"{one}{end}" for one in difflib.get_close_matches(name.removesuffix(end), begins)]
-        return list(dict.fromkeys(found))
+                similar += [f"{one}{end}" for one in difflib.get_close_matches(name.removesuffix(end), begins)]
+        return list(dict.fromkeys(similar))
 
     def _step(self, name: str) -> list[str]:
         """Read what one name stands for; return the names that it leads to."""
@@ -147,10 +144,10 @@ class _Reader:
             registered = [self._registered(zone, one) for one in self._services_of(zone) if _is_of(one, zone, name)]
             self.registered += registered
             leads_to += [target for one in registered for each in one.instances for target in resolve.named_by(each)]
-            found = self._records_of(zone, name)
-            self.records += found
+            answering = self._records_of(zone, name)
+            self.records += answering
             if not registered:  # else these are the records that Cloud Map made
-                leads_to += [target for record in found for target in resolve.targets(record)]
+                leads_to += [target for record in answering for target in resolve.targets(record)]
         return leads_to
 
     def _holds(self, zone: Zone, name: str) -> bool | None:
@@ -165,18 +162,18 @@ class _Reader:
         if zone.zone_id not in self._readable:
             return []
         if zone.zone_id not in self._records:
-            found = records(self._clients.route53, zone)
-            self._records[zone.zone_id] = [record for record in found if record.kind not in _OF_THE_ZONE]
-        found = self._records[zone.zone_id]
-        owner = matching(name, (record.name for record in found))
-        return [record._replace(name=name) for record in found if record.name == owner]
+            every = records(self._clients.route53, zone)
+            self._records[zone.zone_id] = [record for record in every if record.kind not in _OF_THE_ZONE]
+        known = self._records[zone.zone_id]
+        answering = matching(name, (record.name for record in known))
+        return [record._replace(name=name) for record in known if record.name == answering]
 
     def _services_of(self, zone: Zone) -> Sequence[Service]:
         if not zone.private:
             return ()
         if self._namespaces is None:
-            found = cloud_map.namespaces(self._clients.servicediscovery)
-            self._namespaces = {namespace.zone_id: namespace for namespace in found}
+            namespaces = cloud_map.namespaces(self._clients.servicediscovery)
+            self._namespaces = {namespace.zone_id: namespace for namespace in namespaces}
         namespace = self._namespaces.get(zone.zone_id)
         if namespace is None:
             return ()

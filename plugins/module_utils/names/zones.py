@@ -45,7 +45,7 @@ _ROUTING = (
 
 
 def zones_of_vpc(route53: Any, vpc_id: str, region: str) -> list[Zone]:
-    """Every private zone that is associated with a VPC, Cloud Map's among them, ordered by name.
+    """List every private zone that is associated with a VPC, Cloud Map's among them, ordered by name.
 
     :raises AWSCallError: any page failed.
     """
@@ -57,49 +57,52 @@ def _zones_of_vpc(route53: Any, vpc_id: str, region: str) -> Iterator[Zone]:
     while True:
         with calling("route53:ListHostedZonesByVPC", f"VPC {vpc_id}"):
             page = route53.list_hosted_zones_by_vpc(**request)
-        for found in page["HostedZoneSummaries"]:
-            owner = found["Owner"]
-            of_service = "OwningService" in owner
-            account_or_service = owner["OwningService"] if of_service else owner.get("OwningAccount")
-            yield Zone(found["HostedZoneId"], normal(found["Name"]), account_or_service, True, of_service)
+        for summary in page["HostedZoneSummaries"]:
+            owning_service = summary["Owner"].get("OwningService")
+            yield Zone(
+                zone_id=summary["HostedZoneId"],
+                name=normal(summary["Name"]),
+                owner=owning_service or summary["Owner"].get("OwningAccount"),
+                of_service=owning_service is not None,
+            )
         if not page.get("NextToken"):
             return
         request["NextToken"] = page["NextToken"]
 
 
 def all_zones(route53: Any) -> list[Zone]:
-    """Every zone of the account, public ones too, ordered by name.
+    """List every zone of the account, public ones too, ordered by name.
 
     :raises AWSCallError: any page failed.
     """
     with calling("route53:ListHostedZones", "the hosted zones of this account"):
         pages = route53.get_paginator("list_hosted_zones").paginate()
-        found = [zone for page in pages for zone in page["HostedZones"]]
+        described = [zone for page in pages for zone in page["HostedZones"]]
     zones = (
         Zone(zone["Id"].rpartition("/")[2], normal(zone["Name"]), private=zone["Config"]["PrivateZone"])
-        for zone in found
+        for zone in described
     )
     return sorted(zones, key=lambda zone: (zone.name, zone.zone_id))
 
 
 def records(route53: Any, zone: Zone) -> list[RecordSet]:
-    """A zone's records, to the last page.
+    """List a zone's records, to the last page.
 
     :raises AWSCallError: any page failed.
     """
     with calling("route53:ListResourceRecordSets", f"zone {zone.name} ({zone.zone_id})"):
         pages = route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone.zone_id)
-        return [_record(zone, found) for page in pages for found in page["ResourceRecordSets"]]
+        return [_record_set(zone, described) for page in pages for described in page["ResourceRecordSets"]]
 
 
-def _record(zone: Zone, found: Mapping[str, Any]) -> RecordSet:
-    alias = found.get("AliasTarget")
+def _record_set(zone: Zone, described: Mapping[str, Any]) -> RecordSet:
+    alias = described.get("AliasTarget")
     return RecordSet(
         zone_id=zone.zone_id,
-        name=normal(found["Name"]),
-        kind=found["Type"],
-        ttl=found.get("TTL"),
-        values=tuple(value["Value"] for value in found.get("ResourceRecords", ())),
+        name=normal(described["Name"]),
+        kind=described["Type"],
+        ttl=described.get("TTL"),
+        values=tuple(value["Value"] for value in described.get("ResourceRecords", ())),
         alias=normal(alias["DNSName"]) if alias else None,
-        routing=next((policy for policy in _ROUTING if policy in found), None),
+        routing=next((policy for policy in _ROUTING if policy in described), None),
     )

@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Asking a DNS server, and what came of it in one word."""
+"""Questions to a DNS server, and the outcome of each in one word."""
 
 from __future__ import annotations
 
+import enum
 import secrets
 import socket
 import struct
@@ -13,15 +14,37 @@ from typing import Iterator, NamedTuple
 
 from .message import DnsMessage, MessageError, ResourceRecord, decode, encode_question
 
-ANSWER, NODATA = "answer", "nodata"
-TIMEOUT, UNREACHABLE, ABSENT, MALFORMED, ERROR = "timeout", "unreachable", "absent", "malformed", "error"
-_RCODES = {2: "servfail", 3: "nxdomain", 5: "refused"}
 _TRIES = 2  # datagrams get lost
 _LARGEST = 65535
 
 
+class DnsOutcome(enum.Enum):
+    """What came of a question."""
+
+    ANSWER = "answer"
+    NODATA = "nodata"  # the name has no such records
+    NXDOMAIN = "nxdomain"
+    SERVFAIL = "servfail"
+    REFUSED = "refused"
+    ERROR = "error"  # another one of DNS; the detail names it
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"  # the detail has the system's words
+    ABSENT = "absent"  # the server is to be this host, which hasn't its address
+    MALFORMED = "malformed"
+
+
+class Transport(enum.Enum):
+    """How a question travels."""
+
+    UDP = "udp"
+    TCP = "tcp"
+
+
+_OUTCOMES = {2: DnsOutcome.SERVFAIL, 3: DnsOutcome.NXDOMAIN, 5: DnsOutcome.REFUSED}  # by the answer's RCODE
+
+
 class DnsServer(NamedTuple):
-    """A DNS server; `own` says that its address is to be one of this host."""
+    """A DNS server; `own` says that its address should be one of this host."""
 
     address: str
     port: int = 53
@@ -29,16 +52,11 @@ class DnsServer(NamedTuple):
 
 
 class DnsReply(NamedTuple):
-    """What a server said to one question.
-
-    `outcome` is `answer`, `nodata` (the name has no such records), `nxdomain`, `servfail`, `refused`, `error` (another
-    error, `detail` names it), `timeout`, `unreachable` (the system's words in `detail`), `absent` (an own server whose
-    address this host hasn't) or `malformed`. `path` has the names that CNAME records led to.
-    """
+    """A server's reply to one question. `path` has the names that CNAME records led to."""
 
     kind: str
-    transport: str
-    outcome: str
+    transport: Transport
+    outcome: DnsOutcome
     detail: str = ""
     path: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
@@ -47,46 +65,60 @@ class DnsReply(NamedTuple):
     milliseconds: int | None = None
 
 
-def ask(server: DnsServer, name: str, kind: str, timeout: float, transport: str = "udp") -> DnsReply:
-    """One question to a server, by UDP, and by TCP when the answer didn't fit, or by TCP at once.
+def ask(server: DnsServer, name: str, kind: str, timeout: float, transport: Transport = Transport.UDP) -> DnsReply:
+    """Ask a server one question, by UDP, and by TCP when the answer didn't fit, or by TCP at once.
 
     :param timeout: seconds for each try.
     """
     started = time.monotonic()
     try:
-        message = _by_tcp(server, name, kind, timeout) if transport == "tcp" else _by_udp(server, name, kind, timeout)
-        if message.truncated and transport == "udp":
-            transport = "tcp"
+        if transport is Transport.UDP:
+            message = _by_udp(server, name, kind, timeout)
+            if message.truncated:
+                transport = Transport.TCP
+        if transport is Transport.TCP:
             message = _by_tcp(server, name, kind, timeout)
     except socket.timeout:
-        return DnsReply(kind, transport, TIMEOUT, f"no answer within {timeout:g} s")
+        return DnsReply(kind, transport, DnsOutcome.TIMEOUT, f"no answer within {timeout:g} s")
     except MessageError as error:
-        return DnsReply(kind, transport, MALFORMED, str(error))
+        return DnsReply(kind, transport, DnsOutcome.MALFORMED, str(error))
     except OSError as error:
-        own = server.own and not _is_here(server.address)
-        return DnsReply(kind, transport, ABSENT if own else UNREACHABLE, error.strerror or str(error))
+        return DnsReply(kind, transport, _unreached(server), error.strerror or str(error))
     return _reply(message, kind, transport)._replace(milliseconds=round((time.monotonic() - started) * 1000))
 
 
-def _reply(message: DnsMessage, kind: str, transport: str) -> DnsReply:
+def _unreached(server: DnsServer) -> DnsOutcome:
+    if server.own and not _is_here(server.address):
+        return DnsOutcome.ABSENT
+    return DnsOutcome.UNREACHABLE
+
+
+def _reply(message: DnsMessage, kind: str, transport: Transport) -> DnsReply:
+    if message.rcode in _OUTCOMES:
+        return DnsReply(kind, transport, _OUTCOMES[message.rcode])
     if message.rcode:
-        outcome = _RCODES.get(message.rcode, ERROR)
-        return DnsReply(kind, transport, outcome, f"DNS error {message.rcode}" if outcome == ERROR else "")
-    path, found = _followed(message, kind)
-    ttls = [record.ttl for record in message.answers]
+        return DnsReply(kind, transport, DnsOutcome.ERROR, f"DNS error {message.rcode}")
+    path, records = _followed(message, kind)
+    if not records:
+        return DnsReply(kind, transport, DnsOutcome.NODATA, path=path, ttl=_shortest(message))
     return DnsReply(
         kind,
         transport,
-        ANSWER if found else NODATA,
+        DnsOutcome.ANSWER,
         path=path,
-        values=tuple(dict.fromkeys(record.value for record in found)),
-        ports=tuple(dict.fromkeys(record.port for record in found if record.port)),
-        ttl=min(ttls, default=None),
+        values=tuple(dict.fromkeys(record.value for record in records)),
+        ports=tuple(dict.fromkeys(record.port for record in records if record.port)),
+        ttl=_shortest(message),
     )
 
 
+def _shortest(message: DnsMessage) -> int | None:
+    """The seconds for which the whole answer may be kept."""
+    return min((record.ttl for record in message.answers), default=None)
+
+
 def _followed(message: DnsMessage, kind: str) -> tuple[tuple[str, ...], list[ResourceRecord]]:
-    """The names that the answer's CNAME records lead to, and the records at their end; others are nobody's business."""
+    """The names that the answer's CNAME records lead to, and the records at their end. Others don't count."""
     aliases = {record.name: record.value for record in message.answers if record.kind == "CNAME"}
     name, path = message.name, ()  # type: str, tuple[str, ...]
     while name in aliases and aliases[name] not in (message.name, *path):
@@ -114,7 +146,7 @@ def _by_udp(server: DnsServer, name: str, kind: str, timeout: float) -> DnsMessa
 
 
 def _datagrams(endpoint: socket.socket, timeout: float) -> Iterator[bytes]:
-    """What comes in until the time is up."""
+    """Yield what comes in until the time is up."""
     until = time.monotonic() + timeout
     while True:
         left = until - time.monotonic()

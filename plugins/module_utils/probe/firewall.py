@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What the gateway's live firewall lets through from the tunnel, in the form of the role's template."""
+"""Reader of the gateway's live firewall, in the form that the role's template gives it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _GRANT = re.compile(r"^\s*ip6? daddr ([0-9a-f:./]+) accept$", re.MULTILINE)
 _DNS = re.compile(r"^\s*.*\bdport 53 accept$", re.MULTILINE)
 
 
-class Firewall(NamedTuple):
+class TunnelFirewall(NamedTuple):
     """The networks, in CIDR form, that the tunnel may reach, and whether it may ask this host for names."""
 
     networks: list[str]
     dns_open: bool
 
 
-def read(run: Runner) -> Firewall | None:
-    """The firewall as the kernel has it; None without one.
+def read_firewall(run: Runner) -> TunnelFirewall | None:
+    """Read the firewall as the kernel has it; None without one.
 
     :raises CommandError: nft isn't there.
     """
@@ -33,4 +33,4 @@ def read(run: Runner) -> Firewall | None:
         return None
     chains = dict(_CHAIN.findall(listing.stdout))
     granted = _GRANT.findall(chains.get("from_tunnel", ""))
-    return Firewall(granted, bool(_DNS.search(chains.get("input_from_tunnel", ""))))
+    return TunnelFirewall(granted, bool(_DNS.search(chains.get("input_from_tunnel", ""))))

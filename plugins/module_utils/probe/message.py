@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""DNS messages as RFC 1035 has them: questions to send, and answers that nobody has to trust."""
+"""DNS messages as RFC 1035 has them: questions to send, and answers, which are checked."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class DnsMessage(NamedTuple):
 
 
 def encode_question(number: int, name: str, kind: str) -> bytes:
-    """A query for a name's records of one kind.
+    """Write a query for a name's records of one kind.
 
     :param number: 16 bits that the answer has to repeat.
     :raises MessageError: the name has an empty label, one of more than 63 octets, or more than 255 octets.
@@ -68,9 +68,9 @@ def _encode_name(name: str) -> bytes:
 
 
 def decode(data: bytes) -> DnsMessage:
-    """A response to one question.
+    """Read a response to one question.
 
-    :raises MessageError: it is none: cut off, compressed in a circle, without the question, or of another form.
+    :raises MessageError: it isn't one: cut off, compressed in a circle, without the question, or of another form.
     """
     try:
         return _decode(data)
@@ -86,8 +86,9 @@ def _decode(data: bytes) -> DnsMessage:
     kind, _class = _QUESTION.unpack_from(data, at)
     at += _QUESTION.size
     records = []
-    # what a truncated answer still holds may be cut off anywhere, and isn't needed
-    for _index in range(0 if flags & _TRUNCATED else answers):
+    if flags & _TRUNCATED:  # what it still holds may be cut off anywhere, and isn't needed
+        answers = 0
+    for _index in range(answers):
         record, at = _decode_record(data, at)
         if record is not None:
             records.append(record)
@@ -115,7 +116,7 @@ def _decode_value(data: bytes, at: int, length: int, kind: str) -> tuple[str, in
             address = ipaddress.ip_address(data[at : at + length])
         except ValueError as error:
             raise MessageError(f"an address of {length} octets") from error
-        if address.version != (4 if kind == "A" else 6):
+        if (kind, address.version) not in (("A", 4), ("AAAA", 6)):
             raise MessageError(f"an {kind} record with an address of {length} octets")
         return str(address), 0
     if kind == "SRV":

@@ -8,7 +8,7 @@ from __future__ import annotations
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import NamedTuple, Sequence
 
-from .ask import ANSWER, DnsReply, DnsServer, ask
+from .ask import DnsOutcome, DnsReply, DnsServer, Transport, ask
 from .message import encode_question
 from .ports import PortAttempt, connect
 
@@ -41,25 +41,30 @@ def probe_name(name: str, servers: Sequence[DnsServer], ports: Sequence[int], ti
     :param timeout: seconds for each question and each connection.
     :raises MessageError: no question can hold the name.
     """
-    encode_question(0, name, KINDS[0])
+    encode_question(0, name, KINDS[0])  # refuses the name before anybody is asked
     with ThreadPoolExecutor(_THREADS) as pool:
         asked = [(server, _questions(pool, server, name, timeout)) for server in servers]
-        said = [ServerReplies(server, [reply.result() for reply in replies]) for server, replies in asked]
-        first = said[0]
+        servers_said = [ServerReplies(server, [one.result() for one in replies]) for server, replies in asked]
+        first = servers_said[0]
         addresses = _values(first.replies, ADDRESSES)
-        services = [reply for reply in first.replies if reply.kind == "SRV" and reply.outcome == ANSWER]
-        if services and not addresses:
-            hosts = [host for reply in services for host in reply.values[:_MOST]]
-            replies = [pool.submit(ask, first.server, host, kind, timeout) for host in hosts for kind in ADDRESSES]
-            addresses = _values([reply.result() for reply in replies], ADDRESSES)
+        services = [reply for reply in first.replies if reply.kind == "SRV" and reply.outcome is DnsOutcome.ANSWER]
+        if not addresses:
+            addresses = _addresses_of_hosts(pool, first.server, services, timeout)
         wanted = list(ports) or [port for reply in services for port in reply.ports] or list(USUAL_PORTS)
         tried = [pool.submit(connect, address, port, timeout) for address in addresses for port in wanted]
-        return NameProbe(said, addresses, [port.result() for port in tried])
+        return NameProbe(servers_said, addresses, [port.result() for port in tried])
+
+
+def _addresses_of_hosts(pool: Executor, server: DnsServer, services: Sequence[DnsReply], timeout: float) -> list[str]:
+    """Ask for the addresses of the hosts that SRV records name."""
+    hosts = [host for reply in services for host in reply.values[:_MOST]]
+    replies = [pool.submit(ask, server, host, kind, timeout) for host in hosts for kind in ADDRESSES]
+    return _values([reply.result() for reply in replies], ADDRESSES)
 
 
 def _questions(pool: Executor, server: DnsServer, name: str, timeout: float) -> list[Future[DnsReply]]:
     by_udp = [pool.submit(ask, server, name, kind, timeout) for kind in KINDS]
-    return [*by_udp, pool.submit(ask, server, name, "A", timeout, "tcp")]
+    return [*by_udp, pool.submit(ask, server, name, "A", timeout, Transport.TCP)]
 
 
 def _values(replies: Sequence[DnsReply], kinds: Sequence[str]) -> list[str]:

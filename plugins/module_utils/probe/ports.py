@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Whether a port is open, as a connection shows."""
+"""Attempts to connect to TCP ports."""
 
 from __future__ import annotations
 

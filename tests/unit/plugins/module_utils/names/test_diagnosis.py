@@ -9,8 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.tracklib.vpn.plugins.module_utils.names import diagnosis
-from ansible_collections.tracklib.vpn.plugins.module_utils.names.diagnosis import DiagnosisStep, Evidence, diagnose
+from ansible_collections.tracklib.vpn.plugins.module_utils.names.diagnosis import (
+    DiagnosisStep,
+    Evidence,
+    StepStatus,
+    diagnose,
+)
 
 NAME = "api.internal.example"
 RESOLVER, FORWARDER = "10.20.0.2", "10.44.0.1"
@@ -123,8 +127,8 @@ def the_break(given: Evidence) -> DiagnosisStep:
     """The one break; all before it isn't broken, nothing after it is checked."""
     steps = diagnose(given)
     assert [step.step for step in steps] == WAY
-    at = [step.status for step in steps].index(diagnosis.BROKEN)
-    assert {step.status for step in steps[at + 1 :]} <= {diagnosis.NOT_CHECKED}
+    at = [step.status for step in steps].index(StepStatus.BROKEN.value)
+    assert {step.status for step in steps[at + 1 :]} <= {StepStatus.NOT_CHECKED.value}
     assert steps[at].action
     return steps[at]
 

@@ -98,7 +98,7 @@ def test_alias_to_a_cloud_map_service_leads_to_its_instances() -> None:
     )
     (at,) = found["www.internal.example"].answer.addresses
     assert at == resolve.NameAddress("10.20.1.5", False, "eu-west-1a", "one", "UNHEALTHY")
-    assert found["api.internal.example"].source == resolve.CLOUD_MAP
+    assert found["api.internal.example"].source == resolve.NameSource.CLOUD_MAP
 
 
 def test_service_without_instances_says_so() -> None:
@@ -241,7 +241,7 @@ def test_private_address_is_registered_where_there_is_one() -> None:
     both = {"InstanceId": "i-1", "PrivateIpAddress": "10.20.1.5", "PublicIpAddress": "198.51.100.1", **common}
     public = {"InstanceId": "i-2", "PublicIpAddress": "198.51.100.2", **common}
     six = {"InstanceId": "i-3", "NetworkInterfaces": [interface], **common}
-    known = [declared._host(one) for one in (both, public, six)]
+    known = [declared._ec2_instance(one) for one in (both, public, six)]
     registrations, problems = declared.serving(name, known)
     assert [one.ipv4 for one in registrations] == ["10.20.1.5", "198.51.100.2"]
     assert problems == ["a.internal.example can't stand for i-3: it has no address for A"]
