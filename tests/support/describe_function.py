@@ -12,7 +12,7 @@ import json
 
 import urllib3
 from self_service.api import Api
-from self_service.devices import Devices
+from self_service.devices import OwnDevices
 from self_service.settings import read
 
 from . import ROOT
@@ -32,7 +32,7 @@ def describe() -> str:
     }
     names = dict.fromkeys(("AWS_REGION", "REGISTRY_TABLE", "QUEUE_URL"), "eu-west-1")
     settings = read({**names, "SETTINGS": json.dumps(document)})
-    nothing = Devices(settings, None, None)  # type: ignore[arg-type]  # nothing is called
+    nothing = OwnDevices(settings, None, None)  # type: ignore[arg-type]  # nothing is called
     api = Api(settings, nothing, urllib3.PoolManager(), lambda: None)
     return json.dumps(api.description(), indent=2, sort_keys=True) + "\n"
 

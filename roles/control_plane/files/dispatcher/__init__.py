@@ -3,6 +3,7 @@
 
 """The dispatcher: a Lambda between the queue of events and the builds.
 
-It leaves tombstones in the registry and starts builds; no build is told anything of an event (R15). Of the collection
+It leaves tombstones in the registry and starts builds; no build is told anything of an event (R15, data is never
+code). Of the collection
 it needs module_utils, which a bundle has below ansible_collections/tracklib/vpn/plugins.
 """

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""From a batch of messages to tombstones and at most one start of each project."""
+"""The dispatcher: takes a batch of messages, writes tombstones, starts each project at most once."""
 
 from __future__ import annotations
 
@@ -60,16 +60,16 @@ class Dispatcher:
         self._sweeps: dict[str, Sweep | None] = {}  # of this batch
 
     def __call__(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        """Take every message, then start what they ask for; names the messages that go back to the queue."""
+        """Take every message, then start what they ask for; return which messages go back to the queue."""
         self._logger.append_keys(request_id=context.aws_request_id)
         self._sweeps.clear()
         processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
         with processor(records=event["Records"], handler=self._take):
             taken = processor.process()
-            wishes = [(project, SQSRecord(record)) for outcome, project, record in taken if outcome == "success"]
-            for project in sorted({project for project, _record in wishes if project is not None}):
+            requests = [(project, SQSRecord(record)) for outcome, project, record in taken if outcome == "success"]
+            for project in sorted({project for project, _record in requests if project is not None}):
                 if not self._start(project):
-                    processor.fail_messages += [record for wish, record in wishes if wish == project]
+                    processor.fail_messages += [record for asked, record in requests if asked == project]
         answer: dict[str, Any] = dict(processor.response())
         returned = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
         self._return_together([record for record in event["Records"] if record["messageId"] in returned])
@@ -78,7 +78,7 @@ class Dispatcher:
         return answer
 
     def _take(self, record: SQSRecord) -> str | None:
-        """Do what a message alone asks for; returns the project to start, if any."""
+        """Do what a message alone asks for; return the project to start, if any."""
         try:
             return self._act(record)
         except Exception:
@@ -106,9 +106,9 @@ class Dispatcher:
             self._registry.write_tombstone(tombstone(message, self._sweep(message.account_id), received_at))
             self._metrics.add_metric("Tombstones", MetricUnit.Count, 1)
         if isinstance(message, SignOfLeaving):
-            found = sign(message, self._sweep(message.account_id), received_at)
-            if found is not None:
-                self._registry.write_sign(found)
+            early_sign = sign(message, self._sweep(message.account_id), received_at)
+            if early_sign is not None:
+                self._registry.write_sign(early_sign)
         return self._settings.reconcile_project
 
     def _sweep(self, account_id: str) -> Sweep | None:
@@ -118,20 +118,21 @@ class Dispatcher:
         return self._sweeps[account_id]
 
     def _measure_sweeps(self) -> None:
-        """Publish how old each account's last complete sweep is, which nobody else can who doesn't run."""
+        """Publish the age of each account's last complete sweep, also while no build runs."""
         for account_id in sorted(self._settings.identity_accounts):
             sweep = self._sweep(account_id)
             begun_at = 0.0 if sweep is None else sweep.begun_at
-            self._metrics.add_metric("SweepAge", MetricUnit.Seconds, max(0, self._clock() - begun_at))
+            age = self._clock() - begun_at
+            self._metrics.add_metric("SweepAge", MetricUnit.Seconds, max(0, age))
 
     def _is_named(self, instance_id: str) -> bool:
-        """Whether a name may stand for the instance; a terminated one loses its tags, so it counts."""
+        """Tell whether a name may stand for the instance; a terminated one loses its tags, so it counts."""
         if self._settings.names_project is None:
             return False
         with calling("ec2:DescribeInstances", f"instance {instance_id}"):
             # by filter: asked for by id, an instance that is gone would be an error
-            found = self._clients.ec2.describe_instances(Filters=[{"Name": "instance-id", "Values": [instance_id]}])
-        instances = [instance for reservation in found["Reservations"] for instance in reservation["Instances"]]
+            page = self._clients.ec2.describe_instances(Filters=[{"Name": "instance-id", "Values": [instance_id]}])
+        instances = [instance for reservation in page["Reservations"] for instance in reservation["Instances"]]
         if not instances or instances[0]["State"]["Name"] == "terminated":
             return True
         tags = {tag["Key"]: tag["Value"] for tag in instances[0].get("Tags", ())}
@@ -151,18 +152,24 @@ class Dispatcher:
         self._metrics.add_metric("Poison", MetricUnit.Count, 1)
 
     def _start(self, project: str) -> bool:
-        """Start a build that is told nothing (R15); False if none started, so that the messages must come back."""
+        """Start a build, which is told nothing (R15, data is never code); return whether one started."""
         try:
             with calling("codebuild:StartBuild", f"project {project}"):
                 build = self._clients.codebuild.start_build(projectName=project)["build"]
         except AWSCallError as error:
-            log, metric = (self._logger.info, "Refused") if error.code in _REFUSED else (self._logger.error, "Failed")
-            log("no build", project=project, why=str(error))
-            self._metrics.add_metric(metric, MetricUnit.Count, 1)
+            self._report_no_build(project, error)
             return False
         self._logger.info("build", project=project, build_id=build["id"])
         self._metrics.add_metric("Started", MetricUnit.Count, 1)
         return True
+
+    def _report_no_build(self, project: str, error: AWSCallError) -> None:
+        if error.code in _REFUSED:
+            self._logger.info("no build", project=project, why=str(error))
+            self._metrics.add_metric("Refused", MetricUnit.Count, 1)
+        else:
+            self._logger.error("no build", project=project, why=str(error))
+            self._metrics.add_metric("Failed", MetricUnit.Count, 1)
 
     def _return_together(self, records: Sequence[dict[str, Any]]) -> None:
         """Let the messages come back soon, and at one time, so that one build stands for all of them."""
@@ -187,12 +194,12 @@ class Dispatcher:
 
 
 def pause(receives: int, soon: int) -> int:
-    """Seconds until a message that was received so many times comes back."""
+    """Return the seconds until a message that was received so many times comes back."""
     return soon if receives <= _PATIENT_AFTER else _LONG_PAUSE
 
 
 def tombstone(deleted: UserDeleted, sweep: Sweep | None, received_at: float) -> Tombstone:
-    """The record of a deletion.
+    """Make the record of a deletion.
 
     :param sweep: the account's last complete one, which may know the name's `user_id`.
     :param received_at: when the queue got the event, which can't have happened later.
@@ -202,21 +209,24 @@ def tombstone(deleted: UserDeleted, sweep: Sweep | None, received_at: float) -> 
     return Tombstone(deleted.account_id, deleted.event_id, deleted.user_name, user_id, event_time)
 
 
-def sign(seen: SignOfLeaving, sweep: Sweep | None, received_at: float) -> Sign | None:
-    """The record of an early sign; None of a user whom the last complete sweep doesn't know."""
-    event_time = min(seen.event_time, received_at)
-    user_id = _user_id(seen.user_name, sweep, event_time)
-    return None if user_id is None else Sign(seen.account_id, user_id, seen.event_name, event_time)
+def sign(message: SignOfLeaving, sweep: Sweep | None, received_at: float) -> Sign | None:
+    """Make the record of an early sign; None for a user whom the last complete sweep doesn't know."""
+    event_time = min(message.event_time, received_at)
+    user_id = _user_id(message.user_name, sweep, event_time)
+    return None if user_id is None else Sign(message.account_id, user_id, message.event_name, event_time)
 
 
 def _user_id(user_name: str, sweep: Sweep | None, event_time: float) -> str | None:
-    """Who bore the name before the event; not a user created later, whom the sweep may know by now (R1)."""
+    """Whom the name meant before the event.
+
+    A user created later may be in the sweep by now, and isn't the one (R1, identity).
+    """
     user = None if sweep is None else sweep.named(user_name)
     return user.user_id if user is not None and user.created_at < event_time else None
 
 
 def is_named(instance_id: str, tags: dict[str, str], named: Sequence[NamedHosts]) -> bool:
-    """Whether one of the entries of `vpn_names` means the instance."""
+    """Tell whether one of the entries of `vpn_names` means the instance."""
     return any(
         hosts.instance_id == instance_id or (bool(hosts.tags) and hosts.tags.items() <= tags.items()) for hosts in named
     )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What Lambda calls: `dispatcher.handler.handler`."""
+"""The entry for Lambda: `dispatcher.handler.handler`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _CONFIG = Config(user_agent_extra="tracklib.vpn", **FUNCTION_CONFIG)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Take a batch of messages; what returns names those that go back to the queue."""
+    """Take a batch of messages; return which of them go back to the queue."""
     return dispatcher()(event, context)
 
 
 @lru_cache(maxsize=None)
 def dispatcher() -> Dispatcher:
-    """The dispatcher with the clients that it keeps from call to call."""
+    """Make the dispatcher with the clients that it keeps from call to call."""
     settings = read(os.environ)
     session = boto3.session.Session()
     clients = DispatcherClients(

@@ -123,10 +123,10 @@ def parse(body: str, identity_accounts: Collection[str], gateway_account: str) -
     :raises Poison: it isn't one of the known messages. How old it is never matters.
     """
     try:
-        found = json.loads(body)
+        content = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise Poison(f"the body isn't JSON: {error}") from None
-    source = found.get("source") if isinstance(found, dict) else None
+    source = content.get("source") if isinstance(content, dict) else None
     try:
         if source == "aws.iam":
             return _iam_message(_IamEvent.model_validate_json(body), identity_accounts)

@@ -27,7 +27,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from .bad_input import check_body, invalid
 from .caller import claimed_identity, iam_user
-from .devices import Admitted, DeviceChange, Devices
+from .devices import Admitted, DeviceChange, OwnDevices
 from .messages import (
     JSON,
     DeviceAnswer,
@@ -45,7 +45,7 @@ from .messages import (
     responses,
 )
 from .proof import prove
-from .refusal import Refusal
+from .refusal import Refusal, RefusalCode
 from .settings import SelfServiceSettings
 
 MANAGE, RENEW = "manage", "renew"  # aliases of the function, each with a URL of its own
@@ -72,7 +72,7 @@ class Api:
     def __init__(
         self,
         settings: SelfServiceSettings,
-        devices: Devices,
+        devices: OwnDevices,
         http: urllib3.PoolManager,
         notify: Callable[[], None],
         clock: Callable[[], float] = time.time,
@@ -129,7 +129,7 @@ class Api:
         return app
 
     def description(self) -> dict[str, Any]:
-        """The OpenAPI description."""
+        """Return the OpenAPI description."""
         text = self.app.get_openapi_json_schema(
             title="Self-service of tracklib.vpn",
             version="1",
@@ -137,13 +137,13 @@ class Api:
             security_schemes={"sigv4": APIKey.model_validate(_SIGNATURE)},
             security=[{"sigv4": []}],
         )
-        found: dict[str, Any] = json.loads(text)
-        for path in found["paths"].values():
+        description: dict[str, Any] = json.loads(text)
+        for path in description["paths"].values():
             for operation in path.values():
                 del operation["responses"]["422"]  # Powertools' own; here it is a 400
         for unused in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
-            del found["components"]["schemas"][unused]
-        return found
+            del description["components"]["schemas"][unused]
+        return description
 
     # -- routes
 
@@ -181,14 +181,19 @@ class Api:
     # -- what every route does
 
     def _admit(self, action: str, alias: str, proof: str, device: str | None = None) -> Admitted:
-        """The caller, if the call came by the action's own URL, is proven (R14) and may have devices."""
+        """Admit the caller, if the call came by the action's own URL and the proof holds.
+
+        R14, callers prove who they are.
+        """
         self._line.update(action=action, device=device)
         function, called = _function(self.app.lambda_context.invoked_function_arn)
         if called != alias:
-            raise Refusal("wrong_url", f"this URL doesn't {action}: use the function's {alias} URL")
+            raise Refusal(RefusalCode.WRONG_URL, f"this URL doesn't {action}: use the function's {alias} URL")
         caller = iam_user(claimed_identity(self.app.current_event.raw_event))
         if caller.account_id not in self._settings.roles:
-            raise Refusal("account_not_served", f"users of account {caller.account_id} have no access to the VPN")
+            raise Refusal(
+                RefusalCode.ACCOUNT_NOT_SERVED, f"users of account {caller.account_id} have no access to the VPN"
+            )
         prove(proof, caller.identity, function, self._settings.sts, self._http, self._clock())
         self._line.update(proven=True, user_name=caller.user_name)
         admitted = self._devices.admit(caller)
@@ -205,7 +210,7 @@ class Api:
         )
 
     def _committed(self) -> int:
-        """Start a reconcile; until when it is done at the latest. A lost message only makes it wait for the next."""
+        """Ask for a reconcile; return when it is done at the latest. A lost message only makes it wait for the next."""
         self._line["changed"] = True
         try:
             self._notify()
@@ -231,34 +236,36 @@ class Api:
 
     def _no_address(self, error: PoolError) -> Response[str]:
         self._line["error"] = str(error)
-        return self._refused(Refusal("no_address", "no address is left; tell the operators of the VPN"))
+        return self._refused(Refusal(RefusalCode.NO_ADDRESS, "no address is left; tell the operators of the VPN"))
 
     def _aws_failed(self, error: AWSCallError) -> Response[str]:
         self._line["error"] = str(error)
         return self._refused(
-            Refusal("aws_unavailable", "AWS doesn't answer the function as it should; try again in a minute")
+            Refusal(RefusalCode.AWS_UNAVAILABLE, "AWS doesn't answer the function as it should; try again in a minute")
         )
 
     def _failed(self, error: Exception) -> Response[str]:
         self._line["error"] = "".join(traceback.format_exception(error))
         return self._refused(
-            Refusal("internal", f"the function failed; tell the operators: {self._line['request_id']}")
+            Refusal(RefusalCode.INTERNAL, f"the function failed; tell the operators: {self._line['request_id']}")
         )
 
     def _no_route(self) -> Refusal:
         path = self.app.current_event.path
         for pattern, methods in _METHODS:
             if pattern.fullmatch(path):
-                return Refusal("no_such_method", f"this path has only {methods}", {"Allow": methods})
-        return Refusal("no_such_path", "there is nothing at this path; begin with /devices")
+                return Refusal(RefusalCode.NO_SUCH_METHOD, f"this path has only {methods}", {"Allow": methods})
+        return Refusal(RefusalCode.NO_SUCH_PATH, "there is nothing at this path; begin with /devices")
 
 
 def _of_registry(error: RegistryError) -> Refusal:
     if error.code is RegistryErrorCode.KEY_HELD:  # by whom is none of the caller's business
-        return Refusal(error.code.value, "another device has this public key; make a new one with `wg genkey`")
-    if error.code in (RegistryErrorCode.DEVICE_LIMIT, RegistryErrorCode.TOO_MANY_REMOVALS):
-        return Refusal(error.code.value, str(error))
-    return Refusal(RegistryErrorCode.COLLIDED.value, "too many others changed the registry at the same time; try again")
+        return Refusal(RefusalCode.KEY_HELD, "another device has this public key; make a new one with `wg genkey`")
+    if error.code is RegistryErrorCode.DEVICE_LIMIT:
+        return Refusal(RefusalCode.DEVICE_LIMIT, str(error))
+    if error.code is RegistryErrorCode.TOO_MANY_REMOVALS:
+        return Refusal(RefusalCode.TOO_MANY_REMOVALS, str(error))
+    return Refusal(RefusalCode.COLLIDED, "too many others changed the registry at the same time; try again")
 
 
 def _function(arn: str) -> tuple[str, str | None]:

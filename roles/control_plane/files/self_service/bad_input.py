@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Bad input: what is refused before a route is called."""
+"""Refusals of bad input, before a route is called."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
 from .messages import JSON, MAX_BODY
-from .refusal import Refusal
+from .refusal import Refusal, RefusalCode
 
 
 def check_body(event: Mapping[str, Any]) -> None:
     """Refuse a body that is too large or isn't JSON, before anything parses it.
 
-    :raises Refusal: as the name says.
+    :raises Refusal: it is too large, or no JSON.
     """
     body = event.get("body") or ""
     if len(body) > 4 * MAX_BODY:  # not even decoded
@@ -34,7 +34,7 @@ def check_body(event: Mapping[str, Any]) -> None:
         return
     media_type = str((event.get("headers") or {}).get("content-type", JSON)).partition(";")[0].strip().lower()
     if media_type != JSON:
-        raise Refusal("not_json", f"the body must be {JSON}")
+        raise Refusal(RefusalCode.NOT_JSON, f"the body must be {JSON}")
     try:
         json.loads(content.decode())
     except (ValueError, RecursionError):
@@ -42,30 +42,34 @@ def check_body(event: Mapping[str, Any]) -> None:
 
 
 def _too_large() -> Refusal:
-    return Refusal("body_too_large", f"the body has more than {MAX_BODY} bytes")
+    return Refusal(RefusalCode.BODY_TOO_LARGE, f"the body has more than {MAX_BODY} bytes")
 
 
 def _no_json() -> Refusal:
-    return Refusal("invalid_json", "the body isn't JSON in UTF-8")
+    return Refusal(RefusalCode.INVALID_JSON, "the body isn't JSON in UTF-8")
 
 
 def invalid(error: RequestValidationError) -> Refusal:
-    """A code and a sentence for the first thing that is wrong; what was sent isn't repeated, it could be a secret."""
+    """Say the first thing that is wrong; what was sent isn't repeated, it could be a secret."""
     first = error.errors()[0]
     where, kind = [str(part) for part in first["loc"]], first["type"]
     field = where[-1] if kind != "extra_forbidden" else ""
     if where[0] == "header":
-        return Refusal("proof_missing", "the call has no proof of identity; use the enroll playbook or script")
+        return Refusal(
+            RefusalCode.PROOF_MISSING, "the call has no proof of identity; use the enroll playbook or script"
+        )
     if field == "device" and kind != "missing":
         return Refusal(
-            "invalid_device",
+            RefusalCode.INVALID_DEVICE,
             "the device name is refused; expected 1 to 32 lower-case letters, digits and hyphens",
         )
     if field == "public_key" and kind != "missing":
         said = str(first["msg"]).removeprefix("Value error, ") if kind == "value_error" else "it must be a string"
-        return Refusal("invalid_key", f"the public key is refused: {said}")
+        return Refusal(RefusalCode.INVALID_KEY, f"the public key is refused: {said}")
     if kind == "missing" and len(where) > 1:
-        return Refusal("invalid_request", f"the body lacks {field}")
+        return Refusal(RefusalCode.INVALID_REQUEST, f"the body lacks {field}")
     if kind == "extra_forbidden":
-        return Refusal("invalid_request", "the body has a field that isn't known here")
-    return Refusal("invalid_request", "the body must be an object, as docs/self-service.openapi.json describes it")
+        return Refusal(RefusalCode.INVALID_REQUEST, "the body has a field that isn't known here")
+    return Refusal(
+        RefusalCode.INVALID_REQUEST, "the body must be an object, as docs/self-service.openapi.json describes it"
+    )

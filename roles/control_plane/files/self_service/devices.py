@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What users may do with their own devices. Knows nothing of HTTP; who a caller is was proven before."""
+"""The calls that users may make for their own devices. Who calls was proven before; nothing here is HTTP's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import
 from ansible_collections.tracklib.vpn.plugins.module_utils.roster import Reason, refusal
 
 from .caller import Caller
-from .refusal import Refusal
+from .refusal import Refusal, RefusalCode
 from .settings import SelfServiceSettings
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 REPEATED = 300  # seconds in which another renewal is taken for the first one, sent again
 
 _REFUSED = {
-    Reason.NOT_IN_SWEEP: ("no_such_user", "IAM knows no user with your name and id"),
-    Reason.TOMBSTONED: ("user_deleted", "your IAM user was deleted"),
-    Reason.NOT_IN_GROUP: ("not_in_group", "your IAM user has no access to the VPN"),
-    Reason.BLOCKED: ("blocked", "you are blocked"),
+    Reason.NOT_IN_SWEEP: (RefusalCode.NO_SUCH_USER, "IAM knows no user with your name and id"),
+    Reason.TOMBSTONED: (RefusalCode.USER_DELETED, "your IAM user was deleted"),
+    Reason.NOT_IN_GROUP: (RefusalCode.NOT_IN_GROUP, "your IAM user has no access to the VPN"),
+    Reason.BLOCKED: (RefusalCode.BLOCKED, "you are blocked"),
 }
 
 
@@ -46,13 +46,13 @@ class Admitted(NamedTuple):
 
 
 class DeviceChange(NamedTuple):
-    """A registration after a call, and whether the call changed it."""
+    """A registration after a call; `changed` tells whether the call changed it."""
 
     registration: Registration
     changed: bool
 
 
-class Devices:
+class OwnDevices:
     """Users' registrations. `iam` gives a client that reads IAM in an identity account."""
 
     def __init__(
@@ -68,7 +68,7 @@ class Devices:
         self._clock = clock
 
     def admit(self, caller: Caller) -> Admitted:
-        """Decide as the roster does whether the caller may be a peer at all (R2).
+        """Decide as the roster does whether the caller may be a peer at all (R2, whitelist).
 
         :raises Refusal: with the reason.
         :raises AWSCallError: neither IAM nor a stored sweep can tell, or the registry can't.
@@ -87,7 +87,7 @@ class Devices:
         return Admitted(sweep.users[caller.user_id], mine, iam_error)
 
     def _sweep(self, caller: Caller) -> tuple[Sweep, str | None]:
-        """What IAM says of the caller now, else the last complete sweep and why (R3)."""
+        """Ask IAM for the caller; without an answer take the stored sweep, and say why (R3, partial knowledge)."""
         try:
             return sweep_of_user(self._iam(caller.account_id), caller.account_id, caller.user_name, self._clock), None
         except AWSCallError as error:
@@ -97,7 +97,7 @@ class Devices:
             return stored, str(error)
 
     def of(self, admitted: Admitted) -> list[Registration]:
-        """The user's registrations, ordered by device."""
+        """List the user's registrations, ordered by device."""
         return self._registry.devices.registrations_of((admitted.user.account_id, admitted.user.user_id))
 
     def register(self, admitted: Admitted, device: str, public_key: str) -> DeviceChange:
@@ -115,71 +115,77 @@ class Devices:
             expires_at=now + self._settings.document.life,
         )
 
-        def wish(before: Registration | None) -> Registration:
+        def wanted(before: Registration | None) -> Registration:
             if before is None:
                 return new
             if before.public_key != public_key:
                 raise Refusal(
-                    "device_exists", f"{before.label} is registered with another key; rotate its key, or remove it"
+                    RefusalCode.DEVICE_EXISTS,
+                    f"{before.label} is registered with another key; rotate its key, or remove it",
                 )
             return before
 
-        return self._change(admitted, device, wish)
+        return self._change(admitted, device, wanted)
 
     def renew(self, admitted: Admitted, device: str) -> DeviceChange:
         """Begin another life of a device, from half of its life on, also when it is over."""
         now = int(self._clock())
 
-        def wish(before: Registration | None) -> Registration:
+        def wanted(before: Registration | None) -> Registration:
             if before is None:
                 raise _no_such_device(admitted, device)
             if before.renewed_at is not None and 0 <= now - before.renewed_at < REPEATED:
                 return before
             if before.handed_out:
                 raise Refusal(
-                    "handed_out", f"the key of {before.label} was handed out; rotate it on the device, then renew"
+                    RefusalCode.HANDED_OUT,
+                    f"the key of {before.label} was handed out; rotate it on the device, then renew",
                 )
             if before.renewable_from is None:
-                raise Refusal("never_expires", f"{before.label} doesn't expire")
+                raise Refusal(RefusalCode.NEVER_EXPIRES, f"{before.label} doesn't expire")
             if now < before.renewable_from:
-                raise Refusal("too_early", f"{before.label} can be renewed from {_utc(before.renewable_from)} on")
+                raise Refusal(
+                    RefusalCode.TOO_EARLY, f"{before.label} can be renewed from {_utc(before.renewable_from)} on"
+                )
             return before._replace(
                 user_name=admitted.user.user_name, expires_at=now + self._settings.document.life, renewed_at=now
             )
 
-        return self._change(admitted, device, wish)
+        return self._change(admitted, device, wanted)
 
     def rotate(self, admitted: Admitted, device: str, public_key: str) -> DeviceChange:
         """Give a device another key; its expiry stays."""
 
-        def wish(before: Registration | None) -> Registration:
+        def wanted(before: Registration | None) -> Registration:
             if before is None:
                 raise _no_such_device(admitted, device)
             if before.public_key == public_key:
                 return before
             return before._replace(user_name=admitted.user.user_name, public_key=public_key, handed_out=False)
 
-        return self._change(admitted, device, wish)
+        return self._change(admitted, device, wanted)
 
     def remove(self, admitted: Admitted, device: str) -> Registration:
         """Remove a device; a blocked one stays, so that its key can't come back under another name."""
         _check_block(admitted, device)
         user = admitted.user
-        found = self._registry.devices.registration((user.account_id, user.user_id), device)
-        removed = found and self._registry.devices.remove(found, quarantine=self._settings.document.address_quarantine)
+        registration = self._registry.devices.registration((user.account_id, user.user_id), device)
+        removed = registration and self._registry.devices.remove(
+            registration, quarantine=self._settings.document.address_quarantine
+        )
         if removed is None:
             raise _no_such_device(admitted, device)
         return removed
 
     def _change(
-        self, admitted: Admitted, device: str, wish: Callable[[Registration | None], Registration]
+        self, admitted: Admitted, device: str, wanted: Callable[[Registration | None], Registration]
     ) -> DeviceChange:
         _check_block(admitted, device)
         document = self._settings.document
         before, after = self._registry.devices.change(
             (admitted.user.account_id, admitted.user.user_id),
             device,
-            wish,
+            wanted,
             self._settings.pools,
             quarantine=document.address_quarantine,
             limit=document.devices_per_user,
@@ -190,13 +196,13 @@ class Devices:
 def _check_block(admitted: Admitted, device: str) -> None:
     if device in admitted.blocked:
         raise Refusal(
-            "blocked",
+            RefusalCode.BLOCKED,
             f"{admitted.user.user_name}/{device} is blocked ({admitted.blocked[device]}); ask the operators of the VPN",
         )
 
 
 def _no_such_device(admitted: Admitted, device: str) -> Refusal:
-    return Refusal("no_such_device", f"{admitted.user.user_name} has no device {device}; list the devices")
+    return Refusal(RefusalCode.NO_SUCH_DEVICE, f"{admitted.user.user_name} has no device {device}; list the devices")
 
 
 def _utc(time_: float) -> str:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What Lambda calls: `self_service.handler.handler`."""
+"""The entry for Lambda: `self_service.handler.handler`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
 from .api import Api
-from .devices import Devices
+from .devices import OwnDevices
 from .settings import read
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 @lru_cache(maxsize=None)
 def api() -> Api:
-    """The function with the clients that it keeps from call to call."""
+    """Make the function with the clients that it keeps from call to call."""
     settings = read(os.environ)
     session = boto3.session.Session(region_name=settings.sts.region)
     registry = Registry(session.client("dynamodb", config=_CONFIG), settings.table)
-    devices = Devices(settings, registry, IamClients(session, settings.roles))
+    devices = OwnDevices(settings, registry, IamClients(session, settings.roles))
     return Api(settings, devices, urllib3.PoolManager(), _notifier(session, settings.queue_url))
 
 
@@ -78,12 +78,12 @@ class IamClients:
             return self._session.client("iam", config=_CONFIG), float("inf")
         with calling("sts:AssumeRole", role_arn):
             sts = self._session.client("sts", config=_CONFIG)
-            given = sts.assume_role(RoleArn=role_arn, RoleSessionName="tracklib-vpn")["Credentials"]
+            credentials = sts.assume_role(RoleArn=role_arn, RoleSessionName="tracklib-vpn")["Credentials"]
         client = self._session.client(
             "iam",
-            aws_access_key_id=given["AccessKeyId"],
-            aws_secret_access_key=given["SecretAccessKey"],
-            aws_session_token=given["SessionToken"],
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
             config=_CONFIG,
         )
-        return client, given["Expiration"].timestamp() - 60
+        return client, credentials["Expiration"].timestamp() - 60

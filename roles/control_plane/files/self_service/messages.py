@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What the function takes and answers, as its OpenAPI description has it."""
+"""The bodies that the function takes and answers, as its OpenAPI description has them."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ _ERRORS = {
 
 
 def responses(answer: type[BaseModel], *statuses: int) -> dict[int, Any]:
-    """What a route answers, for its description: `answer` with 200, errors with the other statuses."""
+    """Describe what a route answers: `answer` with 200, errors with the other statuses."""
     described = {200: (" ".join((answer.__doc__ or "").split()), answer)}
     described.update({status: (_ERRORS[status], ErrorAnswer) for status in statuses})
     return {
@@ -140,7 +140,7 @@ def responses(answer: type[BaseModel], *statuses: int) -> dict[int, Any]:
 
 
 def device_out(registration: Registration, blocked: str | None) -> DeviceOut:
-    """A registration as it is answered; `blocked` is the reason, if there is one."""
+    """Write a registration as it is answered; `blocked` is the reason, if there is one."""
     return DeviceOut(
         device=registration.device,
         public_key=registration.public_key,

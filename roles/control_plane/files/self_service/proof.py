@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""R14: who a caller is, by STS's word alone.
+"""The proof of who calls (R14, callers prove who they are), by STS's word alone.
 
 A function URL's request context can be forged by anyone who may invoke the function directly. So the caller sends a
 signed GetCallerIdentity request; it is taken apart, checked to be nothing else, forwarded to the one STS endpoint
@@ -27,7 +27,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function impor
     host_of,
 )
 
-from .refusal import Refusal
+from .refusal import Refusal, RefusalCode
 
 _MAX_PROOF = 8192  # characters; a session token has some hundred
 _MAX_SKEW = 60  # seconds that a caller's clock may be ahead
@@ -68,7 +68,7 @@ def prove(proof: str, claimed: Identity, function: str, sts: Sts, http: urllib3.
     """
     headers = check(proof, function, sts, now)
     if ask(headers, sts, http) != claimed:
-        raise Refusal("proof_of_another", "the proof is another identity's than the caller's; use your own")
+        raise Refusal(RefusalCode.PROOF_OF_ANOTHER, "the proof is another identity's than the caller's; use your own")
 
 
 def check(proof: str, function: str, sts: Sts, now: float) -> dict[str, str]:
@@ -79,12 +79,14 @@ def check(proof: str, function: str, sts: Sts, now: float) -> dict[str, str]:
     request = _decode(proof)
     headers: dict[str, str] = request["headers"]
     if request["url"] != f"{sts.url}/" or headers.get("host") != host_of(sts.url):
-        raise Refusal("proof_for_another_host", f"the proof is a request to another host; expected one to {sts.url}/")
+        raise Refusal(
+            RefusalCode.PROOF_FOR_ANOTHER_HOST, f"the proof is a request to another host; expected one to {sts.url}/"
+        )
     if request["method"] != "POST" or request["body"] != STS_BODY:
-        raise Refusal("proof_of_another_request", f"the proof must be a POST of {STS_BODY}")
+        raise Refusal(RefusalCode.PROOF_OF_ANOTHER_REQUEST, f"the proof must be a POST of {STS_BODY}")
     _check_headers(headers)
     if headers[FUNCTION_HEADER.lower()] != function:
-        raise Refusal("proof_for_another_function", f"the proof is for another function; expected {function}")
+        raise Refusal(RefusalCode.PROOF_FOR_ANOTHER_FUNCTION, f"the proof is for another function; expected {function}")
     _check_signature(headers, sts.region)
     _check_age(headers["x-amz-date"], now)
     return headers
@@ -111,25 +113,25 @@ def _decode(proof: str) -> dict[str, Any]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    content = dict(pairs)
+    if len(content) != len(pairs):
         raise ValueError("a name appears twice")
-    return found
+    return content
 
 
 def _malformed(what: str) -> Refusal:
-    return Refusal("proof_malformed", f"the proof of identity can't be read: {what}")
+    return Refusal(RefusalCode.PROOF_MALFORMED, f"the proof of identity can't be read: {what}")
 
 
 def _check_headers(headers: dict[str, str]) -> None:
     expected = _signed_names(headers) | {"authorization"}
     if set(headers) != expected:
         raise Refusal(
-            "proof_headers",
+            RefusalCode.PROOF_HEADERS,
             f"the proof has other headers than {', '.join(sorted(expected))}",
         )
     if headers["content-type"] != STS_CONTENT_TYPE:
-        raise Refusal("proof_headers", f"the proof's content-type must be {STS_CONTENT_TYPE}")
+        raise Refusal(RefusalCode.PROOF_HEADERS, f"the proof's content-type must be {STS_CONTENT_TYPE}")
     if not _TOKEN.fullmatch(headers.get("x-amz-security-token", "none")):
         raise _malformed("its session token has characters that no token has")
 
@@ -140,14 +142,14 @@ def _signed_names(headers: dict[str, str]) -> set[str]:
 
 
 def _check_signature(headers: dict[str, str], region: str) -> None:
-    found = _AUTHORIZATION.fullmatch(headers["authorization"])
-    if found is None:
+    authorization = _AUTHORIZATION.fullmatch(headers["authorization"])
+    if authorization is None:
         raise _malformed("its authorization isn't a Signature Version 4 for STS")
-    if found["region"] != region:
-        raise Refusal("proof_for_another_host", f"the proof is signed for another region; expected {region}")
-    if found["signed"].split(";") != sorted(_signed_names(headers)):
-        raise Refusal("proof_headers", "the proof must sign each of its headers and no other")
-    if found["day"] != headers["x-amz-date"][:8]:
+    if authorization["region"] != region:
+        raise Refusal(RefusalCode.PROOF_FOR_ANOTHER_HOST, f"the proof is signed for another region; expected {region}")
+    if authorization["signed"].split(";") != sorted(_signed_names(headers)):
+        raise Refusal(RefusalCode.PROOF_HEADERS, "the proof must sign each of its headers and no other")
+    if authorization["day"] != headers["x-amz-date"][:8]:
         raise _malformed("its date and its credential's date differ")
 
 
@@ -160,7 +162,7 @@ def _check_age(date: str, now: float) -> None:
         raise _malformed("its x-amz-date isn't a date") from None
     if not -_MAX_SKEW <= now - signed_at <= PROOF_AGE:
         raise Refusal(
-            "proof_expired",
+            RefusalCode.PROOF_EXPIRED,
             f"the proof was signed at {date}, and it is {datetime.fromtimestamp(now, timezone.utc):%Y%m%dT%H%M%SZ}; "
             f"it may be {PROOF_AGE} s old: check this machine's clock",
         )
@@ -191,14 +193,14 @@ def ask(headers: dict[str, str], sts: Sts, http: urllib3.PoolManager) -> Identit
         raise _unavailable(type(error).__name__) from None
     code = _CODE.search(text)
     if 400 <= answer.status < 500 and code is not None and code[1] not in ("Throttling", "ThrottlingException"):
-        raise Refusal("proof_rejected", f"STS doesn't accept the proof's signature: {code[1]}")
+        raise Refusal(RefusalCode.PROOF_REJECTED, f"STS doesn't accept the proof's signature: {code[1]}")
     if answer.status != 200 or len(text) > _MAX_ANSWER or "<!" in text:  # no entities, no document type
         raise _unavailable(f"status {answer.status}")
     return _identity(text)
 
 
 def _unavailable(what: str) -> Refusal:
-    return Refusal("sts_unavailable", f"STS gave no usable answer ({what}); nothing was changed, try again")
+    return Refusal(RefusalCode.STS_UNAVAILABLE, f"STS gave no usable answer ({what}); nothing was changed, try again")
 
 
 def _identity(text: str) -> Identity:
