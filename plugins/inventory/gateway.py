@@ -135,7 +135,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import boto3_tag_list_to_ansible_dict
 from ansible_collections.amazon.aws.plugins.module_utils.transformation import ansible_dict_to_boto3_filter_list
 from ansible_collections.amazon.aws.plugins.plugin_utils.inventory import AWSInventoryBase
-from ansible_collections.tracklib.vpn.plugins.module_utils.aws import CLIENT_CONFIG, AWSCallError, calling
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws import CLIENT_CONFIG, DENIED_CODES, AWSCallError, calling
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.zones import Zone, zones_of_vpc
 
 if TYPE_CHECKING:
@@ -148,7 +148,6 @@ if TYPE_CHECKING:
 GROUP = "vpn_gateways"
 _PAGE = 1000  # EC2's largest
 _SESSION_NAME = "ansible_aws_tracklib.vpn.gateway_dynamic_inventory"  # as amazon.aws names those of its inventories
-_DENIED = ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException")
 _HOST_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
 _TAKEN_NAMES = ("all", "ungrouped", "localhost", "127.0.0.1", GROUP)
 _ATTRIBUTES = {
@@ -179,10 +178,8 @@ class InventoryModule(AWSInventoryBase):  # type: ignore[misc]  # amazon.aws bri
         self.require_aws_sdk()
         self._read_config_data(path)
         query = self._query()
-        found, cached = self.get_cached_result(path, cache)
-        if found and cached["query"] == query and cached["gateways"]:
-            gateways = cached["gateways"]
-        else:
+        gateways = self._cached(query, path, cache)
+        if not gateways:
             gateways = self._find(query)
             self.update_cached_result(path, False, {"query": query, "gateways": gateways})
         if not gateways:
@@ -206,6 +203,14 @@ class InventoryModule(AWSInventoryBase):  # type: ignore[misc]  # amazon.aws bri
             "regions": list(dict.fromkeys(regions)),
             "filters": {"instance-state-name": "running", **filters},
         }
+
+    def _cached(self, query: dict[str, Any], path: str, cache: bool) -> list[HostVariables]:
+        """The cached answer to the same query; empty without one."""
+        is_cached, answer = self.get_cached_result(path, cache)
+        if not is_cached or answer["query"] != query:
+            return []
+        gateways: list[HostVariables] = answer["gateways"]
+        return gateways
 
     def _find(self, query: dict[str, Any]) -> list[HostVariables]:
         from botocore.config import Config
@@ -251,18 +256,18 @@ class InventoryModule(AWSInventoryBase):  # type: ignore[misc]  # amazon.aws bri
 
     def _private_zones(self, route53: Any, region: str, vpc_ids: list[str]) -> dict[str, list[str]]:
         """The names of each VPC's private zones; a VPC whose zones can't be read is missing."""
-        found = {}
+        by_vpc = {}
         with self._one_line_errors():
             for vpc_id in vpc_ids:
-                found[vpc_id] = _zone_names(zones_of_vpc(route53, vpc_id, region))
-        return found
+                by_vpc[vpc_id] = _zone_names(zones_of_vpc(route53, vpc_id, region))
+        return by_vpc
 
     @contextmanager
     def _one_line_errors(self) -> Iterator[None]:
         try:
             yield
         except AWSCallError as error:
-            if error.code in _DENIED and not self.get_option("strict_permissions"):
+            if error.code in DENIED_CODES and not self.get_option("strict_permissions"):
                 self.warn(f"{error}; going on without, because strict_permissions is off")
                 return
             raise AnsibleParserError(_explain(error)) from None
@@ -317,7 +322,6 @@ def _zone_names(zones: list[Zone]) -> list[str]:
 
 
 def _host_variables(instance: dict[str, Any], vpc: dict[str, Any], region: str) -> HostVariables:
-    options = instance.get("MetadataOptions", {})
     return {
         "account_id": instance["OwnerId"],
         "availability_zone": instance["Placement"]["AvailabilityZone"],
@@ -325,11 +329,7 @@ def _host_variables(instance: dict[str, Any], vpc: dict[str, Any], region: str) 
         "instance_tags": boto3_tag_list_to_ansible_dict(instance.get("Tags", [])),
         "instance_type": instance["InstanceType"],
         "ipv6_addresses": _ipv6_addresses(instance),
-        "metadata_options": {
-            "http_endpoint": options.get("HttpEndpoint"),
-            "http_put_response_hop_limit": options.get("HttpPutResponseHopLimit"),
-            "http_tokens": options.get("HttpTokens"),
-        },
+        "metadata_options": _metadata_options(instance),
         "private_dns_name": instance.get("PrivateDnsName") or None,
         "private_ip_address": instance.get("PrivateIpAddress"),
         "public_dns_name": instance.get("PublicDnsName") or None,
@@ -341,6 +341,15 @@ def _host_variables(instance: dict[str, Any], vpc: dict[str, Any], region: str) 
         "vpc_id": instance.get("VpcId"),
         "vpc_resolver": _vpc_resolver(vpc),
         "wireguard_endpoint": _endpoint(instance),
+    }
+
+
+def _metadata_options(instance: dict[str, Any]) -> dict[str, Any]:
+    options = instance.get("MetadataOptions", {})
+    return {
+        "http_endpoint": options.get("HttpEndpoint"),
+        "http_put_response_hop_limit": options.get("HttpPutResponseHopLimit"),
+        "http_tokens": options.get("HttpTokens"),
     }
 
 
@@ -391,20 +400,20 @@ def _vpc_resolver(vpc: dict[str, Any]) -> str | None:
 
 def _host_names(gateways: list[HostVariables], hostnames: Sequence[Any]) -> tuple[list[str], list[str]]:
     """Each gateway's host name, no two alike, and what to warn of."""
-    warnings = []
-    names = []
-    for gateway in gateways:
-        name = _host_name(gateway, hostnames)
-        if name is None:
-            warnings.append(f"{_label(gateway)} is named by its id: hostnames gives it no usable name")
-        names.append(name or gateway["instance_id"])
+    usable = [_host_name(gateway, hostnames) for gateway in gateways]
+    names = [name or gateway["instance_id"] for name, gateway in zip(usable, gateways)]
     shared = {name for name, count in Counter(names).items() if count > 1}
-    for name in sorted(shared):
-        holders = [_label(gateway) for gateway, its_name in zip(gateways, names) if its_name == name]
-        warnings.append(f"{', '.join(holders)} would all be host {name}; each has its id added to the name")
     unique = [f"{name}-{gateway['instance_id']}" if name in shared else name for gateway, name in zip(gateways, names)]
     if len(set(unique)) < len(unique):
         raise AnsibleParserError(f"two gateways would have one host name among {sorted(unique)}; change hostnames")
+    warnings = [
+        f"{_label(gateway)} is named by its id: hostnames gives it no usable name"
+        for name, gateway in zip(usable, gateways)
+        if name is None
+    ]
+    for name in sorted(shared):
+        holders = [_label(gateway) for gateway, its_name in zip(gateways, names) if its_name == name]
+        warnings.append(f"{', '.join(holders)} would all be host {name}; each has its id added to the name")
     return unique, warnings
 
 
@@ -421,7 +430,9 @@ def _preferred(gateway: HostVariables, preference: Any) -> str | None:
         raise AnsibleParserError(f"hostnames has {preference!r}; a string, or a dictionary with name, is expected")
     name = _attribute(gateway, preference["name"])
     prefix = _attribute(gateway, preference["prefix"]) if "prefix" in preference else None
-    return f"{prefix}{preference.get('separator', '_')}{name}" if name and prefix else name
+    if not name or not prefix:
+        return name
+    return f"{prefix}{preference.get('separator', '_')}{name}"
 
 
 def _attribute(gateway: HostVariables, attribute: str) -> str | None:
@@ -439,5 +450,6 @@ def _label(gateway: HostVariables) -> str:
 
 
 def _explain(error: AWSCallError) -> str:
-    hint = "; EC2 also answers so in a region that the account hasn't enabled" if error.code == "AuthFailure" else ""
-    return f"{error}{hint}"
+    if error.code == "AuthFailure":
+        return f"{error}; EC2 also answers so in a region that the account hasn't enabled"
+    return str(error)
