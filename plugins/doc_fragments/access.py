@@ -5,7 +5,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The access policy, of the modules that decide by it."""
+    """The option for the access policy."""
 
     DOCUMENTATION = r"""
 options:

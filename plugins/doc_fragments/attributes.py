@@ -5,7 +5,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What every module here says of itself."""
+    """Attributes of modules."""
 
     DOCUMENTATION = r"""
 options: {}
@@ -16,4 +16,32 @@ attributes:
     description: Returns what changed, or would change, by name; never keys or whole files.
   idempotent:
     description: A second run with the same arguments and facts changes nothing.
+"""
+
+    # together with the standard fragment, for modules that only read
+    INFO_MODULE = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+    details: Changes nothing.
+  diff_mode:
+    support: N/A
+    details: Changes nothing.
+  idempotent:
+    support: full
+    details: Changes nothing.
+"""
+
+    # together with the standard fragment, for the modules of the action group in meta/runtime.yml
+    ACTIONGROUP_AWS = r"""
+options: {}
+attributes:
+  action_group:
+    description: >-
+      Use C(group/tracklib.vpn.aws) in C(module_defaults) to set options of AWS, such as O(region) and O(profile), for
+      this module, the other modules of this collection that call AWS, and those of C(group/aws).
+    support: full
+    membership:
+      - tracklib.vpn.aws
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What a device's configuration says, of the modules that write one."""
+    """Options of the modules that write a device's configuration."""
 
     DOCUMENTATION = r"""
 options:

@@ -25,14 +25,8 @@ extends_documentation_fragment:
   - amazon.aws.region.modules
   - amazon.aws.boto3
   - tracklib.vpn.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: N/A
-    details: Changes nothing.
-  idempotent:
-    support: full
+  - tracklib.vpn.attributes.actiongroup_aws
+  - tracklib.vpn.attributes.info_module
 seealso:
   - module: tracklib.vpn.receipts
   - plugin: tracklib.vpn.receipt_lines

@@ -77,6 +77,7 @@ extends_documentation_fragment:
   - amazon.aws.region.modules
   - amazon.aws.boto3
   - tracklib.vpn.attributes
+  - tracklib.vpn.attributes.actiongroup_aws
 attributes:
   check_mode:
     support: full

@@ -29,14 +29,7 @@ options:
     default: /var/lib/tracklib-vpn
 extends_documentation_fragment:
   - tracklib.vpn.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-    details: Nothing is changed.
-  idempotent:
-    support: full
+  - tracklib.vpn.attributes.info_module
 seealso:
   - module: tracklib.vpn.wireguard_interface
 """
