@@ -12,7 +12,7 @@ description:
   - Looks a registered device up and writes its configuration to a file on the controller.
   - The tunnel's networks are those that O(access) grants to the groups that the user is in, by the last complete sweep
     in the registry. They are a convenience; the gateway's firewall is the control.
-  - The user is the one whom the last complete sweep has under O(user_name). Who is newer needs a run of the playbook
+  - The last complete sweep says which user has the name O(user_name). For a newer user, run the playbook
     C(tracklib.vpn.reconcile) first.
 author:
   - Tracklib (@tracklib)
@@ -42,7 +42,7 @@ options:
     description:
       - Absolute path on the device of the file that has its private key. C(wg-quick) loads it when the interface comes
         up, so that the configuration holds no secret.
-      - Without it, the configuration has no key. The device's owner adds it as C(PrivateKey), in the app.
+      - Without it, the configuration has no key. Add it on the device as C(PrivateKey), in the app.
     type: str
   embed_key_from:
     description:

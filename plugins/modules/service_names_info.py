@@ -212,7 +212,7 @@ ecs_services:
       type: str
       sample: ACTIVE
     desired:
-      description: How many tasks shall run.
+      description: How many tasks should run.
       type: int
     running:
       description: How many tasks run.

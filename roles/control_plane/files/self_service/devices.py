@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""The calls that users may make for their own devices. Who calls was proven before; nothing here is HTTP's."""
+"""Calls that users may make for their own devices. The caller was proven before; HTTP is left to api.py."""
 
 from __future__ import annotations
 
