@@ -61,23 +61,33 @@ def render(tunnel: ClientTunnel, private_key: str = "", private_key_file: str = 
     :raises ValueError: saying which value is wrong; keys aren't repeated.
     """
     servers = [_address(server, "DNS server") for server in tunnel.dns_servers]
+    lines = [
+        f"{MARKER}; do not edit: changes are overwritten.",
+        *_interface_lines(tunnel, servers, private_key, private_key_file),
+        "",
+        *_peer_lines(tunnel, servers),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _interface_lines(
+    tunnel: ClientTunnel, servers: Sequence[Address], private_key: str, private_key_file: str
+) -> list[str]:
     own = [_address(address, "address") for address in tunnel.addresses]
     if not own:
         raise ValueError("there is no address for the device; register it again")
-    lines = [
-        f"{MARKER}; do not edit: changes are overwritten.",
-        "[Interface]",
-        f"Address = {', '.join(f'{address}/{address.max_prefixlen}' for address in own)}",
-    ]
+    lines = ["[Interface]", f"Address = {', '.join(f'{address}/{address.max_prefixlen}' for address in own)}"]
     if private_key:
         lines.append(f"PrivateKey = {check_private_key(private_key)}")
     if tunnel.mtu is not None:
         lines.append(f"MTU = {_number(tunnel.mtu, 'mtu', 576, 65535)}")
     if private_key_file:
         lines.append(f"PostUp = wg set %i private-key {_path(private_key_file)}")
-    lines += _dns_lines(tunnel, servers)
-    lines += [
-        "",
+    return lines + _dns_lines(tunnel, servers)
+
+
+def _peer_lines(tunnel: ClientTunnel, servers: Sequence[Address]) -> list[str]:
+    lines = [
         "[Peer]",
         f"PublicKey = {_public_key(tunnel.gateway_public_key)}",
         f"Endpoint = {_endpoint(tunnel.endpoint)}",
@@ -85,7 +95,7 @@ def render(tunnel: ClientTunnel, private_key: str = "", private_key_file: str = 
     ]
     if _number(tunnel.keepalive, "keepalive", 0, 65535):
         lines.append(f"PersistentKeepalive = {tunnel.keepalive}")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def dns_flavour(text: str) -> DnsFlavour:

@@ -115,11 +115,20 @@ def ensure_present(
     listed = self_service.devices(credentials, function)
     before = _named(listed, name)
     actions = _needed(before, public_key, clock())
-    result = Enrollment(before, before, actions, False, None, listed["tunnel"], _due(listed, name, clock()))
+    result = Enrollment(
+        device=before,
+        before=before,
+        actions=actions,
+        unknown=False,
+        in_force_from=None,
+        tunnel=listed["tunnel"],
+        due=_due(listed, name, clock()),
+    )
+    expires_at = 0 if before is None else before["expires_at"]
     calls = {
         "registered": lambda: self_service.register(credentials, function, name, public_key),
         "rotated": lambda: self_service.rotate(credentials, function, name, public_key),
-        "renewed": lambda: _renew(credentials, function, name, before["expires_at"] if before else 0),
+        "renewed": lambda: _renew(credentials, function, name, expires_at),
     }
     for action in () if check_mode else actions:
         answer = calls[action]()
@@ -142,7 +151,15 @@ def ensure_absent(
     listed = self_service.devices(credentials, function)
     before = _named(listed, name)
     actions = () if before is None else ("removed",)
-    result = Enrollment(None, before, actions, False, None, listed["tunnel"], _due(listed, name, clock()))
+    result = Enrollment(
+        device=None,
+        before=before,
+        actions=actions,
+        unknown=False,
+        in_force_from=None,
+        tunnel=listed["tunnel"],
+        due=_due(listed, name, clock()),
+    )
     if before is None or check_mode:
         return result
     return result._replace(in_force_from=self_service.remove(credentials, function, name)["in_force_from"])

@@ -250,7 +250,9 @@ def _shell(script: str, *arguments: str) -> str:
 
 def _run(command: list[str], stdin: str = "") -> str:
     """Run a command as root."""
-    return _capture(command if os.geteuid() == 0 else ["sudo", "--", *command], stdin)
+    if os.geteuid() != 0:
+        command = ["sudo", "--", *command]
+    return _capture(command, stdin)
 
 
 def _capture(command: list[str], stdin: str = "") -> str:

@@ -60,13 +60,13 @@ def ec2_instances(ec2: Any) -> list[Ec2Instance]:
 
 def _ec2_instance(described: Mapping[str, Any]) -> Ec2Instance:
     interfaces = sorted(described.get("NetworkInterfaces", ()), key=lambda one: one["Attachment"]["DeviceIndex"])
-    ipv6 = [one["Ipv6Address"] for interface in interfaces for one in interface.get("Ipv6Addresses", ())]
+    ipv6 = (one["Ipv6Address"] for interface in interfaces for one in interface.get("Ipv6Addresses", ()))
     return Ec2Instance(
         instance_id=described["InstanceId"],
         state=described["State"]["Name"],
         tags={tag["Key"]: tag["Value"] for tag in described.get("Tags", ())},
         ipv4=described.get("PrivateIpAddress") or described.get("PublicIpAddress"),
-        ipv6=ipv6[0] if ipv6 else None,
+        ipv6=next(ipv6, None),
     )
 
 

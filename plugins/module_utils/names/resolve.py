@@ -117,7 +117,7 @@ def _of_registered(
         target=None,
         answer=resolver.answer(one.dns_name, one.namespace.zone_id),
         arn=one.service.arn,
-        sources=_ids(one.service.arn, one.namespace.arn, zone.zone_id if zone else None),
+        sources=_ids(one.service.arn, one.namespace.arn, zone and zone.zone_id),
         hidden_by=_hidden_by(one.dns_name, zone, catalog),
     )
 
@@ -135,7 +135,7 @@ def _of_records(group: Sequence[RecordSet], zone: Zone, catalog: NameCatalog, re
         target=target,
         answer=resolver.answer(name, zone.zone_id),
         arn=None,
-        sources=_ids(zone.zone_id, balancer.arn if balancer else None),
+        sources=_ids(zone.zone_id, balancer and balancer.arn),
         hidden_by=_hidden_by(name, zone, catalog),
     )
 
@@ -242,7 +242,7 @@ class _Resolver:
                     yield step
         if not leads_to:
             for value in record.values:
-                yield NameAddress(_canonical(value), record.routing is None)
+                yield NameAddress(_canonical(value), fixed=record.routing is None)
         if record.routing is not None:
             yield f"{record.name} is answered by routing policy {record.routing}, so its addresses vary"
 
@@ -253,9 +253,12 @@ class _Resolver:
             state = one.health.get(instance.instance_id)
             for key in (IPV4, IPV6):
                 if key in instance.attributes:
-                    address = _canonical(instance.attributes[key])
                     yield NameAddress(
-                        address, False, instance.attributes.get("AVAILABILITY_ZONE"), instance.instance_id, state
+                        address=_canonical(instance.attributes[key]),
+                        fixed=False,
+                        availability_zone=instance.attributes.get("AVAILABILITY_ZONE"),
+                        instance_id=instance.instance_id,
+                        health=state,
                     )
             for target in named_by(instance):
                 for step in self._follow(target, one.namespace.zone_id, path):
@@ -272,7 +275,7 @@ def _in_zone(entries: Sequence[Any], zone_id: str | None, zone_of: Any) -> Seque
 
 def _of_load_balancer(balancer: Balancer) -> Iterator[NameAddress | str]:
     for at in balancer.addresses:
-        yield NameAddress(at.address, balancer.fixed, at.availability_zone)
+        yield NameAddress(at.address, fixed=balancer.fixed, availability_zone=at.availability_zone)
     if not balancer.fixed:
         yield (
             f"application load balancer {balancer.name} changes its addresses; use its name, or put a network load "

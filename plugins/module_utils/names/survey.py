@@ -40,7 +40,7 @@ class NameSurvey(NamedTuple):
         return {str(one.service.arn): one for one in self.catalog.registered}
 
     def is_readable(self, zone: Zone) -> bool:
-        """Whether these credentials may list the zone's records: it is the account's own."""
+        """Tell whether these credentials may list the zone's records: it is the account's own."""
         return any(own.zone_id == zone.zone_id for own in self.account_zones)
 
 
@@ -55,13 +55,14 @@ def survey(clients: NameClients, vpc_id: str | None, region: str) -> NameSurvey:
     vpc_zones = None if vpc_id is None else zones_of_vpc(clients.route53, vpc_id, region)
     private_zones = _private(account_zones) if vpc_zones is None else vpc_zones
     own = {zone.zone_id for zone in account_zones}
+    preferred = None if vpc_zones is None else [zone.name for zone in vpc_zones]
     namespaces = _namespaces(clients.servicediscovery, private_zones)
     catalog = NameCatalog(
         zones=private_zones,
         records=[one for zone in private_zones if zone.zone_id in own for one in records(clients.route53, zone)],
         registered=_registered_services(clients.servicediscovery, namespaces),
         balancers=internal_balancers(clients.elbv2, clients.ec2, vpc_id),
-        preferred=None if vpc_zones is None else [zone.name for zone in vpc_zones],
+        preferred=preferred,
     )
     return NameSurvey(account_zones, vpc_zones, namespaces, catalog)
 

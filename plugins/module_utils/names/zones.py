@@ -96,13 +96,13 @@ def records(route53: Any, zone: Zone) -> list[RecordSet]:
 
 
 def _record_set(zone: Zone, described: Mapping[str, Any]) -> RecordSet:
-    alias = described.get("AliasTarget")
+    alias = normal(described["AliasTarget"]["DNSName"]) if "AliasTarget" in described else None
     return RecordSet(
         zone_id=zone.zone_id,
         name=normal(described["Name"]),
         kind=described["Type"],
         ttl=described.get("TTL"),
         values=tuple(value["Value"] for value in described.get("ResourceRecords", ())),
-        alias=normal(alias["DNSName"]) if alias else None,
+        alias=alias,
         routing=next((policy for policy in _ROUTING if policy in described), None),
     )

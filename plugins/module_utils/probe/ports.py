@@ -26,7 +26,7 @@ def connect(address: str, port: int, timeout: float) -> PortAttempt:
     try:
         socket.create_connection((address, port), timeout).close()
     except socket.timeout:
-        return PortAttempt(address, port, False, f"no answer within {timeout:g} s")
+        return PortAttempt(address, port, open=False, detail=f"no answer within {timeout:g} s")
     except OSError as error:
-        return PortAttempt(address, port, False, error.strerror or str(error))
-    return PortAttempt(address, port, True)
+        return PortAttempt(address, port, open=False, detail=error.strerror or str(error))
+    return PortAttempt(address, port, open=True)

@@ -40,7 +40,7 @@ class DispatcherSettings(NamedTuple):
 
 
 def read(environment: Mapping[str, str]) -> DispatcherSettings:
-    """Settings from environment variables; NAMES_PROJECT and NAMED_HOSTS (JSON) may be missing or empty.
+    """Read the settings from environment variables; NAMES_PROJECT and NAMED_HOSTS (JSON) may be missing or empty.
 
     :raises ValueError: naming the variable, what was found and what is expected.
     """

@@ -202,11 +202,11 @@ class Api:
         return admitted
 
     def _changed(self, admitted: Admitted, change: DeviceChange) -> DeviceAnswer:
-        within = self._settings.document.in_force_within
+        in_force_from = self._committed() if change.changed else self._in_force_from()
         return DeviceAnswer(
             device=_device(change.registration, admitted),
             tunnel=self._tunnel(admitted.user),
-            in_force_from=self._committed() if change.changed else int(self._clock()) + within,
+            in_force_from=in_force_from,
         )
 
     def _committed(self) -> int:
@@ -216,6 +216,9 @@ class Api:
             self._notify()
         except AWSCallError as error:
             self._line["queue_error"] = str(error)
+        return self._in_force_from()
+
+    def _in_force_from(self) -> int:
         return int(self._clock()) + self._settings.document.in_force_within
 
     def _tunnel(self, user: User) -> Tunnel:

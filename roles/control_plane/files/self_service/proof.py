@@ -59,7 +59,7 @@ class Identity(NamedTuple):
 
 
 def prove(proof: str, claimed: Identity, function: str, sts: Sts, http: urllib3.PoolManager, now: float) -> None:
-    """Make sure that the caller is who the request context says.
+    """Check that the caller is who the request context says.
 
     :param proof: the value of PROOF_HEADER.
     :param function: the ARN of this function, without alias, from Lambda and not from the event.
@@ -72,7 +72,7 @@ def prove(proof: str, claimed: Identity, function: str, sts: Sts, http: urllib3.
 
 
 def check(proof: str, function: str, sts: Sts, now: float) -> dict[str, str]:
-    """The headers to forward of a proof that is for this function and nothing but a GetCallerIdentity request.
+    """Check that a proof is for this function and only a GetCallerIdentity request; return the headers to forward.
 
     :raises Refusal: as `prove`.
     """
@@ -169,7 +169,7 @@ def _check_age(date: str, now: float) -> None:
 
 
 def ask(headers: dict[str, str], sts: Sts, http: urllib3.PoolManager) -> Identity:
-    """Whom STS sees behind the signature.
+    """Ask STS whose signature it is.
 
     :param headers: what `check` returned.
     :raises Refusal: STS refuses the signature or doesn't answer.

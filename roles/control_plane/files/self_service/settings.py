@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What operators set: environment variables, and one JSON document in one of them."""
+"""Settings of the function: environment variables, and one JSON document in one of them."""
 
 from __future__ import annotations
 
@@ -89,12 +89,14 @@ class SelfServiceSettings(NamedTuple):
         return [gateway_address(pool) for pool in self.pools]
 
     def networks(self, user: User) -> list[str]:
-        """What the user's groups grant, in CIDR form."""
+        """List the networks that the user's groups grant, in CIDR form."""
         return self.access.granted_to(user)
 
 
 def read(environment: Mapping[str, str]) -> SelfServiceSettings:
-    """Settings from environment variables: AWS_REGION, REGISTRY_TABLE, QUEUE_URL, SETTINGS and, if set, STS_URL.
+    """Read the settings from environment variables.
+
+    They are AWS_REGION, REGISTRY_TABLE, QUEUE_URL, SETTINGS and, if set, STS_URL.
 
     :raises ValueError: naming the variable, what was found and what is expected.
     """
