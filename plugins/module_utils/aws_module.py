@@ -18,7 +18,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from .addresses import PoolError
 from .aws import CLIENT_CONFIG, AWSCallError, calling, parse_timestamp
 from .iam.sweep import check_account, find_user_in_any_case
-from .model import Receipt, Registration, User
+from .model import USER_NAME, Receipt, Registration, User
 from .registry.dynamodb import RegistryError
 from .registry.receipts import delay, delay_in_run
 from .registry.table import Registry
@@ -144,7 +144,7 @@ def check_user_name(module: AnsibleAWSModule) -> None:
     :raises ValueError: naming what was given and what is expected.
     """
     user_name = module.params["user_name"]
-    if not re.fullmatch(r"[A-Za-z0-9_+=,.@-]{1,64}", user_name):
+    if not re.fullmatch(USER_NAME, user_name):
         raise ValueError(f"user name {user_name!r} can't be an IAM user's; expected 1 to 64 letters, digits or _+=,.@-")
 
 

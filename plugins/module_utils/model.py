@@ -13,6 +13,7 @@ from typing import NamedTuple, Tuple
 
 # IAM is eventually consistent: a sweep begun this soon after a deletion may still list the user, in seconds.
 CONSISTENCY = 15 * 60
+USER_NAME = "[A-Za-z0-9_+=,.@-]{1,64}"  # of an IAM user
 DEVICE_NAME = "[a-z0-9-]{1,32}"  # a regular expression of Python's, Rust's and JavaScript's
 
 Owner = Tuple[str, str]  # a user's identity: (account_id, user_id)

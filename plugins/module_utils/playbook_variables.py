@@ -11,6 +11,10 @@ from typing import Any, Callable
 
 from ansible.module_utils.common.validation import check_type_bool, check_type_dict, check_type_int, check_type_list
 
+from .model import DEVICE_NAME, USER_NAME
+
+_FORMATS = {"account_id": "[0-9]{12}", "device_name": DEVICE_NAME, "user_name": USER_NAME}
+
 
 def _check_text(value: Any) -> str:
     if not isinstance(value, str):
@@ -32,8 +36,8 @@ def problems(given: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]])
     """Return what is wrong with the variables `given`, each as a sentence of what is there and what is expected.
 
     Every name in `given` must be in `options`. An option has `description`, which says what is expected, and `type`;
-    and optionally `required`, `choices`, `pattern` (of the whole text), `range` (lowest and highest number), `needs`
-    (variables that must be given with it) and `options` (of a dictionary).
+    and optionally `required`, `choices`, `format` (`account_id`, `device_name` or `user_name`), `range` (lowest and
+    highest number), `needs` (variables that must be given with it) and `options` (of a dictionary).
     """
     return [*_unknown(given, options), *_wrong(given, options, "")]
 
@@ -71,7 +75,7 @@ def _wrong_value(name: str, value: Any, option: Mapping[str, Any]) -> Iterator[s
 def _fits(value: Any, option: Mapping[str, Any]) -> bool:
     if "choices" in option and value not in option["choices"]:
         return False
-    if "pattern" in option and re.fullmatch(option["pattern"], value) is None:
+    if "format" in option and re.fullmatch(_FORMATS[option["format"]], value) is None:
         return False
     if "range" in option:
         lowest, highest = option["range"]

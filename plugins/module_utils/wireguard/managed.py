@@ -11,6 +11,7 @@ PACKAGES = {
     "nft": "nftables",
     "resolvconf": "openresolv",
     "resolvectl": "systemd-resolved",
+    "sysctl": "procps",
     "systemctl": "systemd",
     "wg": "wireguard-tools",
     "wg-quick": "wireguard-tools",

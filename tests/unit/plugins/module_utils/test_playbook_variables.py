@@ -10,10 +10,10 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.playbook_variables im
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "ask_name": {
-        "description": "a name of one to three letters",
+        "description": "a device's name",
         "type": "str",
         "required": True,
-        "pattern": "[a-z]{1,3}",
+        "format": "device_name",
     },
     "ask_port": {"description": "a port, 1 to 65535", "type": "int", "range": [1, 65535]},
     "ask_state": {"description": "present or absent", "type": "str", "choices": ["present", "absent"]},
@@ -39,7 +39,7 @@ def test_what_fits_is_no_problem_as_text_of_the_command_line_or_as_data() -> Non
 
 
 def test_missing_variable_is_named_with_what_is_expected() -> None:
-    assert problems({}, OPTIONS) == ["ask_name is not set, expected a name of one to three letters"]
+    assert problems({}, OPTIONS) == ["ask_name is not set, expected a device's name"]
 
 
 def test_variable_that_no_option_declares_is_refused_beside_those_there_are() -> None:
@@ -47,9 +47,9 @@ def test_variable_that_no_option_declares_is_refused_beside_those_there_are() ->
     assert problem.startswith("ask_nam is no variable of this playbook, which has ask_name, ask_port, ")
 
 
-@pytest.mark.parametrize("name", ["", "abcd", "ab\n", "Ab"])
-def test_pattern_binds_the_whole_value(name: str) -> None:
-    assert of(ask_name=name) == [f"ask_name is {name}, expected a name of one to three letters"]
+@pytest.mark.parametrize("name", ["", "a" * 33, "ab\n", "Ab"])
+def test_format_binds_the_whole_value(name: str) -> None:
+    assert of(ask_name=name) == [f"ask_name is {name}, expected a device's name"]
 
 
 @pytest.mark.parametrize("port", [0, 65536, "-1"])
@@ -79,3 +79,13 @@ def test_variable_that_needs_another_names_it() -> None:
 
 def test_part_of_a_dictionary_is_named_by_its_path() -> None:
     assert of(shared={}) == ["shared.url is not set, expected a URL"]
+
+
+@pytest.mark.parametrize(
+    ("form", "good", "bad"),
+    [("account_id", "012345678901", "12345"), ("user_name", "Alice.B+c@d_e=f,g-h", "alice/b")],
+)
+def test_accounts_and_users_have_the_forms_of_iam(form: str, good: str, bad: str) -> None:
+    options = {"whom": {"description": "somebody", "type": "str", "format": form}}
+    assert problems({"whom": good}, options) == []
+    assert problems({"whom": bad}, options) == [f"whom is {bad}, expected somebody"]
