@@ -60,3 +60,15 @@ def test_example_gives_what_is_required(name: str) -> None:
 def test_no_playbook_reads_what_is_private_to_a_role(path: Path) -> None:
     private = "|".join(role.name for role in (ROOT / "roles").iterdir() if role.is_dir())
     assert re.findall(rf"(?<!\w)_(?:{private})_\w+", path.read_text()) == []
+
+
+def test_no_template_builds_lists_of_its_own() -> None:
+    templates = [path for part in ("playbooks", "roles") for path in (ROOT / part).rglob("*")]
+    building = re.compile(r"\{%-?\s*(?:set _\b|do )|namespace\(")
+    assert [path for path in templates if path.suffix in (".yml", ".j2") and building.search(path.read_text())] == []
+
+
+@pytest.mark.parametrize("path", [*ROOT.glob("roles/*/tasks/*.yml"), *SOURCES], ids=str)
+def test_no_task_has_a_tag(path: Path) -> None:
+    """A play that includes a role would run no task for a tag of the role's, and end with success."""
+    assert re.findall(r"^ *tags: \[.*\]", path.read_text(), flags=re.MULTILINE) == []
