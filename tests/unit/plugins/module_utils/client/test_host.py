@@ -45,7 +45,7 @@ def test_host_is_told_of_dns_servers_by_what_it_has_unless_it_is_said(
         (["wg-quick"], {"dns": "line"}, ["openresolv"]),
         (["wg-quick", "resolvconf"], {"dns": "line"}, []),
         (["wg-quick"], {"full_tunnel": True, "dns": "none"}, ["nftables", "procps"]),
-        (["wg-quick", "nft"], {"networks": ["10.0.0.0/8", "::/0"]}, ["procps"]),
+        (["wg-quick", "nft"], {"networks": ["10.20.0.0/16", "::/0"]}, ["procps"]),
     ],
 )
 def test_packages_of_what_is_missing_are_named(found: list[str], changes: dict[str, Any], packages: list[str]) -> None:
