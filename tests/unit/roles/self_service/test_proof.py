@@ -12,8 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
+import botocore.auth
 import pytest
 import urllib3
 from ansible_collections.tracklib.vpn.plugins.module_utils.enroll import function as self_service
@@ -318,6 +320,10 @@ def test_sts_that_does_not_answer_ends_the_call_in_time(monkeypatch: pytest.Monk
 
 def test_the_clients_clock_decides_what_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow clock makes proofs that are refused with the time that the function has."""
-    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: datetime(2020, 1, 1))  # noqa: DTZ001 - as botocore's
+    clock = SimpleNamespace(utcnow=lambda: datetime(2020, 1, 1))  # noqa: DTZ001 - as botocore's
+    if hasattr(botocore.auth, "get_current_datetime"):
+        monkeypatch.setattr("botocore.auth.get_current_datetime", clock.utcnow)
+    else:  # the lowest version that is supported
+        monkeypatch.setattr("botocore.auth.datetime", SimpleNamespace(datetime=clock))
     with pytest.raises(Refusal, match="check this machine's clock"):
         proof.check(self_service.proof(ALICE, FUNCTION), ARN, STS, time.time())
