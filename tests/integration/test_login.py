@@ -64,6 +64,13 @@ def test_each_run_has_a_private_key_of_its_own_that_ssh_can_read(run_module: Run
 
 
 @pytest.mark.usefixtures("ssm")
+def test_key_is_made_in_check_mode_too(run_module: Run, options: dict[str, Any]) -> None:
+    result = run_module("instance_connect_key", options, check=True)
+    assert Path(options["path"]).exists()
+    assert (result["problems"], "diff" in result) == ([], False)
+
+
+@pytest.mark.usefixtures("ssm")
 def test_r10_private_key_is_not_in_the_result(run_module: Run, options: dict[str, Any]) -> None:
     result = run_module("instance_connect_key", options)
     assert Path(options["path"]).read_text().splitlines()[1] not in str(result)

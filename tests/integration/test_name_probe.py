@@ -28,12 +28,14 @@ class Probe:
         self._run = run
         self._stack = stack
 
-    def __call__(self, answer: Answer, forwarder: Answer | None = None, **options: Any) -> dict[str, Any]:
+    def __call__(
+        self, answer: Answer, forwarder: Answer | None = None, *, check: bool = False, **options: Any
+    ) -> dict[str, Any]:
         port = self._stack.enter_context(serving(answer))
         if forwarder is not None:
             self._stack.enter_context(serving(forwarder, FORWARDER, port))
         wanted = {"name": NAME, "resolver": "127.0.0.1", "dns_port": port, "timeout": PATIENT, **options}
-        result = self._run("name_probe", wanted)
+        result = self._run("name_probe", wanted, check=check)
         assert not result.get("failed"), result
         assert result["changed"] is False
         return result
@@ -84,6 +86,15 @@ def test_answers_of_resolver_and_forwarder_and_the_ports_behind(probe: Probe, op
     }
     assert next(port["detail"] for port in found["ports"] if not port["open"]) == "Connection refused"
     assert found["firewall"] is None
+
+
+def test_the_same_is_said_again_and_in_check_mode(probe: Probe, open_port: int) -> None:
+    known = records((NAME, "A", 15, "127.0.0.1"))
+    results = [probe(known, ports=[open_port], check=check) for check in (False, False, True)]
+    assert [(outcomes(result), result["ports"]) for result in results] == [
+        (outcomes(results[0]), results[0]["ports"])
+    ] * 3
+    assert not any("diff" in result for result in results)
 
 
 def test_cname_chain_is_followed_in_the_answer_and_strangers_are_left_out(probe: Probe) -> None:

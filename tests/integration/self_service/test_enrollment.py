@@ -109,6 +109,14 @@ def test_check_mode_says_what_would_be_done_and_changes_nothing(people: People, 
     assert people.written() == before
 
 
+def test_diff_names_what_is_done_and_the_addresses_and_no_key(people: People, enroll: Enrolling) -> None:
+    alice = people.user("alice")
+    made = enroll(alice)["diff"]
+    assert (made["before"], set(made["after"])) == ({}, {"device", "addresses", "expires_at"})
+    assert made["after"]["addresses"] == ["10.44.0.2", "fd44:7472:6163:6b::2"]
+    assert enroll(alice, state="absent")["diff"] == {"before": made["after"], "after": {}}
+
+
 def test_another_key_takes_the_old_ones_place_and_addresses_stay(people: People, enroll: Enrolling) -> None:
     alice = people.user("alice")
     before = enroll(alice)

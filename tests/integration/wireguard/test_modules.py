@@ -115,3 +115,23 @@ def test_info_names_the_live_peers_and_shows_no_secret(host: Host) -> None:
 def test_info_of_a_host_without_an_interface(host: Host) -> None:
     result = _module(host, "wireguard_interface_info")
     assert (result["managed"], result["interface_exists"], result["peers"]) == (False, False, [])
+
+
+def test_diff_names_devices_and_a_second_run_has_none(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    file = _brought(host, 2, [BOB, CAROL], revoked=[ALICE])
+    result = _module(host, "wireguard_interface", config_file=str(file))
+    assert "alice/laptop" in result["diff"]["before"]
+    assert "carol/laptop" in result["diff"]["after"]
+    assert key(CAROL.number) not in str(result["diff"])
+    again = _module(host, "wireguard_interface", config_file=str(_brought(host, 2, [BOB, CAROL], revoked=[ALICE])))
+    assert (again["changed"], again["diff"]["before"]) == (False, again["diff"]["after"])
+
+
+def test_info_says_the_same_again_and_in_check_mode(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    before = host.files()
+    results = [_module(host, "wireguard_interface_info", check=check) for check in (False, False, True)]
+    assert [each["peers"] for each in results] == [results[0]["peers"]] * 3
+    assert [(each["changed"], "diff" in each) for each in results] == [(False, False)] * 3
+    assert host.files() == before

@@ -1,0 +1,236 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What modules claim of check mode, diffs and repeated runs; tests/unit/plugins/test_modules.py lists all claims."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils import keys
+
+from .control_plane.conftest import IDENTITY_REGION, make_trail
+from .names import ZONE, Account
+from .vpn import ACCESS, ACCOUNT, POOLS, Vpn
+
+KEY = keys.generate()[1]
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB0ykIh3Xc0yoWmZmTjCR9bUhCAXMZ5yOvJuxUWmwBbZ"
+RECIPIENT = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c carol"
+REMOVAL = {
+    "id": "0123456789abcdef",
+    "user_name": "alice",
+    "device": "laptop",
+    "account_id": ACCOUNT,
+    "user_id": "AIDA1",
+    "public_key": KEY,
+    "fingerprint": "9f86d081884c7d65",
+    "generation": 1,
+    "reason": "blocked",
+    "last_handshake": None,
+    "removed_at": 1_800_000_000,
+}
+
+Run = Callable[..., dict[str, Any]]
+
+
+class World:
+    """An account with alice and bob, their laptops, a name and a trail; and where a run may write."""
+
+    def __init__(self, vpn: Vpn, account: Account, run: Run, directory: Path) -> None:
+        self.vpn = vpn
+        self.vpc = account.vpc
+        self.directory = directory
+        self._run = run
+        account.record(account.zone(), f"api.{ZONE}", "A", "10.20.1.9")
+        make_trail(account.client("cloudtrail", IDENTITY_REGION), account.client("s3", IDENTITY_REGION))
+        for name in ("alice", "bob"):
+            vpn.user(name)
+            vpn.register(name, "laptop", keys.generate()[1])
+        self.run("receipts", **self.of_registry(gateways=[{"name": "gateway-1", "removals": [REMOVAL]}]))
+        self.run("roster", **self.of_registry(dest=str(directory / "first.json"), access=ACCESS, address_pools=POOLS))
+
+    def of_registry(self, **options: Any) -> dict[str, Any]:
+        return {"account_id": ACCOUNT, "registry_table": self.vpn.table, **options}
+
+    def run(self, module: str, /, *, check: bool = False, **options: Any) -> dict[str, Any]:
+        result = self._run(module, options, check=check)
+        assert not result.get("failed"), result
+        return result
+
+    def state(self) -> tuple[list[str], dict[str, bytes]]:
+        """Everything that a module here could change."""
+        items = sorted(json.dumps(item, default=repr, sort_keys=True) for item in self.vpn.registry().items())
+        files = {path.name: path.read_bytes() for path in self.directory.iterdir() if path.is_file()}
+        return items, files
+
+
+@pytest.fixture
+def world(vpn: Vpn, account: Account, run_module: Run, tmp_path: Path) -> World:
+    directory = tmp_path / "files"
+    directory.mkdir()
+    return World(vpn, account, run_module, directory)
+
+
+READING: dict[str, Callable[[World], dict[str, Any]]] = {
+    "iam_trails_info": lambda _world: {"account_id": ACCOUNT, "region": IDENTITY_REGION},
+    "iam_users_info": lambda _world: {"account_id": ACCOUNT},
+    "name_diagnosis_info": lambda world: {"name": f"api.{ZONE}", "vpc_id": world.vpc},
+    "receipts_info": lambda world: world.of_registry(),
+    "registrations_info": lambda world: world.of_registry(access=ACCESS),
+    "service_names_info": lambda world: {"vpc_id": world.vpc},
+}
+
+
+@pytest.mark.parametrize("name", READING)
+def test_module_that_reads_says_the_same_again_and_in_check_mode_and_changes_nothing(world: World, name: str) -> None:
+    options = READING[name](world)
+    before = world.state()
+    first, checked = world.run(name, **options), world.run(name, check=True, **options)
+    assert first == world.run(name, **options) == {**checked, "invocation": first["invocation"]}
+    assert (first["changed"], "diff" in first, world.state()) == (False, False, before)
+    assert any(value for value in first.values() if isinstance(value, list))
+
+
+WITHOUT_DIFF: dict[str, Callable[[World], dict[str, Any]]] = {
+    "receipts": lambda world: world.of_registry(
+        gateways=[{"name": "gateway-1", "removals": [{**REMOVAL, "id": "fedcba9876543210"}]}]
+    ),
+    "registry_export": lambda world: world.of_registry(dest=str(world.directory / "export.json")),
+    "reproducible_archive": lambda world: {"src": str(world.directory), "dest": str(world.directory.parent / "a.zip")},
+    "roster": lambda world: world.of_registry(
+        dest=str(world.directory / "roster.json"), access=ACCESS, address_pools=POOLS
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_DIFF)
+def test_module_without_a_diff_returns_none(world: World, name: str) -> None:
+    result = world.run(name, **WITHOUT_DIFF[name](world))
+    assert (result["changed"], "diff" in result) == (True, False)
+
+
+def test_import_returns_no_diff(world: World) -> None:
+    exported = str(world.directory / "export.json")
+    world.run("registry_export", **world.of_registry(dest=exported))
+    for item in world.vpn.items("receipt"):
+        key = {name: item[name] for name in ("pk", "sk")}
+        world.vpn.dynamodb.delete_item(TableName=world.vpn.table, Key=key)
+    result = world.run("registry_import", **world.of_registry(src=exported))
+    assert (result["changed"], "diff" in result) == (True, False)
+
+
+def test_archive_is_packed_once_and_never_in_check_mode(world: World) -> None:
+    dest = world.directory.parent / "packed.zip"
+    options = {"src": str(world.directory), "dest": str(dest)}
+    assert world.run("reproducible_archive", check=True, **options)["changed"]
+    assert not dest.exists()
+    assert world.run("reproducible_archive", **options)["changed"]
+    assert not world.run("reproducible_archive", **options)["changed"]
+
+
+def test_roster_is_no_longer_changed_once_a_run_decided_the_same(world: World) -> None:
+    """What its claim leaves out: each run takes a generation."""
+    options = world.of_registry(dest=str(world.directory / "roster.json"), access=ACCESS, address_pools=POOLS)
+    first, second = world.run("roster", **options), world.run("roster", **options)
+    assert (first["changed"], second["changed"]) == (True, False)
+    assert second["generation"] > first["generation"]
+
+
+def test_diff_of_a_registration_names_device_and_addresses_and_no_key(world: World) -> None:
+    options = world.of_registry(user_name="alice", device="phone", public_key=KEY, address_pools=POOLS)
+    expected = {"before": "", "after": "alice/phone 10.44.0.4, fd44:7472:6163:6b::4\n"}
+    assert world.run("registration", check=True, **options)["diff"] == expected
+    assert world.run("registration", **options)["diff"] == expected
+    again = world.run("registration", **options)["diff"]
+    assert again["before"] == again["after"] == expected["after"]
+    absent = world.of_registry(state="absent", user_name="alice", device="phone")
+    assert world.run("registration", check=True, **absent)["diff"] == {"before": expected["after"], "after": ""}
+
+
+def test_removal_of_a_registration_in_check_mode_removes_nothing_and_a_second_one_changes_nothing(
+    world: World,
+) -> None:
+    options = world.of_registry(state="absent", user_name="alice", device="laptop")
+    before = world.state()
+    assert world.run("registration", check=True, **options)["changed"]
+    assert world.state() == before
+    assert world.run("registration", **options)["changed"]
+    assert not world.run("registration", **options)["changed"]
+
+
+def test_renewal_changes_the_expiry_each_time(world: World) -> None:
+    """What the module's claim leaves out."""
+    options = world.of_registry(user_name="alice", device="laptop", renew=True, expires_in="30d", address_pools=POOLS)
+    assert world.run("registration", **options)["changed"]
+    time.sleep(1.1)
+    assert world.run("registration", **options)["changed"]
+
+
+def test_revocation_in_check_mode_says_whom_and_changes_nothing(world: World) -> None:
+    before = world.state()
+    for user_name in ("alice", "nobody"):
+        result = world.run("revocation", check=True, **world.of_registry(user_name=user_name))
+        assert (result["changed"], result["generation"]) == (True, world.vpn.registry().generation())
+        assert f" {user_name} (" in result["diff"]["after"]
+    assert world.state() == before
+
+
+def test_block_changes_something_once_and_its_lifting_too(world: World) -> None:
+    options = world.of_registry(user_name="alice", device="laptop", reason="lost")
+    lift = {**options, "state": "unblocked"}
+    blocked = world.run("revocation", **options)
+    (alice,) = (each for each in world.vpn.registry().devices.registrations() if each.user_name == "alice")
+    assert blocked["diff"] == {"before": "", "after": f"block alice ({alice.user_id})\n"}
+    again = world.run("revocation", **options)
+    assert (again["changed"], again["revocations"]) == (False, blocked["revocations"])
+    assert world.run("revocation", check=True, **lift)["changed"]
+    lifted = world.run("revocation", **lift)
+    assert lifted["diff"] == {"before": f"block alice ({alice.user_id}): lost\n", "after": ""}
+    assert not world.run("revocation", **lift)["changed"]
+
+
+def test_user_who_is_not_in_iam_gets_another_tombstone_each_time(world: World) -> None:
+    """What the module's claim leaves out."""
+    options = world.of_registry(user_name="nobody")
+    for number in (1, 2):
+        assert world.run("revocation", **options)["changed"]
+        assert len(world.vpn.items("tombstone")) == number
+
+
+def test_diff_of_a_cleanup_names_who_goes(world: World) -> None:
+    options = world.of_registry(user_name="bob", device="phone", public_key=KEY, address_pools=POOLS)
+    world.run("registration", expires_in="1s", **options)
+    time.sleep(2.1)
+    result = world.run("registry_cleanup", check=True, **world.of_registry(expired_for="1s"))
+    assert "bob/phone" in result["diff"]["before"]
+    assert (result["diff"]["after"], KEY in str(result["diff"])) == ("", False)
+
+
+def test_diff_of_a_host_key_is_the_key(world: World) -> None:
+    options = {"instance_id": "i-0123456789abcdef0", "public_key": HOST_KEY}
+    expected = {"before": "\n", "after": f"{HOST_KEY}\n"}
+    assert world.run("host_key", check=True, **options)["diff"] == expected
+    assert world.run("host_key", **options)["diff"] == expected
+
+
+def test_diff_of_a_handout_names_device_and_addresses_and_no_key(world: World) -> None:
+    options = world.of_registry(
+        dest=str(world.directory / "alice.age"),
+        recipient=RECIPIENT,
+        user_name="alice",
+        device="phone",
+        gateway_public_key=KEY,
+        endpoint="vpn.example.com:51820",
+        access=ACCESS,
+        address_pools=POOLS,
+    )
+    expected = {"before": "", "after": "alice/phone 10.44.0.4, fd44:7472:6163:6b::4\n"}
+    assert world.run("handout", check=True, **options)["diff"] == expected
+    assert world.run("handout", **options)["diff"] == expected
+    replaced = world.run("handout", **options, replace=True)
+    assert (replaced["changed"], replaced["diff"]) == (True, {**expected, "before": expected["after"]})
