@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import base64
 import itertools
+from collections.abc import Callable
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from hypothesis import given
 from hypothesis import strategies as st
-from nacl.bindings import crypto_scalarmult
+from nacl.bindings import crypto_scalarmult, crypto_scalarmult_base
 from nacl.exceptions import CryptoError
 
 
@@ -66,3 +67,50 @@ def test_generated_pairs_are_valid_and_differ() -> None:
     first, second = keys.generate(), keys.generate()
     assert first != second
     assert keys.check_public_key(first[1]) == first[1]
+
+
+def test_public_half_is_libsodiums() -> None:
+    private, public = keys.generate()
+    assert keys.public_key_of(private) == public
+    known = encoded(1 << 200)
+    assert (
+        keys.public_key_of(known)
+        == base64.b64encode(crypto_scalarmult_base((1 << 200).to_bytes(32, "little"))).decode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("not base64", "is not base64; expected the 44 characters that `wg genkey` prints"),
+        (base64.b64encode(b"x" * 31).decode(), "has 31 bytes; expected 32, as `wg genkey` prints them"),
+        (base64.b64encode(b"x" * 33).decode(), "has 33 bytes; expected 32, as `wg genkey` prints them"),
+        (encoded(9)[:-2] + "B=", "is not in canonical base64; expected what `wg genkey` prints"),
+    ],
+)
+@pytest.mark.parametrize("check", [keys.check_private_key, keys.public_key_of])
+def test_r10_what_is_no_private_key_is_refused_without_repeating_it(
+    check: Callable[[str], str], text: str, complaint: str
+) -> None:
+    with pytest.raises(ValueError, match="the private key ") as refused:
+        check(text)
+    assert str(refused.value) == f"the private key {complaint}"
+
+
+@pytest.mark.parametrize("number", [0, 1, 2**256 - 1])
+def test_any_32_bytes_are_a_private_key(number: int) -> None:
+    assert keys.check_private_key(encoded(number)) == encoded(number)
+
+
+def test_smallest_and_largest_points_of_the_curve_are_public_keys() -> None:
+    prime = 2**255 - 19
+    for point in (2, prime - 2):
+        assert keys.check_public_key(encoded(point)) == encoded(point)
+    with pytest.raises(ValueError, match="not a canonical Curve25519 point"):
+        keys.check_public_key(encoded(prime + 2))
+    with pytest.raises(ValueError, match="of low order"):
+        keys.check_public_key(encoded(prime - 1))
+
+
+def test_fingerprint_is_the_begin_of_a_sha256_of_the_text() -> None:
+    assert keys.fingerprint("abc") == "ba7816bf8f01cfea"

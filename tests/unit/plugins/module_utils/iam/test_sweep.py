@@ -1,15 +1,26 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Reading one user: what the emulated IAM never does, paging, is told by the SDK's stubber."""
+"""Reading IAM: pages that end early, contradict one another or lack a field, users who vanish meanwhile."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import boto3
-from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import sweep_of_user
+import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError
+from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import (
+    check_account,
+    find_user,
+    find_user_in_any_case,
+    merged,
+    sweep,
+    sweep_of_user,
+)
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Sweep, User
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 ACCOUNT = "111122223333"
@@ -31,7 +42,165 @@ def test_groups_of_a_user_are_read_to_the_last_page() -> None:
         stub.add_response("list_groups_for_user", first, {"UserName": "alice"})
         last = {"Groups": [group("vpn")], "IsTruncated": False}
         stub.add_response("list_groups_for_user", last, {"UserName": "alice", "Marker": "more"})
-        sweep = sweep_of_user(iam, ACCOUNT, "alice", lambda: 5.0)
+        found = sweep_of_user(iam, ACCOUNT, "alice", lambda: 5.0)
         stub.assert_no_pending_responses()
-    assert (sweep.account_id, sweep.begun_at) == (ACCOUNT, 5.0)
-    assert sweep.users[user_id].groups == ("a", "vpn")
+    assert (found.account_id, found.begun_at) == (ACCOUNT, 5.0)
+    assert found.users[user_id].groups == ("a", "vpn")
+
+
+class Iam:
+    """Answers from lists, each call with the next answer; an error is raised."""
+
+    def __init__(self, **answers: list[Any]) -> None:
+        self._answers = answers
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    def __getattr__(self, operation: str) -> Any:
+        def call(**request: Any) -> Any:
+            self.calls.append((operation, request))
+            answer = self._answers[operation].pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+
+def detail(number: int, **changes: Any) -> dict[str, Any]:
+    made = {
+        "Path": "/",
+        "UserName": f"user{number}",
+        "UserId": f"AIDA{number}",
+        "Arn": f"arn:aws:iam::{ACCOUNT}:user/user{number}",
+        "CreateDate": CREATED,
+        "GroupList": ["vpn"],
+        "Tags": [{"Key": "team", "Value": "x"}],
+    }
+    return {**made, **changes}
+
+
+def page(*numbers: int, **more: Any) -> dict[str, Any]:
+    return {"UserDetailList": [detail(number) for number in numbers], "IsTruncated": False, **more}
+
+
+def swept(*pages: Any) -> Sweep:
+    return sweep(cast(Any, Iam(get_account_authorization_details=list(pages))), ACCOUNT, lambda: 5.0)
+
+
+def error(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "said"}}, "Operation")
+
+
+def test_sweep_has_the_users_of_all_pages_and_asks_for_each_once() -> None:
+    iam = Iam(get_account_authorization_details=[page(1, IsTruncated=True, Marker="more"), page(2)])
+    found = sweep(cast(Any, iam), ACCOUNT, lambda: 5.0)
+    assert (found.account_id, found.begun_at, sorted(found.users)) == (ACCOUNT, 5.0, ["AIDA1", "AIDA2"])
+    assert [request for _operation, request in iam.calls] == [
+        {"Filter": ["User"], "MaxItems": 1000},
+        {"Filter": ["User"], "MaxItems": 1000, "Marker": "more"},
+    ]
+
+
+def test_user_of_a_sweep_has_name_groups_path_and_tags() -> None:
+    (user,) = swept(page(1)).users.values()
+    assert user == User(
+        account_id=ACCOUNT,
+        user_id="AIDA1",
+        user_name="user1",
+        created_at=CREATED.timestamp(),
+        groups=("vpn",),
+        path="/",
+        arn=f"arn:aws:iam::{ACCOUNT}:user/user1",
+        tags=(("team", "x"),),
+    )
+
+
+def test_user_without_groups_and_tags_is_a_user() -> None:
+    bare = {name: value for name, value in detail(1).items() if name not in ("GroupList", "Tags")}
+    (user,) = swept({"UserDetailList": [bare], "IsTruncated": False}).users.values()
+    assert (user.groups, user.tags) == ((), ())
+
+
+@pytest.mark.parametrize("marker", [{}, {"Marker": ""}])
+def test_r3_page_that_promises_more_without_saying_where_is_an_error(marker: dict[str, str]) -> None:
+    with pytest.raises(AWSCallError, match=f"the sweep of account {ACCOUNT} broke off: a page is missing; run it"):
+        swept(page(1, IsTruncated=True, **marker))
+
+
+def test_r3_page_that_leads_to_itself_is_an_error() -> None:
+    more = {"IsTruncated": True, "Marker": "more"}
+    with pytest.raises(AWSCallError, match="broke off"):
+        swept(page(1, **more), page(2, **more), page(3))
+
+
+def test_r3_user_who_is_listed_twice_is_an_error() -> None:
+    with pytest.raises(AWSCallError, match=f"the sweep of account {ACCOUNT} listed user1 twice; run it again"):
+        swept(page(1, IsTruncated=True, Marker="more"), page(1))
+
+
+@pytest.mark.parametrize("missing", ["UserId", "UserName", "CreateDate", "Path", "Arn"])
+def test_r3_user_without_a_field_is_an_error(missing: str) -> None:
+    cut = {name: value for name, value in detail(1).items() if name != missing}
+    with pytest.raises(AWSCallError, match=f"the sweep of account {ACCOUNT} lists a user without '{missing}'; run it"):
+        swept({"UserDetailList": [cut], "IsTruncated": False})
+
+
+def test_r3_failing_later_page_leaves_no_sweep() -> None:
+    with pytest.raises(AWSCallError, match="GetAccountAuthorizationDetails on account"):
+        swept(page(1, IsTruncated=True, Marker="more"), error("ServiceFailure"))
+
+
+def test_r4_user_whom_either_of_two_sweeps_lists_exists_with_the_later_details() -> None:
+    first, second = swept(page(1, 2)), swept({"UserDetailList": [detail(2, GroupList=["new"]), detail(3)]})
+    both = merged(first._replace(begun_at=3.0), second)
+    assert (both.account_id, both.begun_at, sorted(both.users)) == (ACCOUNT, 3.0, ["AIDA1", "AIDA2", "AIDA3"])
+    assert both.users["AIDA2"].groups == ("new",)
+
+
+def test_credentials_of_another_account_are_refused_with_both() -> None:
+    def answering() -> Iam:
+        return Iam(get_caller_identity=[{"Account": "444455556666"}])
+
+    with pytest.raises(AWSCallError, match=f"belong to account 444455556666, expected {ACCOUNT}") as refused:
+        check_account(cast(Any, answering()), ACCOUNT)
+    assert refused.value.code == "WrongAccount"
+    check_account(cast(Any, answering()), "444455556666")
+
+
+def test_user_of_whom_iam_says_that_there_is_none_is_none() -> None:
+    assert find_user(cast(Any, Iam(get_user=[error("NoSuchEntity")])), ACCOUNT, "user1") is None
+    with pytest.raises(AWSCallError, match="access denied"):
+        find_user(cast(Any, Iam(get_user=[error("AccessDenied")])), ACCOUNT, "user1")
+
+
+def test_user_in_another_case_is_found_by_the_name_that_the_last_sweep_has() -> None:
+    iam = Iam(get_user=[error("NoSuchEntity"), {"User": detail(1)}])
+    user = find_user_in_any_case(cast(Any, iam), ACCOUNT, "USER1", lambda: swept(page(1)))
+    assert user is not None
+    assert user.user_id == "AIDA1"
+    assert [request for _operation, request in iam.calls] == [{"UserName": "USER1"}, {"UserName": "user1"}]
+
+
+def test_last_sweep_is_read_only_when_iam_does_not_know_the_name() -> None:
+    def unread() -> Sweep | None:
+        raise AssertionError
+
+    assert find_user_in_any_case(cast(Any, Iam(get_user=[{"User": detail(1)}])), ACCOUNT, "user1", unread) is not None
+
+
+@pytest.mark.parametrize("stored", [None, swept(page(1)), swept(page(2))])
+def test_iam_is_not_asked_again_by_the_same_or_an_unknown_name(stored: Sweep | None) -> None:
+    iam = Iam(get_user=[error("NoSuchEntity")])
+    assert find_user_in_any_case(cast(Any, iam), ACCOUNT, "user1", lambda: stored) is None
+
+
+@pytest.mark.parametrize("answers", [{"get_user": [error("NoSuchEntity")]}, {"get_user": [{"User": detail(1)}]}])
+def test_sweep_of_a_user_who_is_gone_before_either_answer_lists_nobody(answers: dict[str, Any]) -> None:
+    iam = Iam(**answers, list_groups_for_user=[error("NoSuchEntity")])
+    assert sweep_of_user(cast(Any, iam), ACCOUNT, "user1", lambda: 5.0) == Sweep(ACCOUNT, 5.0, {})
+
+
+def test_groups_that_iam_does_not_tell_are_an_error() -> None:
+    iam = Iam(get_user=[{"User": detail(1)}], list_groups_for_user=[error("AccessDenied")])
+    with pytest.raises(AWSCallError, match="iam:ListGroupsForUser on user user1 of account"):
+        sweep_of_user(cast(Any, iam), ACCOUNT, "user1")
