@@ -102,6 +102,17 @@ def registration_result(registration: Registration) -> dict[str, Any]:
     }
 
 
+def registration_diff(before: Registration | None, after: Registration | None) -> dict[str, str]:
+    """A change of a registration as the modules show it: the device and its addresses, no key."""
+    return {"before": _line(before), "after": _line(after)}
+
+
+def _line(registration: Registration | None) -> str:
+    if registration is None:
+        return ""
+    return f"{registration.label} {', '.join(registration.addresses)}\n"
+
+
 def receipt_result(receipt: Receipt) -> dict[str, Any]:
     """A receipt as the modules return it."""
     return {**receipt._asdict(), "delay": delay(receipt), "delay_in_run": delay_in_run(receipt)}

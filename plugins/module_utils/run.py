@@ -219,26 +219,26 @@ def _write_decision(table: Registry, accounts: Iterable[AccountSweeps], roster: 
 
 def problems(result: RunResult) -> list[str]:
     """Say in sentences what an operator must look at; a run with any must end non-zero."""
-    found = [checked.error for checked in result.signs if checked.error is not None]
+    sentences = [checked.error for checked in result.signs if checked.error is not None]
     for account in result.accounts:
         if account.sweep is None and account.stored is None:
-            found.append(
+            sentences.append(
                 f"account {account.account_id} was never swept completely, so none of its users is a peer: "
                 f"{account.error}"
             )
         elif account.sweep is None:
-            found.append(
+            sentences.append(
                 f"the sweep of account {account.account_id} is incomplete, the last complete one decided: "
                 f"{account.error}"
             )
     if result.roster.held:
         names = ", ".join(sorted(registration.label for registration in result.roster.held))
-        found.append(
+        sentences.append(
             f"{len(result.roster.held)} removals are held, no deletion, block or expiry explains them: {names}. Look "
             "for a mistake in IAM's groups, vpn_access or vpn_identity_accounts. "
             f"If they are right, run again with vpn_release_held={result.roster.release_token}"
         )
-    return found
+    return sentences
 
 
 def reversals(roster: Roster) -> list[str]:

@@ -121,12 +121,15 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.access import Access
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     REGISTRY_OPTIONS,
+    USER_OPTIONS,
     check_credentials,
     iam_client,
     one_line_failures,
+    registration_diff,
     registration_result,
     registry,
     require,
+    user_account,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.age import encrypt_to, encrypt_with, new_passphrase
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import render
@@ -144,19 +147,18 @@ def _user(module: AnsibleAWSModule, table: Registry) -> User:
     """The user as IAM has them now, with the groups of the last complete sweep."""
     params = module.params
     label = f"{params['user_name']}/{params['device']}"
-    account_id = params["identity_account_id"] or params["account_id"]
+    account_id = user_account(module)
     iam = iam_client(module, account_id, params["identity_role_arn"])
     user = find_user(iam, account_id, params["user_name"])
     if user is None:
         raise RegistryError(f"{label} can't be handed out: there is no IAM user {params['user_name']}")
     stored = table.sweep(account_id)
-    swept = None if stored is None else stored.users.get(user.user_id)
-    if swept is None:
+    if stored is None or user.user_id not in stored.users:
         raise RegistryError(
             f"{label}: the last complete sweep of account {account_id} hasn't seen the user {user.user_name} "
             f"({user.user_id}) yet; run the playbook tracklib.vpn.reconcile first"
         )
-    return user._replace(groups=swept.groups)
+    return user._replace(groups=stored.users[user.user_id].groups)
 
 
 def _wanted(user: User, params: dict[str, Any], public_key: str) -> Registration:
@@ -175,8 +177,7 @@ def _wanted(user: User, params: dict[str, Any], public_key: str) -> Registration
 
 
 def _refuse_registered(table: Registry, wanted: Registration) -> None:
-    found = table.devices.registration(wanted.owner, wanted.device)
-    if found is not None:
+    if table.devices.registration(wanted.owner, wanted.device) is not None:
         raise RegistryError(
             f"{wanted.label} is registered already: handing it out would take the tunnel from who has its key. Choose "
             "another device name, or set replace: true"
@@ -198,7 +199,7 @@ def _encryption(params: dict[str, Any]) -> Callable[[bytes], bytes]:
 
 
 def run(module: AnsibleAWSModule) -> dict[str, Any]:
-    """In this order, so that a refusal leaves nothing: everything checked and encrypted, registered, renamed."""
+    """Check and encrypt everything, then register, then rename the file, so that a refusal leaves nothing."""
     params = module.params
     table, pools = registry(module), parse_pools(params["address_pools"])
     user = _user(module, table)
@@ -223,12 +224,8 @@ def run(module: AnsibleAWSModule) -> dict[str, Any]:
         "changed": True,
         "dest": params["dest"],
         "registration": registration_result(expected),
-        "diff": {"before": _shown(before), "after": _shown(expected)},
+        "diff": registration_diff(before, expected),
     }
-
-
-def _shown(registration: Registration | None) -> str:
-    return "" if registration is None else f"{registration.label} {', '.join(registration.addresses)}\n"
 
 
 def main() -> None:
@@ -236,15 +233,13 @@ def main() -> None:
         argument_spec={
             **REGISTRY_OPTIONS,
             **TUNNEL_OPTIONS,
+            **USER_OPTIONS,
             "dest": {"type": "path", "required": True},
             "recipient": {"type": "str"},
-            "user_name": {"type": "str", "required": True},
             "device": {"type": "str", "required": True},
             "expires_in": {"type": "str", "default": "7d"},
             "replace": {"type": "bool", "default": False},
             "address_quarantine": {"type": "int", "default": 7},
-            "identity_account_id": {"type": "str"},
-            "identity_role_arn": {"type": "str"},
             "passphrase_to": {"type": "path", "no_log": False},
         },
         supports_check_mode=True,

@@ -11,7 +11,7 @@ short_description: Publishes an instance's SSH host key in SSM Parameter Store
 description:
   - Keeps an Ed25519 host key as a parameter named by the instance, so that runs that have never met the instance can
     check that they meet the right one.
-  - Whoever may write there can pose as a gateway. The gateways themselves must not be allowed to.
+  - Writing there makes it possible to pose as a gateway. The gateways themselves must not be allowed to.
 author:
   - Tracklib (@tracklib)
 options:
@@ -71,16 +71,16 @@ _INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
 
 
 def _checked(instance_id: str, public_key: str) -> str:
-    """The key alone: it becomes a line of known_hosts (R15)."""
+    """The key alone: it becomes a line of known_hosts, and data is never code (R15)."""
     if not _INSTANCE.fullmatch(instance_id):
         raise ValueError(f"instance_id {instance_id!r} is none; expected one such as i-0123456789abcdef0")
-    found = _KEY.fullmatch(public_key)
-    if found is None:
+    key = _KEY.fullmatch(public_key)
+    if key is None:
         raise ValueError(
             f"the host key of {instance_id} isn't one line with an Ed25519 key; `ssh-keygen -A` on the host makes a "
             "missing one"
         )
-    return found[1]
+    return key[1]
 
 
 def _published(ssm: Any, name: str) -> str | None:

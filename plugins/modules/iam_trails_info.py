@@ -72,9 +72,9 @@ def main() -> None:
     module = AnsibleAWSModule(argument_spec={"account_id": {"type": "str", "required": True}}, supports_check_mode=True)
     with one_line_failures(module):
         check_credentials(module)
-        found = iam_trails(client(module, "cloudtrail"), module.params["account_id"])
+        trails = iam_trails(client(module, "cloudtrail"), module.params["account_id"])
     module.exit_json(
-        changed=False, trails=[{**trail._asdict(), "logs_iam_changes": trail.fault is None} for trail in found]
+        changed=False, trails=[{**trail._asdict(), "logs_iam_changes": trail.fault is None} for trail in trails]
     )
 
 

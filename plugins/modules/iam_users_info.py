@@ -128,6 +128,21 @@ def _own_account(module: AnsibleAWSModule) -> str:
     return account
 
 
+def _read(module: AnsibleAWSModule) -> dict[str, Any]:
+    account_id = module.params["account_id"]
+    if account_id is None:
+        account_id = _own_account(module)
+        iam = client(module, "iam")
+    else:
+        iam = iam_client(module, account_id)
+    groups, path_prefix = module.params["groups"], module.params["path_prefix"]
+    users = [user for user in sweep(iam, account_id).users.values() if _selected(user, groups, path_prefix)]
+    return {
+        "account_id": account_id,
+        "users": [_as_dict(user) for user in sorted(users, key=lambda user: user.user_name)],
+    }
+
+
 def main() -> None:
     module = AnsibleAWSModule(
         argument_spec={
@@ -138,12 +153,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     with one_line_failures(module):
-        configured = module.params["account_id"]
-        account_id = configured or _own_account(module)
-        found = sweep(iam_client(module, account_id) if configured else client(module, "iam"), account_id)
-    chosen = [u for u in found.users.values() if _selected(u, module.params["groups"], module.params["path_prefix"])]
-    users = [_as_dict(user) for user in sorted(chosen, key=lambda user: user.user_name)]
-    module.exit_json(changed=False, account_id=account_id, users=users)
+        result = _read(module)
+    module.exit_json(changed=False, **result)
 
 
 if __name__ == "__main__":

@@ -150,6 +150,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     check_user_name,
     find_user,
     one_line_failures,
+    registration_diff,
     registration_result,
     registry,
     user_account,
@@ -193,7 +194,7 @@ def ensure_present(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
     return {
         "changed": before != after,
         "registration": registration_result(after),
-        "diff": _diff(before, after),
+        "diff": registration_diff(before, after),
     }
 
 
@@ -204,7 +205,11 @@ def ensure_absent(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
         return {"changed": False}
     if not module.check_mode:
         table.devices.remove(registration, quarantine=module.params["address_quarantine"] * DAY)
-    return {"changed": True, "registration": registration_result(registration), "diff": _diff(registration, None)}
+    return {
+        "changed": True,
+        "registration": registration_result(registration),
+        "diff": registration_diff(registration, None),
+    }
 
 
 def _registered(table: Registry, params: dict[str, Any], account_id: str) -> Registration | None:
@@ -224,13 +229,6 @@ def _registered(table: Registry, params: dict[str, Any], account_id: str) -> Reg
             f"{matching[0].label} is registered by several users of that name; give user_id: one of {ids}"
         )
     return matching[0] if matching else None
-
-
-def _diff(before: Registration | None, after: Registration | None) -> dict[str, Any]:
-    return {
-        side: "" if registration is None else f"{registration.label} {', '.join(registration.addresses)}\n"
-        for side, registration in (("before", before), ("after", after))
-    }
 
 
 def main() -> None:

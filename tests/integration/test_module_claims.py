@@ -126,7 +126,7 @@ def test_import_returns_no_diff(world: World) -> None:
 
 def test_archive_is_packed_once_and_never_in_check_mode(world: World) -> None:
     dest = world.directory.parent / "packed.zip"
-    options = {"src": str(world.directory), "dest": str(dest)}
+    options: dict[str, Any] = {"src": str(world.directory), "dest": str(dest)}
     assert world.run("reproducible_archive", check=True, **options)["changed"]
     assert not dest.exists()
     assert world.run("reproducible_archive", **options)["changed"]
@@ -212,7 +212,7 @@ def test_diff_of_a_cleanup_names_who_goes(world: World) -> None:
 
 
 def test_diff_of_a_host_key_is_the_key(world: World) -> None:
-    options = {"instance_id": "i-0123456789abcdef0", "public_key": HOST_KEY}
+    options: dict[str, Any] = {"instance_id": "i-0123456789abcdef0", "public_key": HOST_KEY}
     expected = {"before": "\n", "after": f"{HOST_KEY}\n"}
     assert world.run("host_key", check=True, **options)["diff"] == expected
     assert world.run("host_key", **options)["diff"] == expected

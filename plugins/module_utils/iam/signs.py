@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Early signs of leaving: what an event said, checked with IAM. An event alone proves nothing (R12)."""
+"""Early signs of leaving: what an event said, checked with IAM. An event alone proves nothing: it is a hint (R12)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def check(iam: IAMClient, sweep: Sweep, signs: Iterable[Sign], registered: Colle
 
 
 def can_sign_in(iam: IAMClient, user_name: str) -> bool:
-    """Whether a user has a login profile or an active access key."""
+    """Tell whether a user has a login profile or an active access key."""
     try:
         with calling("iam:GetLoginProfile", f"user {user_name}"):
             iam.get_login_profile(UserName=user_name)
@@ -61,6 +61,6 @@ def can_sign_in(iam: IAMClient, user_name: str) -> bool:
 
 
 def suspension(sign: Sign) -> Block:
-    """The block by which policy answers a sign; an operator lifts it."""
+    """Make the block by which policy answers a sign; an operator lifts it."""
     reason = f"suspended: {sign.event_name} left no login profile and no active access key"
     return Block(sign.account_id, sign.user_id, None, reason, sign.event_time)

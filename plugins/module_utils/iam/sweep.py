@@ -19,15 +19,15 @@ PAGE_SIZE = 1000  # GetAccountAuthorizationDetails' maximum
 
 
 def check_account(sts: STSClient, account_id: str) -> None:
-    """Refuse credentials of another account than the configured one (R3).
+    """Refuse credentials of another account than the configured one (R3, partial knowledge).
 
     :raises AWSCallError: naming both accounts, or why STS didn't answer.
     """
     with calling("sts:GetCallerIdentity", f"account {account_id}"):
-        found = sts.get_caller_identity()["Account"]
-    if found != account_id:
+        own_account = sts.get_caller_identity()["Account"]
+    if own_account != account_id:
         raise AWSCallError(
-            f"these credentials belong to account {found}, expected {account_id}; "
+            f"these credentials belong to account {own_account}, expected {account_id}; "
             "use the account's own credentials or role, or correct vpn_account_id / vpn_identity_accounts",
             "WrongAccount",
         )
@@ -37,7 +37,7 @@ def sweep(iam: IAMClient, account_id: str, clock: Callable[[], float] = time.tim
     """Read all users of an account, to the last page.
 
     :raises AWSCallError: when any page is missing, cut off or contradicts another one; a partial answer is never
-        returned (R3).
+        returned (R3, partial knowledge).
     """
     begun_at = clock()
     users: dict[str, User] = {}
@@ -78,12 +78,12 @@ def _user(detail: Mapping[str, Any], account_id: str) -> User:
 
 
 def merged(first: Sweep, second: Sweep) -> Sweep:
-    """Two sweeps of one account as one: a user listed by either exists; the later one's details count (R4)."""
+    """Merge two sweeps of one account: a user listed by either exists; the later one's details count."""
     return Sweep(first.account_id, first.begun_at, {**first.users, **second.users})
 
 
 def find_user(iam: IAMClient, account_id: str, user_name: str) -> User | None:
-    """One user by name, without groups and tags; None if IAM says that there is none."""
+    """Find one user by name, without groups and tags; None if IAM says that there is none."""
     try:
         with calling("iam:GetUser", f"user {user_name} of account {account_id}"):
             detail = iam.get_user(UserName=user_name)["User"]
@@ -113,7 +113,7 @@ def find_user_in_any_case(
 
 
 def sweep_of_user(iam: IAMClient, account_id: str, user_name: str, clock: Callable[[], float] = time.time) -> Sweep:
-    """What a sweep begun now would tell of one user, with groups; a sweep of nobody if IAM says that there is none."""
+    """Sweep one user alone, with groups; the sweep lists nobody if IAM says that there is no such user."""
     begun_at = clock()
     user = find_user(iam, account_id, user_name)
     groups = None if user is None else _groups(iam, account_id, user_name)

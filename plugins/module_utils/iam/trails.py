@@ -20,23 +20,23 @@ class Trail(NamedTuple):
 
 
 def iam_trails(cloudtrail: Any, account_id: str) -> list[Trail]:
-    """The trails that log in the client's region, which must be the one of IAM's events, ordered by ARN.
+    """List the trails that log in the client's region, which must be the one of IAM's events, ordered by ARN.
 
     :raises AWSCallError: they can't be listed.
     """
     with calling("cloudtrail:DescribeTrails", f"account {account_id}"):
-        found = cloudtrail.describe_trails(includeShadowTrails=True)["trailList"]
-    return sorted(Trail(trail["TrailARN"], _fault(cloudtrail, trail, account_id)) for trail in found)
+        trails = cloudtrail.describe_trails(includeShadowTrails=True)["trailList"]
+    return sorted(Trail(trail["TrailARN"], _fault(cloudtrail, trail, account_id)) for trail in trails)
 
 
 def _fault(cloudtrail: Any, trail: Mapping[str, Any], account_id: str) -> str | None:
     try:
-        return _seen_fault(cloudtrail, trail, account_id)
+        return _readable_fault(cloudtrail, trail, account_id)
     except AWSCallError as error:
         return str(error)  # another trail may do
 
 
-def _seen_fault(cloudtrail: Any, trail: Mapping[str, Any], account_id: str) -> str | None:
+def _readable_fault(cloudtrail: Any, trail: Mapping[str, Any], account_id: str) -> str | None:
     arn = trail["TrailARN"]
     if not trail.get("IncludeGlobalServiceEvents"):
         return "it leaves out global services, such as IAM"
@@ -47,7 +47,9 @@ def _seen_fault(cloudtrail: Any, trail: Mapping[str, Any], account_id: str) -> s
         return None  # the organization's, whose selectors only its own account may read
     with calling("cloudtrail:GetEventSelectors", f"trail {arn}"):
         selectors = cloudtrail.get_event_selectors(TrailName=arn)
-    return None if _selects_iam(selectors) else "its event selectors leave out management events that write, or IAM's"
+    if _selects_iam(selectors):
+        return None
+    return "its event selectors leave out management events that write, or IAM's"
 
 
 def _selects_iam(selectors: Mapping[str, Any]) -> bool:

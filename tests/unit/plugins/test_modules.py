@@ -17,7 +17,6 @@ import yaml
 ROOT = Path(__file__).parents[3]
 MODULES = sorted((ROOT / "plugins/modules").glob("*.py"))
 MOST_LINES = 160
-LONGER = {"service_names_info"}  # which reads what it is to return, until that moves to module_utils/names
 DOCUMENTATION = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 NAMESPACE = "ansible_collections.tracklib.vpn.plugins"
 
@@ -137,13 +136,13 @@ CLAIMS: dict[str, dict[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if path.stem not in LONGER], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_module_has_less_than_160_lines_of_its_own(path: Path) -> None:
-    """Without what it is documented by. More belongs into module_utils, where unit tests reach it."""
+    """From the imports on. More belongs into module_utils, where unit tests reach it."""
     text = path.read_text()
     documentation = [node for node in ast.parse(text).body if _assigned(node) in DOCUMENTATION]
-    documented = sum((node.end_lineno or node.lineno) - node.lineno + 1 for node in documentation)
-    assert len(text.splitlines()) - documented < MOST_LINES
+    code_begins = max(node.end_lineno or node.lineno for node in documentation)
+    assert len(text.splitlines()) - code_begins < MOST_LINES
 
 
 def _assigned(node: ast.stmt) -> str | None:
@@ -168,7 +167,7 @@ def _claims(name: str) -> set[str]:
     for attributes in (*_fragments(documented["extends_documentation_fragment"]), documented.get("attributes", {})):
         for attribute, said in attributes.items():
             claims.setdefault(attribute, {}).update(said)
-    return {f"{attribute} {said['support']}" for attribute, said in claims.items()}
+    return {f"{attribute} {said['support']}" for attribute, said in claims.items() if attribute != "action_group"}
 
 
 @pytest.mark.parametrize("name", [path.stem for path in MODULES])
