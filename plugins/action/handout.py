@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Shows the passphrase that M(tracklib.vpn.handout) makes, once, on the terminal, and nowhere else (R10)."""
+"""Shows the passphrase that M(tracklib.vpn.handout) makes once, on the terminal alone (R10, secrets stay home)."""
 
 from __future__ import annotations
 

@@ -87,12 +87,15 @@ def registry(module: AnsibleAWSModule) -> Registry:
 
 
 def check_credentials(module: AnsibleAWSModule) -> None:
-    """Refuse credentials of another account than `account_id` before anything is read or written (R3)."""
+    """Refuse credentials of another account than `account_id` before anything is read or written.
+
+    R16, the wrong world is refused.
+    """
     check_account(client(module, "sts"), module.params["account_id"])
 
 
 def registration_result(registration: Registration) -> dict[str, Any]:
-    """A registration as the modules return it."""
+    """Write a registration as the modules return it."""
     return {
         **registration._asdict(),
         "addresses": list(registration.addresses),
@@ -114,12 +117,12 @@ def _line(registration: Registration | None) -> str:
 
 
 def receipt_result(receipt: Receipt) -> dict[str, Any]:
-    """A receipt as the modules return it."""
+    """Write a receipt as the modules return it."""
     return {**receipt._asdict(), "delay": delay(receipt), "delay_in_run": delay_in_run(receipt)}
 
 
 def iam_client(module: AnsibleAWSModule, account_id: str, role_arn: str | None = None) -> IAMClient:
-    """An IAM client of exactly that account (R3).
+    """Make an IAM client of exactly that account (R16, the wrong world is refused).
 
     :param role_arn: the role to assume there; None to use the module's own credentials.
     :raises AWSCallError: when the credentials can't be had or belong to another account.

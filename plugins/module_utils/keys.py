@@ -42,7 +42,7 @@ def check_public_key(text: str) -> str:
 def check_private_key(text: str) -> str:
     """Return `text` if it is a private key: 44 characters of base64, as `wg genkey` prints them.
 
-    :raises ValueError: saying what is wrong; the text itself isn't repeated (R10).
+    :raises ValueError: saying what is wrong; the text itself isn't repeated (R10, secrets stay home).
     """
     _decoded(text, "the private key", "wg genkey")
     return text

@@ -32,7 +32,7 @@ def check_device_name(device: str, user_name: str) -> str:
 
 
 class User(NamedTuple):
-    """An IAM user. Identity is (account_id, user_id); the name is a label that can be reused (R1)."""
+    """An IAM user. Identity is (account_id, user_id); the name can be reused (R1, identity)."""
 
     account_id: str
     user_id: str

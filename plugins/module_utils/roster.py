@@ -271,7 +271,7 @@ def _fault(registration: Registration, policy: Policy, now: float) -> Grounds | 
 def _guard(
     accounts: Sequence[AccountSweeps], candidates: Sequence[_Candidate], before: _Whitelist, policy: Policy
 ) -> _Guarded:
-    """Tell confirmed leavers from removals that nothing explains, and hold too many of these (R4, R5: see above).
+    """Tell confirmed leavers from removals that nothing explains, and hold too many of these (R5, mass-removal guard).
 
     A registration that a revocation or a fault of its own keeps out counts neither as a removal nor as one before.
     """
@@ -326,7 +326,10 @@ def _release_token(removals: Iterable[Registration]) -> str:
 def _without_duplicates(
     peers: Sequence[Registration], revoked_keys: set[str]
 ) -> tuple[list[Registration], list[Exclusion]]:
-    """Should the registry ever hold a duplicate, the older registration keeps what a later one also claims (R9)."""
+    """Should the registry ever hold a duplicate, the older registration keeps what a later one also claims.
+
+    R9, one key, one device.
+    """
     keys = dict.fromkeys(revoked_keys, "a revoked registration")
     addresses: dict[str, str] = {}
     kept: set[Registration] = set()

@@ -71,7 +71,7 @@ _INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
 
 
 def _checked(instance_id: str, public_key: str) -> str:
-    """The key alone: it becomes a line of known_hosts, and data is never code (R15)."""
+    """The key alone: it becomes a line of known_hosts (R15, data is never code)."""
     if not _INSTANCE.fullmatch(instance_id):
         raise ValueError(f"instance_id {instance_id!r} is none; expected one such as i-0123456789abcdef0")
     key = _KEY.fullmatch(public_key)

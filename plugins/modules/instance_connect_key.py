@@ -114,7 +114,7 @@ except ImportError:  # ansible-core needs it, too
     pass
 
 _AT_ONCE = 10
-# what is published or in the inventory can't add a line for another host (R15)
+# what is published or in the inventory can't add a line for another host (R15, data is never code)
 _HOST_KEY = re.compile(r"ssh-ed25519 [A-Za-z0-9+/]{68}")
 _HOST = re.compile(r"[A-Za-z0-9._:-]+")
 

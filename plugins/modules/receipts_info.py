@@ -112,7 +112,7 @@ receipts:
       type: int
       sample: 42
     delay_in_run:
-      description: Seconds of RV(receipts[].delay) from the begin of the run; null if the gateway acted by itself.
+      description: Seconds of RV(receipts[].delay) from the start of the run; null if the gateway acted by itself.
       type: int
       sample: 2
 """

@@ -95,7 +95,8 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.model import CONSISTE
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY, seconds
 
-# until then a roster tells also a gateway that was out of reach that the leaver's devices are revoked (R4)
+# until then a roster tells also a gateway that was out of reach that the leaver's devices are revoked (R4, confirmed
+# revocation)
 _LEAVERS_STAY = 7 * DAY
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Early signs of leaving: what an event said, checked with IAM. An event alone proves nothing: it is a hint (R12)."""
+"""Early signs of leaving: what an event said, checked with IAM. An event proves nothing (R12, events are hints)."""
 
 from __future__ import annotations
 

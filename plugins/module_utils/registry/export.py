@@ -53,7 +53,7 @@ def from_file(content: bytes) -> list[Item]:
 
 
 def check_whole(items: Sequence[Item]) -> None:
-    """Refuse items that are of different moments: a registration and its claims change in one transaction (R9).
+    """Refuse items of different moments: a registration and its claims change at once (R9, one key, one device).
 
     :raises ValueError: naming the devices.
     """

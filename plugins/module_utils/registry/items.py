@@ -37,7 +37,7 @@ from ..model import Block, Owner, Receipt, Registration, Sign, Sweep, Tombstone,
 from ..timespan import DAY
 from .dynamodb import Item, RegistryError
 
-TOMBSTONE_LIFE = 120 * DAY  # confirmed revocations are to be known for at least 90 days (R4)
+TOMBSTONE_LIFE = 120 * DAY  # R4, confirmed revocation: known for at least 90 days
 SIGN_LIFE = 30 * DAY
 GRANTED = "granted"  # the sk of what a run decided by: among the sweeps, so that one query reads both
 _MAX_SWEEP = 390_000  # bytes; DynamoDB's limit is 400 KB for an item

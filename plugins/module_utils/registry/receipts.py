@@ -67,9 +67,9 @@ def delay(receipt: Receipt) -> int | None:
 
 
 def delay_in_run(receipt: Receipt) -> int | None:
-    """Seconds from the begin of the run that decided the removal; None if the gateway removed it by itself.
+    """Return the seconds from the start of the run that decided the removal; None if the gateway did it by itself.
 
-    A generation is that begin in milliseconds, unless runs follow each other faster.
+    A generation is that start in milliseconds, unless runs follow each other faster.
     """
     return None if receipt.reason in _ITS_OWN else receipt.removed_at - receipt.generation // 1000
 
@@ -129,12 +129,12 @@ def table(receipts: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def json_lines(receipts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The same as one JSON document, with times as text."""
+    """Write the same as one JSON document, with times as text."""
     return json.dumps([_readable(receipt) for receipt in receipts], indent=1).splitlines()
 
 
 def csv_lines(receipts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The same as CSV with a heading; no spreadsheet takes a cell for a formula (R15)."""
+    """Write the same as CSV with a heading; no spreadsheet takes a cell for a formula (R15, data is never code)."""
     names = [*Receipt._fields, "delay", "delay_in_run"]
     text = io.StringIO()
     writer = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\n")
