@@ -22,6 +22,7 @@ import enroll_script
 import hygiene
 import matrix
 import private_names
+import vocabulary
 from runner import ROOT, Gate, GateFailed, Session, run
 
 CACHE = ROOT / ".cache"
@@ -103,9 +104,14 @@ def _is_shell(path: Path) -> bool:
 
 
 def hygiene_gate(session: Session) -> None:
-    """Things that no linter looks for; see hygiene.py."""
+    """Things that no linter looks for; see hygiene.py, private_names.py and vocabulary.py."""
     names = sources()
-    complaints = [*hygiene.check(ROOT, names), *private_names.check(ROOT, names), *matrix.check_range(ROOT)]
+    complaints = [
+        *hygiene.check(ROOT, names),
+        *private_names.check(ROOT, names),
+        *vocabulary.check(ROOT, names),
+        *matrix.check_range(ROOT),
+    ]
     for complaint in complaints:
         session.say(complaint)
     if complaints:
