@@ -30,6 +30,10 @@ import urllib.request
 import uuid
 from typing import Any, NamedTuple
 
+import urllib3
+from botocore.config import Config
+from self_service import handler as function
+from self_service import proof
 from self_service.handler import api, handler
 
 from .waiting import PATIENCE
@@ -133,10 +137,17 @@ class Server(http.server.HTTPServer):
         self.socket = shared
 
 
+def _be_patient() -> None:
+    """Wait for the emulated AWS, which answers one request at a time, as long as a busy machine needs."""
+    function._CONFIG = function._CONFIG.merge(Config(connect_timeout=PATIENCE, read_timeout=PATIENCE))
+    proof._TIMEOUT = urllib3.Timeout(PATIENCE)
+
+
 def main() -> None:
     """Serve until killed."""
     port, workers = int(sys.argv[1]), int(sys.argv[2])
     address = sys.argv[3] if len(sys.argv) > 3 else "127.0.0.1"
+    _be_patient()
     api()  # before the workers are, so that each begins warm
     shared = socket.socket()
     shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -16,6 +16,7 @@ from tests.integration.conftest import KEYS, REGION
 from tests.integration.vpn import Vpn
 from tests.support.function_server import FUNCTION_ARN
 from tests.support.serving import serving
+from tests.support.waiting import PATIENCE
 
 from .people import Forged, People, function_env
 
@@ -31,6 +32,12 @@ def function_url(aws_url: str) -> Iterator[str]:
 def function(function_url: str, aws_url: str) -> Function:
     """What an operator would tell users."""
     return Function(FUNCTION_ARN, f"{function_url}/manage", f"{function_url}/renew", aws_url)
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """16 workers answer, the other callers wait, and the emulated AWS does one thing at a time."""
+    monkeypatch.setattr("ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function._TIMEOUT", PATIENCE)
 
 
 @pytest.fixture

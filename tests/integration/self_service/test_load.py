@@ -33,12 +33,6 @@ USERS = 16
 DEVICES = 4  # each user's, all at once: 64 registrations
 
 
-@pytest.fixture(autouse=True)
-def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """16 workers answer, the other callers wait, and the emulated AWS does one thing at a time."""
-    monkeypatch.setattr("ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function._TIMEOUT", 300)
-
-
 def outcome(call: Callable[[], dict[str, Any]]) -> str:
     try:
         call()
