@@ -57,19 +57,19 @@ def parse_network(text: str, subject: str) -> Network:
 
 
 def collapsed(networks: Sequence[Network]) -> list[Network]:
-    """The same networks merged so that none overlaps another, IPv4 first."""
+    """Merge networks so that none overlaps another, IPv4 first."""
     ipv4 = ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv4Network))
     ipv6 = ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv6Network))
     return [*ipv4, *ipv6]
 
 
 def gateway_address(pool: Network) -> str:
-    """The gateway's tunnel address in a pool: its first host address."""
+    """Return the gateway's tunnel address in a pool: its first host address."""
     return str(pool.network_address + 1)
 
 
 def holds(pools: Sequence[Network], address: str) -> bool:
-    """Whether a pool gives `address` to devices: inside, and not the network's, the broadcast's or the gateway's."""
+    """Tell whether a pool gives `address` to devices: not the network's own, the broadcast or the gateway's address."""
     try:
         number = int(ipaddress.ip_address(address))
     except ValueError:
@@ -85,7 +85,7 @@ def _assignable(pool: Network) -> range:
 
 
 def choose(pools: Sequence[Network], kept: Sequence[str], taken: Container[str], skip: int = 0) -> tuple[str, ...]:
-    """A device's addresses: one for each IP version that the pools have.
+    """Choose a device's addresses: one for each IP version that the pools have.
 
     :param kept: addresses that the device has; those that a pool still holds stay.
     :param taken: addresses that are claimed or resting.
@@ -102,14 +102,14 @@ def choose(pools: Sequence[Network], kept: Sequence[str], taken: Container[str],
 
 
 def _free(pools: Sequence[Network], taken: Container[str], skip: int) -> str:
-    found = list(islice(_untaken(pools, taken), skip + 1))
-    if not found:
+    free = list(islice(_untaken(pools, taken), skip + 1))
+    if not free:
         names = ", ".join(str(pool) for pool in pools)
         raise PoolError(
             f"address pool {names} is exhausted; remove registrations that are no longer needed, "
             "wait until freed addresses have rested, or add a pool to vpn_address_pools"
         )
-    return found[skip % len(found)]
+    return free[skip % len(free)]
 
 
 def _untaken(pools: Sequence[Network], taken: Container[str]) -> Iterator[str]:

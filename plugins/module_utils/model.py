@@ -52,13 +52,13 @@ class Sweep(NamedTuple):
     users: dict[str, User]  # by user_id
 
     def named(self, user_name: str) -> User | None:
-        """The user of that name; IAM compares names without regard to case."""
+        """Find the user of that name; IAM compares names without regard to case."""
         wanted = user_name.casefold()
         return next((user for user in self.users.values() if user.user_name.casefold() == wanted), None)
 
 
 class Registration(NamedTuple):
-    """Binds a user's device to its public key, its addresses and its expiry."""
+    """The record that binds a user's device to its public key, its addresses and its expiry."""
 
     account_id: str
     user_id: str
@@ -104,7 +104,7 @@ class Tombstone(NamedTuple):
 
 
 class Sign(NamedTuple):
-    """An early sign that a user leaves: a way to sign in to AWS was taken away. Whether another is left, IAM says."""
+    """An early sign that a user leaves: a way to sign in to AWS was taken away. IAM says whether another is left."""
 
     account_id: str
     user_id: str

@@ -12,7 +12,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": DAY}
 
 
 def seconds(option: str, text: str) -> int:
-    """How many seconds a time span lasts.
+    """Return how many seconds a time span lasts.
 
     :param option: where the text is from, for the message.
     :raises ValueError: it is none.

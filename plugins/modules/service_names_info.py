@@ -59,6 +59,7 @@ options:
         description: Names of IAM groups; not looked at.
         type: list
         elements: str
+        required: true
       accounts:
         description: Accounts of the groups; not looked at.
         type: list
@@ -243,7 +244,7 @@ problems:
 from typing import Any, Mapping, Sequence
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.tracklib.vpn.plugins.module_utils.access import Access
+from ansible_collections.tracklib.vpn.plugins.module_utils.access import ACCESS_OPTION, Access
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import Network
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import client, one_line_failures
 from ansible_collections.tracklib.vpn.plugins.module_utils.names import dns, resolve
@@ -336,16 +337,7 @@ def main() -> None:
             "vpc_id": {"type": "str"},
             "zones": {"type": "list", "elements": "str"},
             "tags": {"type": "dict"},
-            "access": {
-                "type": "list",
-                "elements": "dict",
-                "options": {
-                    "networks": {"type": "list", "elements": "str", "required": True},
-                    "groups": {"type": "list", "elements": "str"},
-                    "accounts": {"type": "list", "elements": "str"},
-                    "ports": {"type": "list", "elements": "str"},
-                },
-            },
+            "access": {**ACCESS_OPTION, "required": False},
         },
         supports_check_mode=True,
     )

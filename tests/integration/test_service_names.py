@@ -114,7 +114,9 @@ def test_names_outside_the_granted_networks_are_told(account: Account) -> None:
     assert found[f"out.{ZONE}"]["reachable"] is False
     assert found[f"out.{ZONE}"]["reason"] == "10.20.2.9 outside the networks that access grants"
     assert account.names()[f"in.{ZONE}"]["reachable"] is None
-    assert "'10.20.1.0/8' in access is not a network" in account.fails(access=[{"networks": ["10.20.1.0/8"]}])
+    assert "'10.20.1.0/8' in access is not a network" in account.fails(
+        access=[{"groups": ["vpn"], "networks": ["10.20.1.0/8"]}]
+    )
 
 
 def test_overlapping_zones_hide_names_of_the_wider_one(account: Account) -> None:

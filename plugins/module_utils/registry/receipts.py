@@ -12,8 +12,10 @@ import time
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 from ..model import Block, Receipt, Registration, Tombstone
+from ..roster import Reason
 
-_ITS_OWN = ("revoked", "expired")  # reasons that a gateway finds without a roster
+_REVOKED = "revoked"  # a gateway's reason for what an operator asked it for
+_WITHOUT_ROSTER = (_REVOKED, Reason.EXPIRED)  # reasons that a gateway finds by itself
 _TIMES = ("deleted_at", "removed_at", "last_handshake")
 _COLUMNS = {
     "removed_at": "REMOVED",
@@ -39,7 +41,7 @@ class Causes(NamedTuple):
 
 
 def receipt(gateway: str, removal: Mapping[str, Any], causes: Causes) -> Receipt:
-    """The receipt of a removal that is done.
+    """Make the receipt of a removal that is done.
 
     :param removal: as M(tracklib.vpn.wireguard_interface) returns it; `removed_at` isn't None.
     """
@@ -62,40 +64,45 @@ def receipt(gateway: str, removal: Mapping[str, Any], causes: Causes) -> Receipt
 
 
 def delay(receipt: Receipt) -> int | None:
-    """Seconds from deletion, block or expiry to the removal; None if its time isn't known."""
+    """Return the seconds from deletion, block or expiry to the removal; None if its time isn't known."""
     return None if receipt.deleted_at is None else receipt.removed_at - receipt.deleted_at
 
 
 def delay_in_run(receipt: Receipt) -> int | None:
-    """Return the seconds from the start of the run that decided the removal; None if the gateway did it by itself.
+    """Return the seconds from the start of the run that decided the removal; None if the gateway decided by itself.
 
     A generation is that start in milliseconds, unless runs follow each other faster.
     """
-    return None if receipt.reason in _ITS_OWN else receipt.removed_at - receipt.generation // 1000
+    return None if receipt.reason in _WITHOUT_ROSTER else receipt.removed_at - receipt.generation // 1000
 
 
 def _cause(removal: Mapping[str, Any], causes: Causes) -> tuple[str | None, int | None]:
-    """Event id and time of what the removal's reason points to; an operator's word left a tombstone or a block."""
+    """Find the event id and time of a removal's cause; an operator's word left a tombstone or a block."""
     reason = removal["reason"]
-    if reason in ("tombstoned", "revoked"):
-        found = _deletion(removal, causes.tombstones)
-        if found is not None:
-            return found.event_id, int(found.event_time)
-    if reason in ("blocked", "revoked"):
-        owner = (removal["account_id"], removal["user_id"])
-        times = [
-            block.created_at
-            for block in causes.blocks
-            if (block.account_id, block.user_id) == owner and block.device in (None, removal["device"])
-        ]
-        return None, int(min(times)) if times else None
-    if reason == "expired":
+    if reason in (Reason.TOMBSTONED, _REVOKED):
+        deletion = _deletion(removal, causes.tombstones)
+        if deletion is not None:
+            return deletion.event_id, int(deletion.event_time)
+    if reason in (Reason.BLOCKED, _REVOKED):
+        return None, _blocked_at(removal, causes.blocks)
+    if reason == Reason.EXPIRED:
         return None, _expired_at(removal, causes.registrations)
     return None, None
 
 
+def _blocked_at(removal: Mapping[str, Any], blocks: Iterable[Block]) -> int | None:
+    """Find when a device or its user was blocked first."""
+    owner = (removal["account_id"], removal["user_id"])
+    times = [
+        block.created_at
+        for block in blocks
+        if (block.account_id, block.user_id) == owner and block.device in (None, removal["device"])
+    ]
+    return int(min(times)) if times else None
+
+
 def _deletion(removal: Mapping[str, Any], tombstones: Iterable[Tombstone]) -> Tombstone | None:
-    """The user's first tombstone, since sweeps find out later; else the last one that has only the name."""
+    """Find the user's first tombstone, since sweeps find out later; else the last one that has only the name."""
     account_id, name = removal["account_id"], removal["user_name"].casefold()
     of_account = [tombstone for tombstone in tombstones if tombstone.account_id == account_id]
     by_id = [tombstone for tombstone in of_account if tombstone.user_id == removal["user_id"]]
@@ -112,29 +119,30 @@ def _deletion(removal: Mapping[str, Any], tombstones: Iterable[Tombstone]) -> To
 
 
 def _expired_at(removal: Mapping[str, Any], registrations: Iterable[Registration]) -> int | None:
-    """None also if the registration was renewed since."""
+    """Find when a device's registration expired; None also if it was renewed since."""
     device = (removal["account_id"], removal["user_id"], removal["device"])
     for registration in registrations:
         if (*registration.owner, registration.device) == device:
             expires_at = registration.expires_at
-            return int(expires_at) if expires_at is not None and expires_at <= removal["removed_at"] else None
+            if expires_at is not None and expires_at <= removal["removed_at"]:
+                return int(expires_at)
     return None
 
 
 def table(receipts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Receipts as the modules return them, for people: a heading and a line for each."""
+    """Lay out receipts, as the modules return them, for people: a heading and a line for each."""
     rows = [list(_COLUMNS.values()), *(_row(_readable(receipt)) for receipt in receipts)]
     widths = [max(len(cell) for cell in column) for column in zip(*rows)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
 
 
 def json_lines(receipts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Write the same as one JSON document, with times as text."""
+    """Write receipts as one JSON document, with times as text."""
     return json.dumps([_readable(receipt) for receipt in receipts], indent=1).splitlines()
 
 
 def csv_lines(receipts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Write the same as CSV with a heading; no spreadsheet takes a cell for a formula (R15, data is never code)."""
+    """Write receipts as CSV with a heading; no spreadsheet takes a cell for a formula (R15, data is never code)."""
     names = [*Receipt._fields, "delay", "delay_in_run"]
     text = io.StringIO()
     writer = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\n")

@@ -9,7 +9,8 @@ import ipaddress
 from typing import Any
 
 import pytest
-from ansible_collections.tracklib.vpn.plugins.module_utils.access import Access
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.tracklib.vpn.plugins.module_utils.access import ACCESS_OPTION, Access
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import User
 
 HERE, OTHER = "111122223333", "444455556666"
@@ -63,3 +64,16 @@ def test_networks_need_neither_groups_nor_an_account() -> None:
 def test_r15_network_with_an_ipv6_scope_is_refused() -> None:
     with pytest.raises(ValueError, match=r"'fe80::%\\naccept\\n/64' in vpn_access is not a network in CIDR form"):
         Access.parse([{"networks": ["fe80::%\naccept\n/64"]}], option="vpn_access")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "complaints"),
+    [
+        ({"access": [{"groups": ["vpn"], "networks": ["10.20.0.0/16"]}]}, []),
+        ({"access": [{"groups": ["vpn"]}]}, ["missing required arguments: networks found in access"]),
+        ({"access": [{"networks": ["10.20.0.0/16"]}]}, ["missing required arguments: groups found in access"]),
+        ({}, ["missing required arguments: access"]),
+    ],
+)
+def test_option_of_the_modules_wants_groups_and_networks(parameters: dict[str, Any], complaints: list[str]) -> None:
+    assert ArgumentSpecValidator({"access": ACCESS_OPTION}).validate(parameters).error_messages == complaints

@@ -160,8 +160,9 @@ def test_r1_key_of_a_removed_device_stays_its_users(registry: Registry, devices:
 def test_r1_recreated_user_does_not_inherit_a_key(devices: RegisteredDevices) -> None:
     _before, first = devices.register(laptop(), POOLS)
     devices.remove(first)
-    with pytest.raises(RegistryError, match="already held"):
-        devices.register(laptop(user_id="AIDAALICE2"), POOLS)
+    for other in ("AIDAALICE2", "AIDA0"):
+        with pytest.raises(RegistryError, match="already held"):
+            devices.register(laptop(user_id=other), POOLS)
 
 
 def test_r9_new_key_is_claimed_and_the_old_one_stays_the_users(registry: Registry, devices: RegisteredDevices) -> None:
@@ -191,6 +192,21 @@ def test_r9_freed_address_rests_before_another_device_gets_it(
     clock.now = free_at
     assert devices.register(bobs(device="3", public_key="4"), TINY)[1].addresses == ("10.44.0.2",)
     assert "free_at" not in claims(registry)["address#10.44.0.2"]
+
+
+def test_claim_that_outlived_its_rest_is_as_none(devices: RegisteredDevices, clock: Clock) -> None:
+    """DynamoDB deletes it hours or days later."""
+    _before, first = devices.register(laptop(), TINY)
+    devices.remove(first)
+    clock.now += 8 * DAY
+    assert devices.register(bobs(public_key="2"), TINY)[1].addresses == ("10.44.0.2",)
+
+
+def test_device_that_moves_to_another_pool_gets_no_address_of_another_device(devices: RegisteredDevices) -> None:
+    other = parse_pools(["10.45.0.0/24"])
+    devices.register(laptop(), TINY)
+    devices.register(bobs(public_key="2"), other)
+    assert devices.register(laptop(), other)[1].addresses == ("10.45.0.3",)
 
 
 def test_address_rests_as_long_as_the_caller_says(registry: Registry, devices: RegisteredDevices) -> None:
@@ -238,6 +254,7 @@ def test_device_that_changed_is_removed_as_it_is_now_or_left(registry: Registry,
     _before, first = devices.register(laptop(), POOLS)
     _before, second = devices.register(laptop(public_key="NEW"), POOLS)
     assert devices.remove(first, unchanged=True) is None
+    assert devices.remove(second._replace(public_key="A"), unchanged=True) is None
     assert devices.registrations() == [second]
     assert devices.remove(first) == second
     assert all("released_at" in claim or "free_at" in claim for claim in claims(registry).values())
