@@ -146,8 +146,7 @@ class Inventory:
         assert "DEPRECATION" not in done.stderr
         assert "Traceback" not in done.stderr
         assert self.secret not in done.stdout + done.stderr
-        # until ansible-core 2.18 warnings are wrapped, also behind a hyphen
-        return done.stdout, " ".join(done.stderr.replace("-\n", "-").split())
+        return done.stdout, done.stderr
 
 
 @pytest.fixture
