@@ -23,6 +23,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import
 
 from tests.support import ROOT, program_host
 from tests.support.serving import serving
+from tests.support.waiting import PATIENCE
 
 from . import aws, hosts
 from .machine import STATE, LabError, podman
@@ -37,7 +38,7 @@ SERVICE_IPV4, SERVICE_IPV6 = hosts.SERVICE_ADDRESSES
 # what a client sends into the tunnel: more than it may, because the gateway's rules are the control
 ROUTES = (hosts.VPC.ipv4, hosts.VPC.ipv6, *POOLS, "169.254.169.254/32", "fd00:ec2::254/128")
 KEY_FILE = "/etc/wireguard/wg0.key"
-PLAYBOOK_TIMEOUT = 300  # seconds
+PLAYBOOK_TIMEOUT = 3 * int(PATIENCE)
 LONG_ENOUGH = 1  # seconds, for what is not to come: through a tunnel that works the page comes in milliseconds
 # every thread of wireguard-go: in the kernel, WireGuard wouldn't wait for its turn on a busy machine, either
 _PREFER_WIREGUARD = "for pid in $(pidof wireguard-go); do renice -n -15 -p $(ls /proc/$pid/task); done"
@@ -245,7 +246,7 @@ class Connection:
         return f"if ip link show {self.interface} >/dev/null 2>&1; then wg-quick down {self.interface} 2>&1; fi"
 
     def fetch(self, address: str = SERVICE_IPV4, port: int = 80) -> str | None:
-        """Return the page behind an address as seen from the device, None when it doesn't come within 3 s."""
+        """Return the page behind an address as seen from the device, None when it doesn't come; see :func:`fetch`."""
         return fetch(self.laptop, address, port)
 
     def cut_off(self, address: str = SERVICE_IPV4) -> bool:
@@ -260,11 +261,11 @@ def live_peers(gateway: str = "gateway") -> set[str]:
 
 @contextlib.contextmanager
 def unreachable(host: str) -> Iterator[None]:
-    """Have a host refuse every new SSH connection; it ends by itself after a minute, should this process be killed."""
+    """Have a host refuse every new SSH connection; ten minutes at most, should this process be killed."""
     container = next(each.container for each in hosts.HOSTS if each.name == host)
     rules = """
         table inet lab_unreachable {
-            set ports { type inet_service; flags timeout; elements = { 22 timeout 1m }; }
+            set ports { type inet_service; flags timeout; elements = { 22 timeout 10m }; }
             chain input {
                 type filter hook input priority -300;
                 tcp dport @ports ct state new reject with tcp reset
@@ -278,7 +279,7 @@ def unreachable(host: str) -> Iterator[None]:
         podman("exec", container, "nft", "delete", "table", "inet", "lab_unreachable")
 
 
-def fetch(host: str, address: str = SERVICE_IPV4, port: int = 80, *, seconds: float = 3) -> str | None:
+def fetch(host: str, address: str = SERVICE_IPV4, port: int = 80, *, seconds: float = 30) -> str | None:
     """Return the page behind an address as seen from a host, None when it doesn't come within so many seconds."""
     literal = f"[{address}]" if ":" in address else address
     page = shell(host, f"curl -g --silent --max-time {seconds} http://{literal}:{port}/", check=False)

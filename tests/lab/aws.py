@@ -22,6 +22,7 @@ import boto3
 import botocore.config
 
 from tests.support import ROOT
+from tests.support.waiting import PATIENCE
 
 from .hosts import GATEWAYS, INSTANCE_METADATA, VPC
 from .machine import STATE, LabError, say
@@ -52,7 +53,7 @@ PID = STATE / "moto.pid"
 PORT = STATE / "moto.port"
 LOG = STATE / "moto.log"
 SERVER = "tests.support.emulator"
-START_TIMEOUT = 60  # seconds
+START_TIMEOUT = PATIENCE
 
 
 def endpoint() -> str:
@@ -159,7 +160,7 @@ def seed(users: int = USERS, *, empty_first: bool = False) -> None:
         raise LabError("the emulated AWS doesn't run; start the lab first")
     if empty_first:
         urllib.request.urlopen(
-            urllib.request.Request(f"{endpoint()}/moto-api/reset", method="POST"), timeout=30
+            urllib.request.Request(f"{endpoint()}/moto-api/reset", method="POST"), timeout=PATIENCE
         ).close()
     started = time.monotonic()
     made = _seed_iam(client("iam", max_pool_connections=4, parameter_validation=False), users)

@@ -10,7 +10,7 @@ import time
 from .hosts import GATEWAYS, LAPTOPS, METADATA, SERVICE_ADDRESSES, Host
 from .machine import LabError, podman
 
-SETTLE = 20  # seconds: the service may still be starting
+SETTLE = 120  # seconds: the service may still be starting, and the machine be busy
 WAIT = 1  # second: a page comes in milliseconds, a dropped packet never
 # eth0: on a laptop the way outside any tunnel that is up
 PAGE = "curl -g --silent --output /dev/null --max-time {wait} {interface} 'http://{address}/' && echo '{address}' &"

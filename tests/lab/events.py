@@ -32,6 +32,7 @@ import yaml
 
 from tests.support import PYTHONPATH, ROOT, iam_events
 from tests.support.lambda_events import sqs_record
+from tests.support.waiting import PATIENCE
 
 from . import actions, aws
 from .machine import STATE, LabError, run
@@ -280,7 +281,7 @@ class Runner:
         rule = aws.client("events").list_targets_by_rule(Rule=f"{NAME}-sweep")["Targets"][0]
         self._sqs.send_message(QueueUrl=self._queue, MessageBody=rule["Input"])
 
-    def wait(self, builds: int, timeout: float = 120) -> list[Build]:
+    def wait(self, builds: int, timeout: float = PATIENCE) -> list[Build]:
         """Wait until so many builds have ended and the queue is empty; return all builds.
 
         :raises LabError: That took too long.
@@ -296,7 +297,7 @@ class Runner:
         logs = "\n".join(build.output[-3000:] for build in self.builds)
         raise LabError(f"{len(self.builds)} builds, {self._waiting()} messages after {timeout} s:\n{logs}")
 
-    def started(self, number: int, timeout: float = 60) -> Build:
+    def started(self, number: int, timeout: float = PATIENCE) -> Build:
         """Wait until the process of the build of that number, the first being 1, runs.
 
         :raises LabError: That took too long.

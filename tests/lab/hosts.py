@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import ROOT
+from tests.support.waiting import PATIENCE
 
 from .images import image_names
 from .machine import STATE, as_root, podman, release_slot, run, say, slot, slot_owners
@@ -324,7 +325,7 @@ def _is_set_up(host: Host) -> bool:
 
 def _wait_until_booted(host: Host) -> str:
     lines = podman(
-        "exec", host.container, "timeout", "60", "sh", "-c", (HERE / "files" / "facts.sh").read_text()
+        "exec", host.container, "timeout", str(int(PATIENCE)), "sh", "-c", (HERE / "files" / "facts.sh").read_text()
     ).splitlines()
     failed = [line.split()[1] for line in lines if line.startswith("failed ")]
     facts = dict(line.split(" ", 1) for line in lines)

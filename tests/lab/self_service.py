@@ -24,6 +24,7 @@ import botocore.exceptions
 import yaml
 
 from tests.support import PYTHONPATH, ROOT
+from tests.support.waiting import PATIENCE
 
 from . import actions, aws
 from .hosts import GATEWAYS, machine_address
@@ -36,7 +37,7 @@ PID = STATE / "self_service.pid"
 PORT = STATE / "self_service.port"
 LOG = STATE / "self_service.log"
 MODULE = "tests.lab.self_service"
-START_TIMEOUT = 30  # seconds
+START_TIMEOUT = PATIENCE
 POLL = 0.2  # seconds
 
 

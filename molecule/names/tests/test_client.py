@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.lab import actions, aws, feed, hosts
+from tests.support.waiting import PATIENCE
 
 ALICE = "alice-laptop"
 PLAYBOOK = str(Path(__file__).parents[1] / "client.yml")
@@ -98,8 +99,8 @@ def run_role(laptop: str, *arguments: str, rc: int = 0, **variables: Any) -> act
 
 
 def page(laptop: str, host: str = NAME) -> str:
-    """Return the page of a host by name, as soon as the tunnel is up; an empty text if it doesn't come within 20 s."""
-    give_up = time.monotonic() + 20
+    """Return the page of a host by name, as soon as the tunnel is up; an empty text if it doesn't come."""
+    give_up = time.monotonic() + PATIENCE
     found = ""
     while not found and time.monotonic() < give_up:
         found = actions.shell(laptop, f"curl --silent --max-time 3 http://{host}/", check=False)

@@ -15,6 +15,7 @@ import pytest
 
 from tests.lab import actions, aws, feed, hosts, services
 from tests.lab.services import NAMESPACE, TTL
+from tests.support.waiting import PATIENCE
 
 GATEWAYS = [host.name for host in hosts.GATEWAYS]
 LAPTOP = "alice-laptop"
@@ -64,7 +65,7 @@ def laptop() -> Iterator[str]:
     """alice's laptop with a tunnel by the role client."""
     actions.run_playbook(CLIENT, laptop=LAPTOP, user="alice", client_domains=[NAMESPACE, ZONE])
     actions.run_playbook("reconcile")
-    wait = f"for _ in $(seq 100); do getent hosts web.{ZONE} && exit; sleep 0.2; done; exit 1"
+    wait = f"for _ in $(seq 1000); do getent hosts web.{ZONE} && exit; sleep 0.2; done; exit 1"
     actions.shell(LAPTOP, wait)
     yield LAPTOP
     actions.shell(LAPTOP, "systemctl disable --now wg-quick@vpn0 2>&1; rm -f /etc/wireguard/vpn0.*")
@@ -227,7 +228,7 @@ def test_forwarder_is_back_soon_after_a_resolver_that_did_not_answer() -> None:
         assert ask("gateway", f"a{time.time_ns()}.any.{ZONE}", "--timeout", "5")["rcode"] in ("SERVFAIL", None)
     finally:
         actions.shell("resolver", "systemctl start lab-vpc-resolver")
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + PATIENCE
     while ask("gateway", f"a{time.time_ns()}.any.{ZONE}", "--timeout", "5")["rcode"] != "NOERROR":
         assert time.monotonic() < give_up
 
