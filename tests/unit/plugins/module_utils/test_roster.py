@@ -544,12 +544,12 @@ def test_r5_guard_holds_more_than_its_count_and_more_than_its_share(guard: dict[
     assert len(mass_removal(**guard).held) == held
 
 
-def test_guard_by_default_holds_six_of_twenty_three_and_lets_six_of_twenty_four_go() -> None:
-    for total, held in ((23, 6), (24, 0)):
-        everyone = [user(number) for number in range(total)]
-        swept = account(sweep(*everyone[6:]), stored=sweep(*everyone))
-        registrations = [registration(number) for number in range(total)]
-        assert len(decided([swept], registrations).held) == held
+@pytest.mark.parametrize(("removed", "total", "held"), [(6, 23, 6), (6, 24, 0), (7, 27, 7), (7, 28, 0)])
+def test_r5_guard_by_default_holds_more_than_a_quarter(removed: int, total: int, held: int) -> None:
+    everyone = [user(number) for number in range(total)]
+    swept = account(sweep(*everyone[removed:]), stored=sweep(*everyone))
+    registrations = [registration(number) for number in range(total)]
+    assert len(decided([swept], registrations).held) == held
 
 
 def test_r5_five_removals_are_never_held() -> None:
