@@ -46,7 +46,7 @@ def pages() -> dict[str, str]:
     """Make the pages of docs/reference: name of the file, text."""
     return {
         "modules.md": _page("Modules", _modules()),
-        "plugins.md": _page("Inventory plugin and filters", _plugins()),
+        "plugins.md": _page("Inventory plugin, filters and lookup", _plugins()),
         "roles.md": _page("Roles", _roles()),
         "playbooks.md": _page("Playbooks", _playbooks()),
         "permissions.md": _page("IAM permissions", _permissions()),
@@ -103,6 +103,7 @@ def _plugins() -> Iterator[str]:
     yield "`ansible-doc -t inventory tracklib.vpn.gateway` and `ansible-doc -t filter tracklib.vpn.NAME` show the rest."
     yield from ["", "| inventory plugin | does |", "|---|---|", *_plugin_rows("inventory")]
     yield from ["", "| filter | makes |", "|---|---|", *_plugin_rows("filter")]
+    yield from ["", "| lookup | makes |", "|---|---|", *_plugin_rows("lookup")]
 
 
 def _roles() -> Iterator[str]:

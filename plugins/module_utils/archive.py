@@ -12,6 +12,8 @@ import hashlib
 import io
 import os
 import tarfile
+import zipfile
+from pathlib import Path
 from typing import Iterator
 
 _IGNORED = ("__pycache__", ".git")
@@ -32,6 +34,24 @@ def pack(directory: str) -> bytes:
             member.size = len(content)
             member.mode = 0o755 if os.access(path, os.X_OK) else 0o644
             archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def pack_program(package: Path, module: str) -> bytes:
+    """Pack a Python package into an archive that runs `main(arguments)` of one of its modules.
+
+    `python3 -I FILE ARGUMENT...` starts it, with nothing but the archive and the standard library to import from.
+    """
+    main = f"import sys\n\nfrom {package.name}.{module} import main\n\nsys.exit(main(sys.argv[1:]))\n"
+    files = {"__main__.py": main.encode()}
+    files.update({f"{package.name}/{path.name}": path.read_bytes() for path in sorted(package.glob("*.py"))})
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in files.items():
+            member = zipfile.ZipInfo(name)
+            member.create_system = 3  # Unix, or the mode counts for nothing
+            member.external_attr = 0o644 << 16
+            archive.writestr(member, content)
     return buffer.getvalue()
 
 

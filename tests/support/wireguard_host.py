@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible_collections.tracklib.vpn.plugins.action.wireguard_interface import render
+from ansible_collections.tracklib.vpn.plugins.module_utils.archive import pack_program
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard import commands, device
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.apply import (
     Order,
@@ -125,11 +125,8 @@ class Host:
         self.inside = ["ip", "netns", "exec", self.namespace]
         self.site = Site(self.name, directory / "etc", directory / "state", directory / "run")
         self.site.config_dir.mkdir()
-        # as the role installs it
-        self._library = directory / "library"
-        self._library.mkdir()
-        shutil.copy(ROOT / "roles/gateway/files/unit.py", self._library)
-        (self._library / "wireguard").symlink_to(ROOT / "plugins/module_utils/wireguard")
+        self._program = directory / "wireguard.pyz"  # as the role installs it
+        self._program.write_bytes(pack_program(ROOT / "plugins/module_utils/wireguard", "unit"))
         self.private_key = subprocess.run(["wg", "genkey"], check=True, capture_output=True, text=True).stdout.strip()
         self.private_key_file = self.site.config_dir / f"{self.name}.key"
         self.private_key_file.write_text(self.private_key + "\n")
@@ -154,7 +151,7 @@ class Host:
             f"--run-dir={site.run_dir}",
         ]
         return subprocess.run(
-            [*self.inside, sys.executable, "-I", self._library / "unit.py", command, self.name, *directories, *options],
+            [*self.inside, sys.executable, "-I", self._program, command, self.name, *directories, *options],
             check=False,
             capture_output=True,
             text=True,
@@ -234,7 +231,7 @@ class Host:
     def files(self) -> dict[str, tuple[int, int, bytes]]:
         """Every file of the gateway with inode, time of change and content."""
         every = self.site.config_dir.parent.rglob("*")
-        found = (path for path in every if path.is_file() and self._library not in path.parents)
+        found = (path for path in every if path.is_file() and path != self._program)
         return {str(path): (path.stat().st_ino, path.stat().st_ctime_ns, path.read_bytes()) for path in found}
 
 

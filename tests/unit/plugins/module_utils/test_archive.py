@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.tracklib.vpn.plugins.module_utils.archive import pack, sha256
+from ansible_collections.tracklib.vpn.plugins.module_utils.archive import pack, pack_program, sha256
 
 
 def _tree(root: Path, names: list[str]) -> Path:
@@ -60,3 +62,31 @@ def test_what_can_not_be_packed_is_named(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="pipe is neither a file nor a directory"):
         pack(str(tmp_path))
+
+
+def _package(root: Path) -> Path:
+    package = root / "greeting"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "words.py").write_text('HELLO = "hello"\n')
+    (package / "say.py").write_text(
+        "from .words import HELLO\n\n\ndef main(arguments):\n    print(HELLO, *arguments)\n    return 3\n"
+    )
+    return package
+
+
+def test_a_packed_program_runs_isolated_with_its_arguments_and_exit_status(tmp_path: Path) -> None:
+    program = tmp_path / "greeting.pyz"
+    program.write_bytes(pack_program(_package(tmp_path), "say"))
+    done = subprocess.run([sys.executable, "-I", program, "wg0"], check=False, capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("hello wg0\n", 3)
+
+
+def test_a_program_is_the_same_bytes_whatever_the_times_of_its_files_and_what_python_left_beside(
+    tmp_path: Path,
+) -> None:
+    first, second = _package(tmp_path / "first"), _package(tmp_path / "second")
+    os.utime(second / "say.py", (1, 1))
+    (second / "__pycache__").mkdir()
+    (second / "__pycache__/say.pyc").write_bytes(b"compiled")
+    assert pack_program(first, "say") == pack_program(second, "say")
