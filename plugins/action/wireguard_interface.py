@@ -4,7 +4,7 @@
 """The controller's half of M(tracklib.vpn.wireguard_interface), whose documentation has the options.
 
 Renders both templates once, by plain Jinja2: Ansible's templating takes seconds for thousands of peers, and would run
-what a name holds (R15). One command brings the result, one runs the module.
+what a name holds (R15, data is never code). One command transfers the result, one runs the module.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ROSTER_FORMAT = 1
 _RENDERED_HERE = ("template", "firewall_template", "variables", "roster")
 _RUN_DIR = "/run/tracklib-vpn"  # in memory, root's alone
 
-# What these hold can't end a line of the configuration or say anything else in it (R15).
+# What these hold can't end a line of the configuration or say anything else in it (R15, data is never code).
 _PUBLIC_KEY = re.compile(r"[A-Za-z0-9+/]{43}=")
 _ALLOWED_IP = re.compile(r"[0-9A-Fa-f:.]+/[0-9]{1,3}")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_+=,.@-]")
@@ -72,13 +72,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible brings no types
         return result
 
     def _document(self, roster: dict[str, Any]) -> dict[str, Any]:
-        """All that the gateway needs. What can't be rendered doesn't keep the revocations from going (R4)."""
+        """Make all that the gateway needs. What can't be rendered keeps no revocation from going."""
         document = {
             "format": FORMAT,
             "generation": int(roster["generation"]),
             "made_at": int(roster["made_at"]),
-            "revoked": _left_out(roster["revoked"]),
-            "left_out": _left_out(roster["excluded"]),
+            "revoked": _with_reason(roster["revoked"]),
+            "excluded": _with_reason(roster["excluded"]),
             "acknowledge": [str(removal_id) for removal_id in roster["acknowledge"]],
         }
         for option, result in (("template", "config"), ("firewall_template", "firewall")):
@@ -171,8 +171,8 @@ def _peer(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _left_out(entries: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """Those of them whose key a device can have at all."""
+def _with_reason(entries: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Name those whose key a device can have at all, and say why they are no peers."""
     return [
         {**_names(entry), "public_key": entry["public_key"], "reason": _UNSAFE.sub("?", entry["reason"])}
         for entry in entries

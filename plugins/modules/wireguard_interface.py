@@ -7,9 +7,9 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: wireguard_interface
 version_added: 0.1.0
-short_description: Brings a gateway's WireGuard interface, peers and firewall to a roster
+short_description: Applies a roster to a gateway's WireGuard interface, peers and firewall
 description:
-  - Renders the configuration and the firewall on the controller, brings them to the gateway in one transfer, and
+  - Renders the configuration and the firewall on the controller, sends them in one transfer, and
     applies only what differs from the live device. No other peer's connection notices.
   - Confirmed revocations happen first, and whatever else is wrong. Then come the firewall, other removals, updates and
     additions. At the end the device is read back and compared.
@@ -114,7 +114,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Bring the gateways to the roster
+- name: Apply the roster
   tracklib.vpn.wireguard_interface:
     name: wg0
     roster: ~/.cache/tracklib-vpn/roster.json
@@ -240,65 +240,36 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.apply import Order, Revocation, apply, revoke
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import run
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import Owner
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import PeerLabel
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.files import Site
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.gateway import Gateway
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.report import Outcome
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import Site
-
-FORMAT = 1  # of the file that the action plugin brings
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.operations import apply, revoke
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.order import ApplyOrder, RevokeOrder
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _apply_order(params: dict[str, Any]) -> ApplyOrder:
+    private_key_file = params["private_key_file"] or f"{params['config_dir']}/{params['name']}.key"
+    return ApplyOrder.of_document(
+        _read_once(Path(params["config_file"])),
+        private_key_file=Path(private_key_file),
+        release_revoked=params["release_revoked"],
+        lock_timeout=params["lock_timeout"],
+    )
+
+
+def _revoke_order(params: dict[str, Any]) -> RevokeOrder:
+    label = PeerLabel(*(params["revoke"].get(name) or "" for name in PeerLabel._fields))
+    return RevokeOrder(label, params["generation"], params["lock_timeout"])
+
+
+def _read_once(path: Path) -> dict[str, Any]:
+    """Read a file, and remove it whatever it holds."""
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     finally:
         path.unlink()
-    if document.pop("format") != FORMAT:
-        raise ValueError(f"{path} has another format than this module")
     return document
-
-
-def _by_key(entries: list[dict[str, str]]) -> dict[str, Revocation]:
-    return {
-        entry["public_key"]: Revocation(Owner(*(entry[field] for field in Owner._fields)), entry["reason"])
-        for entry in entries
-    }
-
-
-def _order(params: dict[str, Any], document: dict[str, Any]) -> Order:
-    for field in ("revoked", "left_out"):
-        document[field] = _by_key(document[field])
-    private_key_file = params["private_key_file"] or f"{params['config_dir']}/{params['name']}.key"
-    return Order(
-        private_key_file=Path(private_key_file),
-        release_revoked=params["release_revoked"],
-        lock_timeout=params["lock_timeout"],
-        **document,
-    )
-
-
-def _result(outcome: Outcome, name: str) -> dict[str, Any]:
-    result = {
-        "changed": outcome.changed,
-        "generation": outcome.generation,
-        "stale": outcome.stale,
-        "added": outcome.added,
-        "removed": outcome.removed,
-        "expired": outcome.expired,
-        "updated": list(outcome.updated),
-        "repaired": outcome.repaired,
-        "settings": outcome.settings,
-        "removals": [removal._asdict() for removal in outcome.removals],
-        "problems": outcome.problems,
-        "diff": {**outcome.diff(), "before_header": name, "after_header": name},
-    }
-    if outcome.problems:
-        result["msg"] = "; ".join(outcome.problems)
-    elif outcome.stale:
-        result["msg"] = f"generation {outcome.generation} was here before this roster; nothing was changed"
-    return result
 
 
 def main() -> None:
@@ -333,12 +304,11 @@ def main() -> None:
     site = Site(params["name"], Path(params["config_dir"]), Path(params["state_dir"]))
     gateway = Gateway(site, run, module.check_mode)
     if params["revoke"]:
-        wanted = Owner(*(params["revoke"].get(field) or "" for field in Owner._fields))
-        outcome = revoke(wanted, gateway, params["generation"], params["lock_timeout"])
+        result = revoke(_revoke_order(params), gateway).result(site.name)
     else:
-        outcome = apply(_order(params, _read(Path(params["config_file"]))), gateway)
-    result = {**_result(outcome, site.name), "config_file_removed": True}
-    if outcome.problems:
+        report = apply(_apply_order(params), gateway)
+        result = {**report.result(site.name), "config_file_removed": True}
+    if result["problems"]:
         module.fail_json(**result)
     module.exit_json(**result)
 

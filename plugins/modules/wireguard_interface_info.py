@@ -133,16 +133,17 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import GatewayError, run
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import expires_at, generation, owner
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import expires_at, generation, label_of
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.device import LivePeer
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.gateway import Gateway, look
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import Site, load
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.files import Site
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.gateway import Gateway
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.read import read
 
 
 def _peer(peer: LivePeer, comment: str) -> dict[str, Any]:
     return {
         "public_key": peer.public_key,
-        **owner(comment)._asdict(),
+        **label_of(comment)._asdict(),
         "expires_at": expires_at(comment),
         "allowed_ips": [] if peer.allowed_ips == "(none)" else peer.allowed_ips.split(","),
         "endpoint": None if peer.endpoint == "(none)" else peer.endpoint,
@@ -153,21 +154,23 @@ def _peer(peer: LivePeer, comment: str) -> dict[str, Any]:
 
 
 def _info(gateway: Gateway) -> dict[str, Any]:
-    seen = look(gateway)
-    if seen.error:
-        raise seen.error
-    state = load(gateway.site)
-    comments = seen.sections.comments()
+    snapshot = read(gateway)
+    if snapshot.device_error:
+        raise snapshot.device_error
+    if snapshot.state_error:
+        raise snapshot.state_error
+    link, device, state = snapshot.link, snapshot.device, snapshot.state
+    comments = snapshot.sections.comments()
     return {
-        "peers": [_peer(peer, comments.get(key, "")) for key, peer in seen.live.items()],
-        "config_peers": [{"public_key": key, **owner(comment)._asdict()} for key, comment in comments.items()],
-        "managed": state is not None or generation(seen.text) is not None,
-        "interface_exists": seen.link is not None,
-        "interface_up": seen.link is not None and seen.link.up,
-        "public_key": seen.device.public_key if seen.device else None,
-        "listen_port": int(seen.device.listen_port) if seen.device else None,
-        "generation": (state.generation if state else generation(seen.text)) or 0,
-        "roster_age": gateway.now() - state.made_at if state and state.made_at else None,
+        "peers": [_peer(peer, comments.get(key, "")) for key, peer in snapshot.live.items()],
+        "config_peers": [{"public_key": key, **label_of(comment)._asdict()} for key, comment in comments.items()],
+        "managed": state is not None or generation(snapshot.config_text) is not None,
+        "interface_exists": link is not None,
+        "interface_up": link is not None and link.up,
+        "public_key": device.public_key if device else None,
+        "listen_port": int(device.listen_port) if device else None,
+        "generation": (state.generation if state else generation(snapshot.config_text)) or 0,
+        "roster_age": snapshot.now - state.made_at if state and state.made_at else None,
         "removals": [removal._asdict() for removal in state.removals] if state else [],
     }
 

@@ -19,18 +19,13 @@ from typing import Any, NamedTuple
 
 from ansible_collections.tracklib.vpn.plugins.action.wireguard_interface import render
 from ansible_collections.tracklib.vpn.plugins.module_utils.archive import pack_program
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard import commands, device
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.apply import (
-    Order,
-    Revocation,
-    apply,
-    expire,
-    revoke,
-)
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import Owner
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard import commands, device, operations
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import PeerLabel
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.files import Site
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.gateway import Gateway
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.report import Outcome
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import Site, State, load
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.order import ApplyOrder, Revocation, RevokeOrder
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.report import Report
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import State, load
 
 from . import ROOT
 
@@ -85,9 +80,9 @@ class Person(NamedTuple):
             "reason": reason,
         }
 
-    def owner(self) -> Owner:
+    def label(self) -> PeerLabel:
         """As the gateway's code has it."""
-        return Owner(self.user_name, self.device, "111122223333", f"AIDA{self.user_name.upper()}")
+        return PeerLabel(self.user_name, self.device, "111122223333", f"AIDA{self.user_name.upper()}")
 
 
 class Recorder:
@@ -99,14 +94,14 @@ class Recorder:
         self.inputs: list[str] = []
         self.before: Callable[[list[str]], None] = lambda _args: None  # may raise in place of the command
 
-    def __call__(self, args: Sequence[str], stdin: str = "") -> commands.Result:
+    def __call__(self, args: Sequence[str], stdin: str = "") -> commands.CommandResult:
         self.before(list(args))
         self.calls.append(list(args))
         self.inputs.append(stdin)
         if args[0] == "systemctl":  # there is no systemd here; this is what its unit runs
             assert list(args) == ["systemctl", "restart", f"wg-quick@{self._host.name}"]
             done = self._host.program("up")
-            return commands.Result(done.returncode, done.stdout, done.stderr)
+            return commands.CommandResult(done.returncode, done.stdout, done.stderr)
         return commands.run([*self._host.inside, *args], stdin)
 
     @property
@@ -168,7 +163,7 @@ class Host:
         revoked: Iterable[Person] = (),
         networks: Sequence[str] = ("10.20.0.0/16",),
         **changes: Any,
-    ) -> Order:
+    ) -> ApplyOrder:
         """An order as the action plugin and the module make it, from the role's own templates."""
         roster: dict[str, Any] = {
             "generation": generation,
@@ -178,33 +173,34 @@ class Host:
         rendered = {
             "config": render(TEMPLATES / "wg0.conf.j2", roster, variables(self.name, networks)),
             "firewall": render(TEMPLATES / "nftables.j2", roster, variables(self.name, networks)),
-            "revoked": {key(peer.number): Revocation(peer.owner(), "tombstoned") for peer in revoked},
+            "revoked": {key(peer.number): Revocation(peer.label(), "tombstoned") for peer in revoked},
             "lock_timeout": 0.1,
             "private_key_file": self.private_key_file,
         }
-        return Order(
+        return ApplyOrder(
             generation=generation,
             made_at=roster["made_at"],
             **{**rendered, **changes},
         )
 
-    def apply(self, order: Order, check_mode: bool = False) -> Outcome:
+    def apply(self, order: ApplyOrder, check_mode: bool = False) -> Report:
         """One apply; only its own commands are in `run` afterwards."""
         self.run.calls.clear()
         self.run.inputs.clear()
-        return apply(order, self.gateway(check_mode))
+        return operations.apply(order, self.gateway(check_mode))
 
-    def revoke(self, user_name: str, device: str = "", generation: int = 0, check_mode: bool = False) -> Outcome:
+    def revoke(self, user_name: str, device: str = "", generation: int = 0, check_mode: bool = False) -> Report:
         """One emergency revocation; only its own commands are in `run` afterwards."""
         self.run.calls.clear()
         self.run.inputs.clear()
-        return revoke(Owner(user_name, device), self.gateway(check_mode), generation, 0.1)
+        order = RevokeOrder(PeerLabel(user_name, device), generation, lock_timeout=0.1)
+        return operations.revoke(order, self.gateway(check_mode))
 
-    def expire(self) -> Outcome:
+    def expire(self) -> Report:
         """What the timer runs, by the clock `now`; only its own commands are in `run` afterwards."""
         self.run.calls.clear()
         self.run.inputs.clear()
-        return expire(self.gateway(), 0.1)
+        return operations.expire(self.gateway(), lock_timeout=0.1)
 
     @property
     def rules(self) -> str:

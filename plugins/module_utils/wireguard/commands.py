@@ -27,7 +27,7 @@ class CommandMissing(CommandError):
     """A command isn't installed."""
 
 
-class Result(NamedTuple):
+class CommandResult(NamedTuple):
     """How a command ended."""
 
     rc: int
@@ -38,11 +38,11 @@ class Result(NamedTuple):
 class Runner(Protocol):
     """Runs a command with `stdin` as its input; raises CommandError only if it could not be run to its end."""
 
-    def __call__(self, args: Sequence[str], stdin: str = "") -> Result:
+    def __call__(self, args: Sequence[str], stdin: str = "") -> CommandResult:
         """Run `args`, give it `stdin`, and wait for its end."""
 
 
-def run(args: Sequence[str], stdin: str = "") -> Result:
+def run(args: Sequence[str], stdin: str = "") -> CommandResult:
     """The runner for real use."""
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # missing from many users' PATH
     try:
@@ -61,7 +61,7 @@ def run(args: Sequence[str], stdin: str = "") -> Result:
         raise CommandMissing(f"`{args[0]}` isn't installed; install the package {package}") from None
     except subprocess.TimeoutExpired:
         raise CommandError(f"`{_shown(args)}` did not end within {TIMEOUT:.0f} seconds and was stopped") from None
-    return Result(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 def output(runner: Runner, args: Sequence[str], stdin: str = "") -> str:

@@ -43,8 +43,8 @@ class ConfigError(GatewayError):
     """A configuration that must not be installed."""
 
 
-class Owner(NamedTuple):
-    """Whose peer it is, as the comment above it says."""
+class PeerLabel(NamedTuple):
+    """Whose peer it is, as the comment above it says: names for people to read."""
 
     user_name: str = ""
     device: str = ""
@@ -52,7 +52,7 @@ class Owner(NamedTuple):
     user_id: str = ""
 
     @property
-    def label(self) -> str:
+    def name(self) -> str:
         """`alice/laptop`, or an empty text for a peer without a name."""
         return f"{self.user_name}/{self.device}" if self.user_name else ""
 
@@ -69,7 +69,7 @@ class Peer(NamedTuple):
     @property
     def name(self) -> str:
         """Names the peer to an operator: user and device where known, else its key."""
-        return owner(self.comment).label or f"peer {self.public_key}"
+        return label_of(self.comment).name or f"peer {self.public_key}"
 
 
 class Interface(NamedTuple):
@@ -88,55 +88,65 @@ class Config(NamedTuple):
     interface: Interface
     peers: dict[str, Peer]  # by public key
 
+    def without(self, keys: Container[str]) -> Config:
+        """Return the same without the peers that have these public keys."""
+        return self._replace(peers={key: peer for key, peer in self.peers.items() if key not in keys})
+
+    def comments(self) -> dict[str, str]:
+        """Return the comment above each peer, by public key."""
+        return {key: peer.comment for key, peer in self.peers.items()}
+
 
 def digest(text: str) -> str:
-    """Identifies a text without containing it."""
+    """Return what identifies a text without containing it."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def owner(comment: str) -> Owner:
-    """Who a comment line names; nobody if it isn't one of ours."""
+def label_of(comment: str) -> PeerLabel:
+    """Read whom a comment line names; nobody if it isn't one of ours."""
     match = _NAME.match(comment)
-    return Owner(match["user"], match["device"], match["account"], match["id"]) if match else Owner()
+    if match is None:
+        return PeerLabel()
+    return PeerLabel(match["user"], match["device"], match["account"], match["id"])
 
 
 def expires_at(comment: str) -> int | None:
-    """When the peer that a comment line names expires, in seconds since the epoch; None if it doesn't."""
+    """Read when the peer that a comment line names expires, in seconds since the epoch; None if it doesn't."""
     match = _NAME.match(comment)
     return int(match["expires"]) if match and match["expires"] else None
 
 
-def expired(comments: Mapping[str, str], now: float) -> dict[str, Owner]:
-    """Those of these peers whose registration has expired: the one place on a gateway that decides it.
+def expired(comments: Mapping[str, str], now: float) -> dict[str, PeerLabel]:
+    """Select the peers whose registration has expired: the one place on a gateway that decides it.
 
     :param comments: the line above each peer, by public key.
     :param now: seconds since the epoch, by the gateway's clock; who expires at it has expired.
     """
     times = {key: expires_at(comment) for key, comment in comments.items()}
-    return {key: owner(comments[key]) for key, time in times.items() if time is not None and time <= now}
+    return {key: label_of(comments[key]) for key, time in times.items() if time is not None and time <= now}
 
 
 def generation(text: str) -> int | None:
-    """The generation that a managed file's first line gives; None if it isn't managed."""
+    """Read the generation that a managed file's first line gives; None if the file isn't managed."""
     match = _HEADER.match(text)
     return int(match[1]) if match else None
 
 
 def body(text: str) -> str:
-    """A file's text without what installing added: the first line and the private key."""
+    """Return a file's text without what installing added: the first line and the private key."""
     match = _HEADER.match(text)
     text = text[match.end() :] if match else text
     return _PRIVATE_KEY_LINE.sub("", text, count=1)
 
 
 def installable(text: str, made_by: int, private_key: str) -> str:
-    """The file to install: marked with its generation, the private key right below `[Interface]`."""
+    """Make the file to install: marked with its generation, the private key right below `[Interface]`."""
     head = f"{MARKER} (generation {made_by}); do not edit: changes are overwritten.\n"
     return head + body(text).replace("[Interface]\n", f"[Interface]\nPrivateKey = {private_key}\n", 1)
 
 
 def relabelled(text: str, made_by: int) -> str:
-    """The same file under another generation."""
+    """Return the same file under another generation."""
     return re.sub(r"\(generation \d+\)", f"(generation {made_by})", text, count=1) if generation(text) else text
 
 
@@ -147,15 +157,15 @@ class Sections(NamedTuple):
     peers: list[tuple[str, str, str]]
 
     def comments(self) -> dict[str, str]:
-        """The comment above each peer, by public key; an empty text where there is none."""
+        """Return the comment above each peer, by public key; an empty text where there is none."""
         return {key: comment for key, comment, _settings in self.peers}
 
     def without(self, keys: Container[str]) -> Sections:
-        """The same without the peers that have these public keys."""
+        """Return the same without the peers that have these public keys."""
         return Sections(self.interface, [peer for peer in self.peers if peer[0] not in keys])
 
     def text(self) -> str:
-        """The whole configuration again."""
+        """Join the whole configuration again."""
         return self.interface + "".join([f"{comment}\n[Peer]\n{rest}" for _key, comment, rest in self.peers])
 
 
@@ -183,7 +193,7 @@ def split(text: str) -> Sections:
 
 
 def _comment_start(chunk: str) -> int:
-    """Where the comment begins that belongs to the peer after `chunk`."""
+    """Find where the comment begins that belongs to the peer after `chunk`."""
     start = chunk.rfind("\n") + 1
     return start if chunk.startswith("#", start) else len(chunk)
 
@@ -215,7 +225,7 @@ def parse(text: str, known: Mapping[str, str] | None = None) -> Config:
             else:
                 peer = parse_peer(comment, settings)
         except ValueError as error:
-            problems.append(f"{owner(comment).label or f'peer number {number}'}: {error}")
+            problems.append(f"{label_of(comment).name or f'peer number {number}'}: {error}")
             continue
         other = peers.setdefault(peer.public_key, peer)
         if other is not peer:
@@ -289,7 +299,7 @@ def _interface(text: str) -> Interface:
 
 
 def canonical(allowed_ips: str) -> str:
-    """Allowed addresses as `wg show dump` prints them, comma-separated CIDR.
+    """Write allowed addresses as `wg show dump` prints them, comma-separated CIDR.
 
     :raises ValueError: naming the one that is neither an address nor a network.
     """
@@ -310,7 +320,7 @@ def _check_key(setting: str, key: str) -> None:
 
 
 def _clamped(private_key: str) -> str:
-    """As a device reports it: Curve25519 fixes 5 bits, which not every program that makes keys does (RFC 7748, 5)."""
+    """Write it as a device reports it: Curve25519 fixes 5 bits (RFC 7748, 5), which not every program does."""
     raw = bytearray(base64.b64decode(private_key))
     raw[0] &= 0b11111000
     raw[31] = raw[31] & 0b01111111 | 0b01000000
@@ -333,7 +343,7 @@ def _refuse_others(settings: Mapping[str, str]) -> None:
 
 
 def _shared_addresses(peers: Sequence[Peer]) -> list[str]:
-    """R9: two peers with one address; `wg` would silently give it to the later one."""
+    """Name peers that share an address (R9, one address, one device): `wg` gives it to the later one silently."""
     every = ",".join(peer.allowed_ips for peer in peers if peer.allowed_ips).split(",")
     if len(set(every)) == len(every):
         return []

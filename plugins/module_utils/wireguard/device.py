@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""The live WireGuard device: reading it, the difference to what is wanted, and the commands that close it.
+"""The live WireGuard device: how it is read, what differs from what is wanted, and the commands that change that.
 
 Deciding (`parse_dump`, `diff`) is pure. Only differences are ever sent: whatever stays the same isn't mentioned, so
-that no survivor notices (R7).
+that no survivor notices (R7, survivors don't notice).
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ class Device(NamedTuple):
     peers: dict[str, LivePeer]  # by public key
 
     def allowed_ips(self) -> dict[str, str]:
-        """The allowed addresses of each peer, by public key."""
+        """Return the allowed addresses of each peer, by public key."""
         return {key: peer.allowed_ips for key, peer in self.peers.items()}
 
 
-class Change(NamedTuple):
+class PeerUpdate(NamedTuple):
     """A peer that is there, but not as wanted: the new peer and which of its settings differ."""
 
     peer: Peer
@@ -71,10 +71,10 @@ class InterfaceChange(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """What to do to the peers of a device, in the order of R11. Empty when there is nothing to do."""
+    """What to do to the peers of a device, in this order. Empty when there is nothing to do."""
 
     removed: tuple[str, ...]  # public keys
-    updated: tuple[Change, ...]
+    updated: tuple[PeerUpdate, ...]
     added: tuple[Peer, ...]
 
     def __bool__(self) -> bool:
@@ -100,9 +100,9 @@ def parse_dump(text: str) -> Device:
 
 
 def diff(live: Mapping[str, LivePeer], wanted: Mapping[str, Peer]) -> Difference:
-    """The least that makes the peers of `live` those of `wanted`; both are by public key."""
+    """Find the least that makes the peers of `live` those of `wanted`; both are by public key."""
     added: list[Peer] = []
-    updated: list[Change] = []
+    updated: list[PeerUpdate] = []
     for key, peer in wanted.items():
         found = live.get(key)
         if found is None:
@@ -110,7 +110,7 @@ def diff(live: Mapping[str, LivePeer], wanted: Mapping[str, Peer]) -> Difference
             continue
         fields = _differing(found, peer)
         if fields:
-            updated.append(Change(peer, fields))
+            updated.append(PeerUpdate(peer, fields))
     return Difference(tuple(key for key in live if key not in wanted), tuple(updated), tuple(added))
 
 
@@ -131,7 +131,7 @@ def _networks(allowed_ips: str) -> frozenset[str]:
 
 
 def removals(name: str, keys: Sequence[str]) -> list[list[str]]:
-    """The `wg` commands that take peers off a device."""
+    """Write the `wg` commands that take peers off a device."""
     return [
         ["wg", "set", name, *(word for key in keys[start : start + _BATCH] for word in ("peer", key, "remove"))]
         for start in range(0, len(keys), _BATCH)
@@ -139,13 +139,13 @@ def removals(name: str, keys: Sequence[str]) -> list[list[str]]:
 
 
 def upserts(difference: Difference) -> str:
-    """The updates and additions, as input for one `wg addconf`.
+    """Write updates and additions as input for one `wg addconf`.
 
     Input has no length limit and is in no process list. Unlike `syncconf`, `addconf` touches nothing that it doesn't
     mention. Since each peer's allowed addresses are set as a whole and no two peers share one, an address that moves
     between peers ends where it belongs whatever the order.
     """
-    return "".join([_lines(change.peer, change.fields) for change in difference.updated]) + "".join(
+    return "".join([_lines(update.peer, update.fields) for update in difference.updated]) + "".join(
         [_lines(peer, ("preshared_key", "keepalive")) for peer in difference.added]
     )
 
@@ -161,12 +161,12 @@ def _lines(peer: Peer, fields: Sequence[str]) -> str:
 
 
 def read(runner: Runner, name: str) -> Device:
-    """The live device. :raises CommandError: `wg` can't read it."""
+    """Read the live device. :raises CommandError: `wg` can't read it."""
     return parse_dump(output(runner, ["wg", "show", name, "dump"]))
 
 
 def read_link(runner: Runner, name: str) -> Link | None:
-    """The network interface, or None if there is no such interface. :raises CommandError: `ip` failed."""
+    """Read the network interface; None if there is no such interface. :raises CommandError: `ip` failed."""
     result = runner(["ip", "-j", "address", "show", "dev", name])
     if result.rc != 0 and "does not exist" in result.stderr:
         return None
@@ -185,7 +185,7 @@ def read_link(runner: Runner, name: str) -> Link | None:
 
 
 def interface_changes(name: str, link: Link | None, device: Device | None, wanted: Interface) -> list[InterfaceChange]:
-    """What differs apart from peers, in the order to change it; nothing for an interface that doesn't exist.
+    """Find what differs apart from peers, in the order to change it; nothing for an interface that doesn't exist.
 
     The link comes first: the kernel drops IPv6 addresses when a link goes down.
     """

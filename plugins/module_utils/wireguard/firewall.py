@@ -27,7 +27,7 @@ def check(run: Runner, text: str) -> None:
 
 
 def loaded(run: Runner, text: str) -> str:
-    """Identifies rules together with what the kernel now has in their tables, counters left out.
+    """Return what identifies rules together with what the kernel has in their tables now, counters left out.
 
     It stays the same as long as nobody changes either.
     """

@@ -5,19 +5,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from .commands import GatewayError
-from .config import Peer, parse_peer, relabelled
-from .device import Difference
-from .gateway import Seen
 from .state import Removal
 
 
-@dataclass
-class Outcome:
+@dataclass(frozen=True)
+class Report:
     """What one call did, by name. With any problem the call has failed, and still did what it lists."""
 
     generation: int = 0
@@ -28,7 +23,8 @@ class Outcome:
     updated: dict[str, str] = field(default_factory=dict)  # what is different now, by name
     settings: list[str] = field(default_factory=list)  # of interface, firewall and files
     repaired: list[str] = field(default_factory=list)
-    removals: list[Removal] = field(default_factory=list)
+    removals: list[Removal] = field(default_factory=list)  # all that aren't acknowledged yet
+    without_peers: str = ""  # why an interface was started without its peers; empty if it wasn't
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -36,59 +32,58 @@ class Outcome:
         """Whether device, firewall or files changed."""
         return any((self.added, self.removed, self.updated, self.settings, self.repaired))
 
+    def followed_by(self, later: Report) -> Report:
+        """Return the report of two things, one done after the other."""
+        return Report(
+            generation=max(self.generation, later.generation),
+            stale=self.stale or later.stale,
+            added=self.added + later.added,
+            removed=self.removed + later.removed,
+            expired=self.expired + later.expired,
+            updated={**self.updated, **later.updated},
+            settings=self.settings + later.settings,
+            repaired=self.repaired + later.repaired,
+            removals=later.removals,
+            without_peers=self.without_peers or later.without_peers,
+            problems=self.problems + later.problems,
+        )
+
+    def with_problem(self, problem: Exception) -> Report:
+        """Return the report of a call that ended with this problem."""
+        return replace(self, problems=[*self.problems, str(problem)])
+
     def diff(self) -> dict[str, str]:
-        """For Ansible's diff mode."""
+        """Write what changed for Ansible's diff mode."""
         before = [*self.removed, *self.updated, *self.repaired]
         after = [*self.added, *(f"{name}: other {what}" for name, what in self.updated.items())]
         after += [f"{name}: repaired" for name in self.repaired] + [f"{name}: changed" for name in self.settings]
         return {"before": _lines(before), "after": _lines(after)}
 
+    def result(self, interface: str) -> dict[str, Any]:
+        """Return what the module M(tracklib.vpn.wireguard_interface) returns."""
+        result = {
+            "changed": self.changed,
+            "generation": self.generation,
+            "stale": self.stale,
+            "added": self.added,
+            "removed": self.removed,
+            "expired": self.expired,
+            "updated": list(self.updated),
+            "repaired": self.repaired,
+            "settings": self.settings,
+            "removals": [removal._asdict() for removal in self.removals],
+            "problems": self.problems,
+            "diff": {**self.diff(), "before_header": interface, "after_header": interface},
+        }
+        if self.problems:
+            result["msg"] = "; ".join(self.problems)
+        elif self.stale:
+            result["msg"] = f"generation {self.generation} was here before this roster; nothing was changed"
+        return result
+
+
+NOTHING = Report()
+
 
 def _lines(names: list[str]) -> str:
     return "".join(f"{name}\n" for name in sorted(names))
-
-
-@contextmanager
-def noted(outcome: Outcome) -> Iterator[None]:
-    """Turn an error into a problem of the outcome."""
-    try:
-        yield
-    except (GatewayError, OSError) as error:
-        outcome.problems.append(str(error))
-
-
-def tell_interface(outcome: Outcome, seen: Seen, text: str, generation: int, changes: list[str]) -> None:
-    """Note what differed at the interface: drift if the file has it as before, else what was asked for."""
-    before = relabelled(seen.sections.interface, generation)
-    if before and text.startswith(before):
-        outcome.repaired += changes
-    else:
-        outcome.settings += changes
-
-
-def tell_peers(outcome: Outcome, seen: Seen, difference: Difference, gone: Mapping[str, str]) -> None:
-    """Note what differed at the peers: drift if the file has them as wanted, else what was asked for.
-
-    :param gone: names of removed peers by public key; one without a name was never in a roster.
-    """
-    filed = {key: (comment, settings) for key, comment, settings in seen.sections.peers}
-    outcome.removed += gone.values()
-    outcome.repaired += [f"peer {key} added by hand" for key in difference.removed if key not in gone]
-    for peer in difference.added:
-        if peer.public_key not in filed:
-            outcome.added.append(peer.name)
-        elif seen.link:
-            outcome.repaired.append(f"{peer.name} missing on the device")
-    for change in difference.updated:
-        what, key = " and ".join(change.fields), change.peer.public_key
-        if key in filed and _same(change.peer, *filed[key]):
-            outcome.repaired.append(f"{change.peer.name} with other {what}")
-        else:
-            outcome.updated[change.peer.name] = what
-
-
-def _same(peer: Peer, comment: str, settings: str) -> bool:
-    try:
-        return parse_peer(comment, settings)._replace(comment=peer.comment) == peer
-    except ValueError:
-        return False

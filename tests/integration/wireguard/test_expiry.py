@@ -67,7 +67,7 @@ def test_r2_expired_peer_is_taken_off_without_a_roster_and_r7_nobody_else_is_men
     _without_alice(overdue)
     assert overdue.run.changes == [["wg", "set", overdue.name, *REMOVE_ALICE]]
     assert _reasons(overdue) == [("alice/laptop", "expired", EXPIRY)]
-    assert outcome.removals == overdue.state.removals
+    assert outcome.removals == list(overdue.state.removals)
     again = overdue.expire()
     assert (again.changed, overdue.run.changes) == (False, [])
 

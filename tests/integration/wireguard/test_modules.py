@@ -49,8 +49,8 @@ def _brought(
         "made_at": order.made_at,
         "config": order.config,
         "firewall": order.firewall,
-        "revoked": [{**one.owner()._asdict(), "public_key": key(one.number), "reason": "blocked"} for one in revoked],
-        "left_out": [],
+        "revoked": [{**one.label()._asdict(), "public_key": key(one.number), "reason": "blocked"} for one in revoked],
+        "excluded": [],
         **changes,
     }
     file = host.site.config_dir.parent / "brought.json"
@@ -89,6 +89,7 @@ def test_module_revokes_by_name(host: Host) -> None:
     host.apply(host.order(1, [ALICE, BOB]))
     result = _module(host, "wireguard_interface", revoke={"user_name": "ALICE"})
     assert (result["changed"], result["removed"], host.peers) == (True, ["alice/laptop"], allowed(BOB))
+    assert "config_file_removed" not in result  # there was none
 
 
 def test_r2_module_names_whom_it_leaves_out_as_expired(host: Host) -> None:

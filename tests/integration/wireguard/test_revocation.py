@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import CommandMissing
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import save
 
 from tests.support.wireguard_host import Host, Person, allowed, held, key
 
@@ -59,6 +64,34 @@ def test_r4_revocation_is_done_although_another_run_holds_the_lock(host: Host) -
     (problem,) = outcome.problems
     assert f"{host.site.apply_lock} was held by process {process} for 0.1 seconds" in problem
     assert problem.endswith("Only the confirmed revocations were done")
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_r4_revocation_does_not_wait_for_the_lock_that_the_rest_waits_for(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    order = host.order(2, [BOB, CAROL], revoked=[ALICE], lock_timeout=60)
+    with ThreadPoolExecutor() as other, held(host.site.apply_lock):
+        applying = other.submit(host.apply, order)
+        _until(lambda: host.peers == allowed(BOB))
+        assert not applying.done()
+    assert (applying.result().problems, host.peers) == ([], allowed(BOB, CAROL))
+
+
+def test_r6_run_that_waited_for_a_later_one_is_stale(host: Host) -> None:
+    host.apply(host.order(1, [ALICE]))
+    order = host.order(2, [ALICE, BOB], lock_timeout=60)
+    with ThreadPoolExecutor() as other, held(host.site.apply_lock):
+        applying = other.submit(host.apply, order)
+        _until(lambda: host.state.generation == 2)
+        save(host.site, replace(host.state, generation=3, content="of the later one"))
+    report = applying.result()
+    assert (report.stale, report.generation, report.problems, host.peers) == (True, 3, [], allowed(ALICE))
 
 
 def test_r6_stale_run_that_finds_the_lock_held_is_just_stale(host: Host) -> None:

@@ -23,7 +23,7 @@ ALICE, BOB = Person("alice", 1, expires_at=1_792_592_000), Person("bob", 2)
 
 
 class Action(ActionModule):
-    """Keeps what would be brought to the gateway instead of bringing it."""
+    """Keeps what would be sent to the gateway instead of sending it."""
 
     def __init__(self, **options: Any) -> None:
         places = [str(TEMPLATES.parent)]
@@ -78,7 +78,7 @@ def test_what_is_brought_is_the_rendered_text_and_the_names_of_who_is_out(roster
     assert f"PublicKey = {key(1)}\n" in action.sent["config"]
     assert "# alice/laptop (account 111122223333, AIDAALICE, expires 1792592000)\n" in action.sent["config"]
     assert "table inet tracklib_vpn" in action.sent["firewall"]
-    assert action.sent["revoked"] == [{**BOB.owner()._asdict(), "public_key": key(2), "reason": "tombstoned"}]
+    assert action.sent["revoked"] == [{**BOB.label()._asdict(), "public_key": key(2), "reason": "tombstoned"}]
     assert action.sent["acknowledge"] == ["0123456789abcdef"]
     assert action.module_options == {"name": "wg7", "lock_timeout": 3, "config_file": "/run/tracklib-vpn/apply.x"}
 

@@ -54,8 +54,8 @@ def _rendered(*entries: dict[str, Any]) -> str:
 def test_any_roster_comes_back_from_the_text_it_renders_to(people: list[Person]) -> None:
     text = _rendered(*(person.entry() for person in people))
     parsed = config.parse(text)
-    found = {peer.public_key: (peer.allowed_ips, config.owner(peer.comment)) for peer in parsed.peers.values()}
-    assert found == {key(one.number): (",".join(one.entry()["allowed_ips"]), one.owner()) for one in people}
+    found = {peer.public_key: (peer.allowed_ips, config.label_of(peer.comment)) for peer in parsed.peers.values()}
+    assert found == {key(one.number): (",".join(one.entry()["allowed_ips"]), one.label()) for one in people}
     assert parsed.interface == config.Interface(
         PRIVATE_KEY, 51820, ("10.44.0.1/16", "fd44:7472:6163:6b::1/64"), None, 0
     )
@@ -71,7 +71,7 @@ def test_r2_who_has_expired_is_told_by_the_text_alone(people: list[Person], now:
         key(one.number): one.expires_at for one in people
     }
     assert config.expired(comments, now) == {
-        key(one.number): one.owner() for one in people if one.expires_at is not None and one.expires_at <= now
+        key(one.number): one.label() for one in people if one.expires_at is not None and one.expires_at <= now
     }
 
 
@@ -159,8 +159,8 @@ def test_r15_no_name_adds_a_line_or_is_evaluated(name: str, field: str) -> None:
     ]
     assert len(odd.splitlines()) == len(plain.splitlines())
     assert "1337" not in odd or "1337" in name
-    written = config.owner(config.split(odd).peers[0][1])
-    assert written == config.owner(comment)._replace(**{field: re.sub(r"[^A-Za-z0-9_+=,.@-]", "?", name)})
+    written = config.label_of(config.split(odd).peers[0][1])
+    assert written == config.label_of(comment)._replace(**{field: re.sub(r"[^A-Za-z0-9_+=,.@-]", "?", name)})
 
 
 @pytest.mark.parametrize(

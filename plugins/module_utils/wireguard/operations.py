@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What can be done to a gateway: for each, which locks are held while it is read, planned and executed.
+
+None of these raises GatewayError or OSError: they are in the report's problems.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Callable
+
+from .check import check
+from .commands import GatewayError
+from .execute import Execution, execute
+from .files import LockHeldError
+from .gateway import Gateway
+from .order import ApplyOrder, RefusedError, RevokeOrder
+from .plan import Plan, saved_state
+from .plan_apply import plan_rest, plan_restart, plan_revocations
+from .plan_revoke import plan_expire, plan_revoke
+from .plan_start import plan_firewall, plan_interface, plan_reloaded_peers, plan_started_peers
+from .read import Snapshot, read, read_again
+from .report import NOTHING, Report
+
+LOCK_TIMEOUT = 30.0  # seconds
+
+Planner = Callable[[Snapshot], Plan]
+
+
+def apply(order: ApplyOrder, gateway: Gateway) -> Report:
+    """Apply a roster. Confirmed revocations wait for no other run, and for no check of anything else."""
+    try:
+        applied = _apply(order, gateway)
+        if applied.failed or applied.report.stale or applied.afterwards.link:
+            return applied.report
+        return _apply_again_once_started(order, gateway, applied)
+    except (GatewayError, OSError) as error:
+        return Report(generation=order.generation).with_problem(error)
+
+
+def revoke(order: RevokeOrder, gateway: Gateway) -> Report:
+    """Take a user's peers off without any roster, and bar them until a roster agrees."""
+    report = Report(generation=order.generation)
+    return _report_of(lambda: _at_once(lambda now: plan_revoke(order, now), gateway, order.lock_timeout), report)
+
+
+def expire(gateway: Gateway, lock_timeout: float = LOCK_TIMEOUT) -> Report:
+    """Take off whose registration has expired. Like a revocation this waits for nothing but the short lock."""
+    return _report_of(lambda: _at_once(plan_expire, gateway, lock_timeout))
+
+
+def start(gateway: Gateway, max_age: int) -> Report:
+    """Start the interface: firewall, then interface, then the peers, if they can be trusted.
+
+    :param max_age: of the roster, in seconds; an older one gives no peers. 0 means any age will do.
+    """
+    return _report_of(lambda: _start(gateway, max_age))
+
+
+def reload(gateway: Gateway) -> Report:
+    """Load the firewall again and repair the device, from the files that the last apply left."""
+    return _report_of(lambda: _reload(gateway))
+
+
+def _report_of(do: Callable[[], Execution], report: Report = NOTHING) -> Report:
+    """Do it, and return its report; `report` with the problem if it could not even begin."""
+    try:
+        return do().report
+    except (GatewayError, OSError) as error:
+        return report.with_problem(error)
+
+
+def _at_once(planner: Planner, gateway: Gateway, lock_timeout: float) -> Execution:
+    """Read, plan and execute under the short lock alone."""
+    with gateway.state_lock(lock_timeout):
+        return execute(planner(read(gateway)), gateway)
+
+
+def _apply(order: ApplyOrder, gateway: Gateway) -> Execution:
+    """Apply everything but the start of an interface that doesn't exist."""
+    with gateway.apply_lock_if_free() as is_ours:
+        revocations = _at_once(lambda now: plan_revocations(order, now), gateway, order.lock_timeout)
+        if revocations.failed or revocations.report.stale:
+            return revocations
+        if is_ours:
+            return _apply_rest(order, gateway, revocations, revocations.afterwards)
+    try:
+        with gateway.apply_lock(order.lock_timeout):
+            return _apply_rest(order, gateway, revocations, read(gateway))
+    except LockHeldError as error:
+        return revocations.stopped_by(RefusedError(f"{error}. Only the confirmed revocations were done"))
+
+
+def _apply_rest(order: ApplyOrder, gateway: Gateway, revocations: Execution, snapshot: Snapshot) -> Execution:
+    """Check the rest without keeping a revocation waiting, and apply it."""
+    try:
+        _refuse_other_content(order, gateway, snapshot)
+        roster = check(order, snapshot, gateway)
+        with gateway.state_lock(order.lock_timeout):
+            rest = execute(plan_rest(order, roster, read_again(gateway, snapshot)), gateway)
+    except (GatewayError, OSError) as error:
+        return revocations.stopped_by(error)
+    return revocations.followed_by(rest)
+
+
+def _refuse_other_content(order: ApplyOrder, gateway: Gateway, snapshot: Snapshot) -> None:
+    """Hold R6, no resurrection: a generation is one roster. A check takes no generation of its own."""
+    state = saved_state(snapshot)
+    if gateway.check_mode or state.generation != order.generation or state.content in (None, order.content):
+        return
+    raise RefusedError(f"generation {order.generation} was already applied with other content; run with a new roster")
+
+
+def _apply_again_once_started(order: ApplyOrder, gateway: Gateway, applied: Execution) -> Report:
+    """Have the interface started, which takes the lock of a whole apply, and then apply what a start doesn't."""
+    restarted = execute(plan_restart(applied.afterwards), gateway)
+    if restarted.failed or gateway.check_mode:
+        return applied.followed_by(restarted).report
+    again = _apply(order, gateway)
+    if not again.failed and not again.afterwards.link:
+        name = gateway.site.name
+        again = again.stopped_by(GatewayError(f"{name} doesn't come up; see `journalctl -u wg-quick@{name}`"))
+    news = [problem for problem in again.report.problems if problem not in applied.report.problems]
+    report = applied.report.followed_by(Report(problems=news))
+    return replace(report, removals=again.report.removals)
+
+
+def _start(gateway: Gateway, max_age: int) -> Execution:
+    with gateway.apply_lock(LOCK_TIMEOUT):
+        snapshot = read(gateway)
+        if snapshot.link:
+            return _repair(gateway, snapshot)
+        if snapshot.device_error:
+            raise snapshot.device_error
+        interface = execute(plan_interface(snapshot, max_age), gateway)
+        if interface.failed:
+            return interface
+        return _at_once(lambda now: plan_started_peers(now, max_age), gateway, LOCK_TIMEOUT)
+
+
+def _reload(gateway: Gateway) -> Execution:
+    with gateway.apply_lock(LOCK_TIMEOUT):
+        snapshot = read(gateway)
+        if snapshot.link is None:
+            raise snapshot.device_error or GatewayError(f"{gateway.site.name} doesn't exist; start its unit instead")
+        return _repair(gateway, snapshot)
+
+
+def _repair(gateway: Gateway, snapshot: Snapshot) -> Execution:
+    firewall = execute(plan_firewall(snapshot), gateway)
+    if firewall.failed:
+        return firewall
+    return _at_once(plan_reloaded_peers, gateway, LOCK_TIMEOUT)

@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What a gateway is asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, Iterable, Mapping, NamedTuple, Sequence
+
+from .commands import GatewayError
+from .config import PeerLabel, digest
+
+DOCUMENT_FORMAT = 1  # of the file that the action plugin transfers
+
+
+class RefusedError(GatewayError):
+    """What was asked for must not be done."""
+
+
+class GatewayReason(str, Enum):
+    """Why a gateway takes a peer off by itself. Other reasons are the roster's, and are passed on as they are."""
+
+    REVOKED = "revoked"  # an operator's word
+    EXPIRED = "expired"  # by the gateway's clock
+    NOT_IN_ROSTER = "not_in_roster"
+
+
+class Revocation(NamedTuple):
+    """Whose key may not be a peer, and why: the roster's reason, or one of GatewayReason."""
+
+    label: PeerLabel
+    reason: str
+
+
+@dataclass(frozen=True)
+class ApplyOrder:
+    """A roster to apply, as rendered on the controller."""
+
+    generation: int
+    made_at: int  # when the roster was made, seconds since the epoch
+    private_key_file: Path
+    config: str | None = None  # the rendered text; None if that failed
+    config_error: str | None = None
+    firewall: str | None = None
+    firewall_error: str | None = None
+    revoked: Mapping[str, Revocation] = field(default_factory=dict)  # confirmed, by public key
+    excluded: Mapping[str, Revocation] = field(default_factory=dict)  # for other reasons, by public key
+    acknowledge: Sequence[str] = ()  # ids of removals whose receipts are safe
+    release_revoked: bool = False
+    lock_timeout: float = 30.0  # seconds
+
+    @property
+    def content(self) -> str:
+        """What identifies the configuration and firewall of this generation."""
+        return digest(f"{self.config}\0{self.firewall}")
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, Any], **options: Any) -> ApplyOrder:
+        """Read the file that the action plugin transfers.
+
+        :param options: the fields that the file doesn't have.
+        :raises ValueError: the file has another format.
+        """
+        fields = dict(document)
+        if fields.pop("format") != DOCUMENT_FORMAT:
+            raise ValueError("the file from the controller has another format than this module")
+        fields["revoked"] = _by_key(fields["revoked"])
+        fields["excluded"] = _by_key(fields["excluded"])
+        return cls(**fields, **options)
+
+
+@dataclass(frozen=True)
+class RevokeOrder:
+    """A user or device to take off without any roster.
+
+    Fields of the label that are empty mean any. Names are compared as IAM does, whatever the case of the letters.
+    """
+
+    label: PeerLabel
+    generation: int = 0  # the fencing token taken after the block was written, if the registry could be reached
+    lock_timeout: float = 30.0  # seconds
+
+    def means(self, label: PeerLabel) -> bool:
+        """Tell whether a peer with this label is to be taken off."""
+        if not label.user_name or label.user_name.casefold() != self.label.user_name.casefold():
+            return False
+        return all(not asked or asked == actual for asked, actual in zip(self.label[1:], label[1:]))
+
+
+def _by_key(entries: Iterable[Mapping[str, str]]) -> dict[str, Revocation]:
+    return {
+        entry["public_key"]: Revocation(PeerLabel(*(entry[name] for name in PeerLabel._fields)), entry["reason"])
+        for entry in entries
+    }

@@ -1,0 +1,220 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What a plan is, and what several plans have in common. Pure: planning changes nothing and asks nobody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Iterable, Mapping, Sequence
+
+from . import config as wg_config
+from . import device as wg_device
+from .config import Config, Peer, Sections, body, digest, parse_peer
+from .device import Difference
+from .order import RefusedError, Revocation
+from .read import Snapshot
+from .report import NOTHING, Report
+from .state import Removal, State
+from .steps import ChangeInterface, MoveAside, ReadBack, RecordState, RemovePeers, SetPeers, Step, WriteFile
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps to do one after the other, and what there is afterwards if all of them work."""
+
+    steps: tuple[Step, ...]
+    before: State  # as it is saved
+    state: State  # as it is saved afterwards
+    afterwards: Snapshot  # the gateway, apart from the state
+    report: Report = NOTHING  # what is to be said whatever is done; the rest is with the steps
+
+
+def saved_state(snapshot: Snapshot) -> State:
+    """Return the state as it is saved; an empty one if there is none."""
+    return snapshot.state or State()
+
+
+def known_state(snapshot: Snapshot) -> State:
+    """Return the state, as far as state file and configuration tell it.
+
+    :raises RefusedError: the interface isn't ours.
+    """
+    marked = wg_config.generation(snapshot.config_text)
+    if snapshot.state is None and snapshot.state_error is None and marked is None:
+        _refuse_foreign(snapshot)
+    state = saved_state(snapshot)
+    return replace(state, generation=max(state.generation, marked or 0))
+
+
+def _refuse_foreign(snapshot: Snapshot) -> None:
+    if not snapshot.config_text and not snapshot.link:
+        if snapshot.device_error:
+            raise snapshot.device_error
+        return
+    site = snapshot.site
+    comments = {**dict.fromkeys(snapshot.live, ""), **snapshot.sections.comments()}
+    peers = [f"{key} {comment.lstrip('# ')}".strip() for key, comment in comments.items()]
+    raise RefusedError(
+        f"{site.config} or the interface {site.name} was not made by this collection, and was left as it is; "
+        f"its peers: {', '.join(peers) or 'none'}. Use another interface name, or stop it and move the file away"
+    )
+
+
+def record(before: State, after: State, *, urgent: bool = False, always: bool = False) -> list[Step]:
+    """Save the state if it differs; `always` also if only loading the firewall can tell that it does."""
+    if before == after and not always:
+        return []
+    return [Step(RecordState(after), urgent=urgent)]
+
+
+def with_removals(state: State, snapshot: Snapshot, removed: Mapping[str, Revocation]) -> State:
+    """Add a record for each removal that isn't recorded yet."""
+    pending = state.pending()
+    begun = [_removal(key, why, state, snapshot) for key, why in removed.items() if key not in pending]
+    return replace(state, removals=(*state.removals, *begun))
+
+
+def _removal(key: str, why: Revocation, state: State, snapshot: Snapshot) -> Removal:
+    last_handshake = None
+    if key in snapshot.live:
+        last_handshake = int(snapshot.live[key].latest_handshake) or None
+    return Removal(
+        id=digest(snapshot.seed + key)[:16],
+        **why.label._asdict(),
+        public_key=key,
+        fingerprint=digest(key)[:16],
+        generation=state.generation,
+        reason=why.reason,
+        last_handshake=last_handshake,
+        removed_at=None,
+    )
+
+
+def plan_removal(
+    snapshot: Snapshot, state: State, revocations: Mapping[str, Revocation], report: Report = NOTHING
+) -> Plan:
+    """Plan what takes peers off, whatever else is wrong (R4, confirmed revocations always go through).
+
+    Each removal is recorded before it is done; then the peer is taken out of the file and off the device. Each of
+    these is tried although another has failed: who isn't out of both file and device stays barred by the record.
+
+    :param state: what is to be remembered apart from these removals.
+    :param revocations: who may not be a peer, by public key.
+    """
+    filed = snapshot.sections.comments()
+    removed = {key: why for key, why in revocations.items() if key in snapshot.live or key in filed}
+    # a device that can't be read may have any of them
+    on_device = [key for key in revocations if key in snapshot.live or snapshot.device_error]
+    after = snapshot.without_live(removed)
+    if any(key in filed for key in removed):
+        after = after.with_config(_without(snapshot.sections, removed, state.generation))
+    begun = _with_config_digest(with_removals(state, snapshot, removed), snapshot, after)
+    done = begun
+    if snapshot.device_error is None:
+        done = begun.finished(revocations, snapshot.now)
+    steps = [
+        *_set_state_aside(snapshot),
+        *record(saved_state(snapshot), begun, urgent=True),
+        *_take_out_of_file(snapshot, after, {key: why for key, why in removed.items() if key not in on_device}),
+        *_take_off_device(on_device, removed),
+        *record(begun, done),
+    ]
+    return Plan(tuple(steps), saved_state(snapshot), done, after, report)
+
+
+def _without(sections: Sections, removed: Mapping[str, Revocation], generation: int) -> Sections:
+    kept = sections.without(removed)
+    return kept._replace(interface=wg_config.relabelled(kept.interface, generation))
+
+
+def _with_config_digest(state: State, snapshot: Snapshot, after: Snapshot) -> State:
+    """Know the file again while it is replaced, and afterwards; one that was edited by hand stays unknown."""
+    before = digest(body(snapshot.config_text))
+    if before not in state.config or after.config_text == snapshot.config_text:
+        return state
+    return replace(state, config=(before, digest(body(after.config_text))))
+
+
+def _set_state_aside(snapshot: Snapshot) -> list[Step]:
+    if snapshot.state_error is None:
+        return []
+    file = snapshot.site.state
+    aside = file.with_name(f"{file.name}.corrupt-{snapshot.now}")
+    report = Report(repaired=[f"{snapshot.state_error}; moved to {aside}"])
+    return [Step(MoveAside(file, aside), report, urgent=True)]
+
+
+def _take_out_of_file(snapshot: Snapshot, after: Snapshot, only_there: Mapping[str, Revocation]) -> list[Step]:
+    if after.config_text == snapshot.config_text:
+        return []
+    report = Report(removed=_names(only_there.values()))
+    return [Step(WriteFile(snapshot.site.config, after.config_text), report, urgent=True)]
+
+
+def _take_off_device(keys: Sequence[str], removed: Mapping[str, Revocation]) -> list[Step]:
+    if not keys:
+        return []
+    report = Report(removed=_names(removed[key] for key in keys if key in removed))
+    return [Step(RemovePeers(tuple(keys)), report, urgent=True)]
+
+
+def _names(revocations: Iterable[Revocation]) -> list[str]:
+    return [revocation.label.name for revocation in revocations]
+
+
+def device_steps(snapshot: Snapshot, config: Config, config_text: str, removed: Mapping[str, Revocation]) -> list[Step]:
+    """Change what differs on the device: other removals, updates, additions, interface; and read it back.
+
+    :param config_text: the same as it will be in the file, to tell drift from what was asked for.
+    :param removed: peers that were in a roster and are in it no more, by public key.
+    """
+    difference = wg_device.diff(snapshot.live, config.peers)
+    changes = wg_device.interface_changes(snapshot.site.name, snapshot.link, snapshot.device, config.interface)
+    if snapshot.device is None or not (difference or changes):
+        return []
+    steps = []
+    if difference.removed:
+        steps.append(Step(RemovePeers(difference.removed), _report_removed(difference.removed, removed)))
+    if difference.updated or difference.added:
+        steps.append(Step(SetPeers(difference), _report_set(difference, snapshot.sections)))
+    steps += [Step(ChangeInterface(change), report_interface(change.what, snapshot, config_text)) for change in changes]
+    return [*steps, Step(ReadBack(config))]
+
+
+def report_interface(what: str, snapshot: Snapshot, config_text: str) -> Report:
+    """Report what differs at the interface: drift if the file has it as before, else what was asked for."""
+    filed = wg_config.relabelled(snapshot.sections.interface, wg_config.generation(config_text) or 0)
+    if filed and config_text.startswith(filed):
+        return Report(repaired=[what])
+    return Report(settings=[what])
+
+
+def _report_removed(keys: Sequence[str], removed: Mapping[str, Revocation]) -> Report:
+    """Report removed peers; one without a name was never in a roster."""
+    return Report(
+        removed=_names(removed[key] for key in keys if key in removed),
+        repaired=[f"peer {key} added by hand" for key in keys if key not in removed],
+    )
+
+
+def _report_set(difference: Difference, sections: Sections) -> Report:
+    """Report what differs at peers: drift if the file has them as wanted, else what was asked for."""
+    filed = {key: (comment, settings) for key, comment, settings in sections.peers}
+    added = [peer.name for peer in difference.added if peer.public_key not in filed]
+    repaired = [f"{peer.name} missing on the device" for peer in difference.added if peer.public_key in filed]
+    updated = {}
+    for update in difference.updated:
+        what, key = " and ".join(update.fields), update.peer.public_key
+        if key in filed and _is_same(update.peer, *filed[key]):
+            repaired.append(f"{update.peer.name} with other {what}")
+        else:
+            updated[update.peer.name] = what
+    return Report(added=added, updated=updated, repaired=repaired)
+
+
+def _is_same(peer: Peer, comment: str, settings: str) -> bool:
+    try:
+        return parse_peer(comment, settings)._replace(comment=peer.comment) == peer
+    except ValueError:
+        return False

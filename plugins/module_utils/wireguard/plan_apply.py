@@ -1,0 +1,183 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The plans that apply a roster: confirmed revocations at once, and the rest once it is checked. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Mapping
+
+from . import config as wg_config
+from .check import CheckedRoster
+from .config import PeerLabel, body, digest
+from .order import ApplyOrder, GatewayReason, Revocation
+from .plan import (
+    Plan,
+    device_steps,
+    known_state,
+    plan_removal,
+    record,
+    report_interface,
+    saved_state,
+    with_removals,
+)
+from .read import Snapshot
+from .report import Report
+from .state import State
+from .steps import LoadFirewall, RestartUnit, Step, WriteFile
+
+
+def plan_revocations(order: ApplyOrder, snapshot: Snapshot) -> Plan:
+    """Plan confirmed revocations, which wait for nothing, unless a later roster was here (R6, no resurrection).
+
+    :raises RefusedError: the interface isn't ours.
+    """
+    state = known_state(snapshot)
+    state = replace(state, removals=tuple(each for each in state.removals if each.id not in order.acknowledge))
+    if order.release_revoked:
+        state = replace(state, revoked={})
+    report = Report(generation=max(order.generation, state.generation), stale=order.generation < state.generation)
+    if report.stale:
+        return plan_removal(snapshot, state, {}, report)
+    if order.generation > state.generation:
+        state = replace(state, generation=order.generation, content=None)
+    by_operator = {key: Revocation(label, GatewayReason.REVOKED.value) for key, label in state.revoked.items()}
+    return plan_removal(snapshot, state, {**by_operator, **order.revoked}, report)
+
+
+def plan_rest(order: ApplyOrder, roster: CheckedRoster, snapshot: Snapshot) -> Plan:
+    """Plan what comes after confirmed revocations.
+
+    In this order (R11, order of an apply): the checked new firewall, the file, other removals, updates, additions, and
+    reading the device back.
+    """
+    before = saved_state(snapshot)
+    if before.generation > order.generation:
+        report = Report(generation=before.generation, stale=True)
+        return Plan((), before, before, snapshot, report)
+    barred = {key: label for key, label in before.revoked.items() if key in roster.config.peers}
+    expired = wg_config.expired(roster.config.without(barred).comments(), snapshot.now)
+    if barred or expired:
+        roster = roster.without({**barred, **expired})
+    removed = _removed(_reasons(order, expired), roster, snapshot)
+    begun = _begun(replace(before, revoked=barred), order, roster, snapshot, removed)
+    done = _done(begun, order, snapshot)
+    steps = [
+        *_load_firewall(roster, snapshot),
+        *record(before, begun, always=roster.load_firewall),
+        *_write_config(order, roster, snapshot, removed),
+        *device_steps(snapshot, roster.config, roster.text, removed),
+        *record(begun, done),
+    ]
+    report = _report(order, roster, snapshot, barred, expired)
+    return Plan(tuple(steps), before, done, snapshot, report)
+
+
+def plan_restart(snapshot: Snapshot) -> Plan:
+    """Plan the start of an interface that doesn't exist, by its unit."""
+    state = saved_state(snapshot)
+    return Plan((Step(RestartUnit(f"wg-quick@{snapshot.site.name}")),), state, state, snapshot)
+
+
+def _reasons(order: ApplyOrder, expired: Mapping[str, PeerLabel]) -> dict[str, Revocation]:
+    """Return why keys are not in the roster that is applied; the gateway's clock has the last word."""
+    by_clock = {key: Revocation(label, GatewayReason.EXPIRED.value) for key, label in expired.items()}
+    return {**order.excluded, **by_clock}
+
+
+def _removed(reasons: Mapping[str, Revocation], roster: CheckedRoster, snapshot: Snapshot) -> dict[str, Revocation]:
+    """Find peers in the file or on the device that are wanted no more, as far as anything names them."""
+    filed, pending = snapshot.sections.comments(), saved_state(snapshot).pending()
+    removed = {}
+    for key in {**filed, **snapshot.live}:
+        if key in roster.config.peers:
+            continue
+        named, reason = reasons.get(key, Revocation(PeerLabel(), GatewayReason.NOT_IN_ROSTER.value))
+        labels = [wg_config.label_of(filed.get(key, "")), pending[key].label if key in pending else named]
+        label = next((label for label in labels if label.user_name), None)
+        if label is not None:
+            removed[key] = Revocation(label, reason)
+    return removed
+
+
+def _begun(
+    state: State, order: ApplyOrder, roster: CheckedRoster, snapshot: Snapshot, removed: Mapping[str, Revocation]
+) -> State:
+    """Return what is remembered before anything but the firewall is touched.
+
+    A start right after it knows old and new file as ours (R12, no peers from files of unknown origin).
+    """
+    wanted = roster.config.peers
+    # a removal that a killed run had begun, of a peer that is wanted again and never left: there is nothing to record
+    stayed = [key for key in state.pending() if key in wanted and key in snapshot.live]
+    kept = [each for each in state.removals if each.removed_at is not None or each.public_key not in stayed]
+    state = with_removals(replace(state, removals=tuple(kept)), snapshot, removed)
+    old, new = digest(body(snapshot.config_text)), digest(body(roster.text))
+    replaced = (old,) if old in state.config and old != new else ()
+    if roster.load_firewall:
+        state = replace(state, firewall=(digest(roster.firewall),))
+    return replace(state, made_at=order.made_at, config=(*replaced, new))
+
+
+def _done(begun: State, order: ApplyOrder, snapshot: Snapshot) -> State:
+    """Return what is remembered at the end. An interface that has still to be started hasn't the content yet."""
+    done = replace(begun, config=begun.config[-1:]).finished(begun.pending(), snapshot.now)
+    if snapshot.device is None:
+        return done
+    return replace(done, content=order.content)
+
+
+def _load_firewall(roster: CheckedRoster, snapshot: Snapshot) -> list[Step]:
+    """Load new rules before their peers come (R13, firewall before peers)."""
+    if not roster.load_firewall:
+        return []
+    state, new = saved_state(snapshot), digest(roster.firewall)
+    replaced = tuple(old for old in state.firewall[-1:] if old != new)
+    report = Report(settings=["firewall"])
+    if new in state.firewall:
+        report = Report(repaired=["firewall"])
+    return [
+        *record(state, replace(state, firewall=(*replaced, new))),
+        Step(WriteFile(snapshot.site.firewall, roster.firewall)),
+        Step(LoadFirewall(roster.firewall), report),
+    ]
+
+
+def _write_config(
+    order: ApplyOrder, roster: CheckedRoster, snapshot: Snapshot, removed: Mapping[str, Revocation]
+) -> list[Step]:
+    """Replace wg0.conf as a whole, if it differs."""
+    if wg_config.relabelled(snapshot.config_text, order.generation) == roster.text:
+        return []
+    known = saved_state(snapshot).config
+    names = [why.label.name for key, why in removed.items() if key not in snapshot.live]
+    report = Report(removed=names, settings=["file"])
+    if known and digest(body(snapshot.config_text)) not in known:
+        what = "file edited by hand" if snapshot.config_text.strip() else "file missing or empty"
+        report = Report(removed=names, repaired=[what])
+    return [Step(WriteFile(snapshot.site.config, roster.text), report)]
+
+
+def _report(
+    order: ApplyOrder,
+    roster: CheckedRoster,
+    snapshot: Snapshot,
+    barred: Mapping[str, PeerLabel],
+    expired: Mapping[str, PeerLabel],
+) -> Report:
+    report = Report(generation=order.generation, expired=[label.name for label in expired.values()])
+    if barred:
+        names = ", ".join(label.name for label in barred.values())
+        problem = (
+            f"{names}: revoked on this gateway by an operator, but a peer in the roster of generation "
+            f"{order.generation}; kept out. Repeat the revocation, or release it: run reconcile once with "
+            "-e vpn_release_revoked=true"
+        )
+        report = replace(report, problems=[problem])
+    if snapshot.link is None:  # its start adds the peers
+        filed = snapshot.sections.comments()
+        added = [peer.name for key, peer in roster.config.peers.items() if key not in filed]
+        missing = report_interface("interface missing", snapshot, roster.text)
+        report = report.followed_by(replace(missing, added=added))
+    return report

@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The plans of the unit's start and reload, which go by the files that the last apply left. Pure.
+
+Each is in two parts: the firewall first, under the lock of a whole apply alone, since no revocation may wait for nft;
+then the peers, from what is read once the interface is there.
+"""
+
+from __future__ import annotations
+
+from . import config as wg_config
+from .commands import GatewayError
+from .config import body, digest
+from .plan import Plan, device_steps, saved_state
+from .read import Snapshot
+from .report import NOTHING, Report
+from .steps import CheckFirewall, LoadFirewall, StartInterface, Step
+
+
+class UnsafeError(GatewayError):
+    """The files aren't those that the last apply left."""
+
+
+def plan_interface(snapshot: Snapshot, max_age: int) -> Plan:
+    """Plan the start of an interface without peers; its firewall comes first (R13, firewall before peers).
+
+    :param max_age: see why_no_peers().
+    :raises GatewayError: the interface can't be started from the file.
+    """
+    if not snapshot.config_text.strip():
+        raise UnsafeError(f"{snapshot.site.config} is missing or empty; run a reconcile")
+    if why_no_peers(snapshot, max_age):
+        wg_config.parse(snapshot.sections.interface)
+    else:
+        wg_config.parse(snapshot.config_text)
+    return _plan(snapshot, [*_load_firewall(snapshot), Step(StartInterface(snapshot.sections.interface))])
+
+
+def plan_started_peers(snapshot: Snapshot, max_age: int) -> Plan:
+    """Plan the peers of an interface that was just started, if the files can be trusted to name them.
+
+    :param max_age: see why_no_peers().
+    :raises GatewayError: the device can't be read, or the peers can't.
+    """
+    without_peers = why_no_peers(snapshot, max_age)
+    if not without_peers:
+        return _plan_peers(snapshot, snapshot.config_text)
+    return _plan_peers(snapshot, snapshot.sections.interface, Report(without_peers=without_peers))
+
+
+def plan_firewall(snapshot: Snapshot) -> Plan:
+    """Plan the first part of a reload.
+
+    :raises UnsafeError: the files aren't those that the last apply left, so that nothing is changed.
+    """
+    _refuse_untrusted(snapshot)
+    wg_config.parse(snapshot.config_text)
+    return _plan(snapshot, _load_firewall(snapshot))
+
+
+def plan_reloaded_peers(snapshot: Snapshot) -> Plan:
+    """Plan the second part of a reload: repair the device.
+
+    :raises GatewayError: the device can't be read, or the files changed by hand meanwhile.
+    """
+    _refuse_untrusted(snapshot)
+    return _plan_peers(snapshot, snapshot.config_text)
+
+
+def why_no_peers(snapshot: Snapshot, max_age: int) -> str:
+    """Say why the interface must start without peers; empty if it need not (R12, no peers from an old roster).
+
+    :param max_age: of the roster, in seconds; 0 means any age will do.
+    """
+    return _why_untrusted(snapshot) or _why_too_old(snapshot, max_age)
+
+
+def _refuse_untrusted(snapshot: Snapshot) -> None:
+    untrusted = _why_untrusted(snapshot)
+    if untrusted:
+        raise UnsafeError(f"{untrusted}; nothing was changed")
+
+
+def _why_untrusted(snapshot: Snapshot) -> str:
+    """Say why the files can't be trusted to name the peers; empty if they can."""
+    site, state = snapshot.site, snapshot.state
+    if snapshot.state_error:
+        return f"{snapshot.state_error}; run a reconcile"
+    if state is None:
+        return f"{site.state} is missing, so nothing says whose peers are in {site.config}; run a reconcile"
+    if digest(body(snapshot.config_text)) not in state.config:
+        return f"{site.config} is not what the last apply left, it was changed by hand or lost; run a reconcile"
+    if digest(snapshot.firewall_text) not in state.firewall:
+        return f"{site.firewall} is not what the last apply left, it was changed by hand or lost; run a reconcile"
+    return ""
+
+
+def _why_too_old(snapshot: Snapshot, max_age: int) -> str:
+    age = snapshot.now - (saved_state(snapshot).made_at or 0)
+    if not max_age or age <= max_age:
+        return ""
+    return f"the roster is {age // 60} minutes old, {max_age // 60} are allowed; peers wait for the next reconcile"
+
+
+def _load_firewall(snapshot: Snapshot) -> list[Step]:
+    text = snapshot.firewall_text
+    return [Step(CheckFirewall(text)), Step(LoadFirewall(text))]
+
+
+def _plan_peers(snapshot: Snapshot, text: str, report: Report = NOTHING) -> Plan:
+    """Plan the peers of a text, but nobody who is being removed, was revoked or has expired."""
+    if snapshot.device_error:
+        raise snapshot.device_error
+    config = wg_config.parse(text)
+    barred = saved_state(snapshot).barred()
+    config = config.without({*barred, *wg_config.expired(config.comments(), snapshot.now)})
+    return _plan(snapshot, device_steps(snapshot, config, snapshot.config_text, {}), report)
+
+
+def _plan(snapshot: Snapshot, steps: list[Step], report: Report = NOTHING) -> Plan:
+    state = saved_state(snapshot)
+    return Plan(tuple(steps), state, state, snapshot, report)

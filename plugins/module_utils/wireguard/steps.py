@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The steps that plans are made of. Each does one thing, and a run may be killed between any two of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from . import device as wg_device
+from . import firewall
+from .commands import GatewayError, output
+from .config import Config
+from .device import Difference, InterfaceChange
+from .files import write
+from .gateway import Gateway
+from .report import NOTHING, Report
+from .state import State, save
+
+_SHOWN_DIFFERENCES = 5
+
+
+class Action(Protocol):
+    """What one step does."""
+
+    def run(self, gateway: Gateway, state: State, /) -> State:
+        """Do it.
+
+        :param state: what is remembered when the step begins.
+        :returns: what is remembered when it has ended.
+        :raises GatewayError: or OSError; it could not be done.
+        """
+
+
+@dataclass(frozen=True)
+class Step:
+    """A part of a plan."""
+
+    action: Action
+    reports: Report = NOTHING  # once it is done
+    urgent: bool = False  # done although an earlier step has failed
+
+
+@dataclass(frozen=True)
+class RecordState:
+    """Save the state, except for what only loading the firewall can tell."""
+
+    state: State
+
+    def run(self, gateway: Gateway, state: State) -> State:
+        """Replace the state file."""
+        wanted = replace(self.state, loaded=state.loaded)
+        save(gateway.site, wanted)
+        return wanted
+
+
+@dataclass(frozen=True)
+class MoveAside:
+    """Keep a damaged file under another name."""
+
+    file: Path
+    aside: Path
+
+    def run(self, _gateway: Gateway, state: State) -> State:
+        """Rename the file."""
+        self.file.replace(self.aside)
+        return state
+
+
+@dataclass(frozen=True)
+class WriteFile:
+    """Replace a file as a whole."""
+
+    file: Path
+    text: str = field(repr=False)  # it may hold the private key
+
+    def run(self, _gateway: Gateway, state: State) -> State:
+        """Write it beside the old one, and rename it."""
+        write(self.file, self.text)
+        return state
+
+
+@dataclass(frozen=True)
+class CheckFirewall:
+    """Let nft check rules before anything is touched."""
+
+    text: str
+
+    def run(self, gateway: Gateway, state: State) -> State:
+        """Ask nft; nothing is loaded."""
+        firewall.check(gateway.run, self.text)
+        return state
+
+
+@dataclass(frozen=True)
+class LoadFirewall:
+    """Load the firewall's file, in one transaction."""
+
+    text: str  # what the file says
+
+    def run(self, gateway: Gateway, state: State) -> State:
+        """Load the file; what the kernel made of it is remembered from the next record on."""
+        output(gateway.run, ["nft", "-f", str(gateway.site.firewall)])
+        return replace(state, loaded=firewall.loaded(gateway.run, self.text))
+
+
+@dataclass(frozen=True)
+class RemovePeers:
+    """Take peers off the device."""
+
+    keys: tuple[str, ...]
+
+    def run(self, gateway: Gateway, state: State) -> State:
+        """Send their removal."""
+        for command in wg_device.removals(gateway.site.name, self.keys):
+            output(gateway.run, command)
+        return state
+
+
+@dataclass(frozen=True)
+class SetPeers:
+    """Update peers of the device, and add new ones."""
+
+    difference: Difference = field(repr=False)  # it may hold preshared keys
+
+    def run(self, gateway: Gateway, state: State) -> State:
+        """Send updates and additions; nobody else is mentioned (R7, survivors don't notice)."""
+        name = gateway.site.name
+        output(gateway.run, ["wg", "addconf", name, "/dev/stdin"], wg_device.upserts(self.difference))
+        return state
+
+
+@dataclass(frozen=True)
+class ChangeInterface:
+    """Change one thing at the interface apart from its peers."""
+
+    change: InterfaceChange = field(repr=False)  # it may hold the private key
+
+    def run(self, gateway: Gateway, state: State) -> State:
+        """Run the change's command."""
+        output(gateway.run, self.change.command, self.change.stdin)
+        return state
+
+
+@dataclass(frozen=True)
+class ReadBack:
+    """Read the device and compare it with what was wanted (R8, the device is the truth)."""
+
+    wanted: Config = field(repr=False)
+
+    def run(self, gateway: Gateway, state: State) -> State:
+        """Compare. :raises GatewayError: naming what still differs."""
+        name = gateway.site.name
+        device, link = wg_device.read(gateway.run, name), wg_device.read_link(gateway.run, name)
+        left = wg_device.diff(device.peers, self.wanted.peers)
+        differing = [f"peer {key} is still there" for key in left.removed]
+        differing += [f"{update.peer.name} has other {' and '.join(update.fields)}" for update in left.updated]
+        differing += [f"{peer.name} is missing" for peer in left.added]
+        changes = wg_device.interface_changes(name, link, device, self.wanted.interface)
+        differing += [change.what for change in changes]
+        if differing:
+            raise GatewayError(
+                f"{name} still differs after applying: {', '.join(differing[:_SHOWN_DIFFERENCES])}. Something else "
+                "changes it; find that, and run again"
+            )
+        return state
+
+
+@dataclass(frozen=True)
+class StartInterface:
+    """Let wg-quick make the interface without any peer."""
+
+    config_text: str = field(repr=False)  # it holds the private key
+
+    def run(self, gateway: Gateway, state: State) -> State:
+        """Give wg-quick a file of its own, in memory and only for as long as that takes."""
+        file = gateway.site.run_dir / gateway.site.config.name
+        write(file, self.config_text)
+        try:
+            output(gateway.run, ["wg-quick", "up", str(file)])
+        finally:
+            file.unlink()
+        return state
+
+
+@dataclass(frozen=True)
+class RestartUnit:
+    """Let systemd start the missing interface; its unit takes the lock of a whole apply itself."""
+
+    unit: str
+
+    def run(self, gateway: Gateway, state: State) -> State:
+        """Restart the unit."""
+        output(gateway.run, ["systemctl", "restart", self.unit])
+        return state

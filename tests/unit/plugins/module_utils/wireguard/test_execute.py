@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The loop that does the steps of any plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import CommandError, CommandResult
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.execute import execute
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.files import Site
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.gateway import Gateway
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan import Plan
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.report import Report
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import State, load
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.steps import (
+    Action,
+    LoadFirewall,
+    MoveAside,
+    RecordState,
+    RemovePeers,
+    Step,
+    WriteFile,
+)
+
+from tests.support.snapshots import snapshot
+
+FAILING = "failing"
+
+
+@dataclass(frozen=True)
+class Fail:
+    """Does nothing but fail."""
+
+    def run(self, _gateway: Gateway, _state: State) -> State:
+        raise CommandError("no")
+
+
+class Commands:
+    """Remembers commands in place of running them; those with `failing` in them fail."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self.inputs: list[str] = []
+
+    def __call__(self, args: Sequence[str], stdin: str = "") -> CommandResult:
+        self.calls.append(list(args))
+        self.inputs.append(stdin)
+        return CommandResult(int(FAILING in args), "", "no")
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Gateway:
+    return Gateway(Site("wg0", tmp_path / "etc", tmp_path / "state", tmp_path / "run"), Commands())
+
+
+def _plan(*steps: Step, report: Report | None = None) -> Plan:
+    read = replace(snapshot([]), state=State(generation=1))
+    return Plan(steps, State(generation=1), State(generation=9), read, report or Report())
+
+
+def _calls(gateway: Gateway) -> list[list[str]]:
+    assert isinstance(gateway.run, Commands)
+    return gateway.run.calls
+
+
+def _off(key: str, *, urgent: bool = False) -> Step:
+    return Step(RemovePeers((key,)), Report(removed=[key]), urgent=urgent)
+
+
+def test_steps_are_done_in_order_and_each_reports_what_it_did(gateway: Gateway) -> None:
+    done = execute(_plan(_off("a"), _off("b"), report=Report(generation=3)), gateway)
+    assert _calls(gateway) == [["wg", "set", "wg0", "peer", key, "remove"] for key in "ab"]
+    assert (done.report.removed, done.report.generation, done.failed) == (["a", "b"], 3, False)
+
+
+def test_nothing_is_done_after_a_failure_and_nothing_claimed(gateway: Gateway) -> None:
+    done = execute(_plan(_off("a"), Step(Fail()), _off("b")), gateway)
+    assert len(_calls(gateway)) == 1
+    assert (done.report.removed, done.report.problems, done.failed) == (["a"], ["no"], True)
+
+
+def test_r4_urgent_steps_are_done_whatever_failed_before(gateway: Gateway) -> None:
+    done = execute(_plan(Step(Fail(), urgent=True), _off("a", urgent=True), _off("b")), gateway)
+    assert done.report.removed == ["a"]
+    assert done.report.problems == ["only removals from the live device were done (a): no"]
+
+
+def test_removal_that_failed_is_no_removal(gateway: Gateway) -> None:
+    done = execute(_plan(_off(FAILING, urgent=True), _off("b", urgent=True)), gateway)
+    assert done.report.removed == ["b"]
+    (problem,) = done.report.problems
+    assert problem.startswith("`wg set wg0 peer failing …` failed with exit status 1")
+
+
+def test_failures_before_and_at_a_removal_are_both_told(gateway: Gateway) -> None:
+    done = execute(_plan(Step(Fail(), urgent=True), _off(FAILING, urgent=True)), gateway)
+    assert len(done.report.problems) == 2
+    assert done.report.problems[0] == "only removals from the live device were done (none): no"
+
+
+def test_check_mode_says_the_same_and_does_nothing(gateway: Gateway) -> None:
+    careful = Gateway(gateway.site, gateway.run, check_mode=True)
+    done = execute(_plan(Step(RecordState(State(generation=5))), _off("a")), careful)
+    assert (_calls(gateway), load(gateway.site)) == ([], None)
+    assert (done.report.removed, done.failed) == (["a"], False)
+    assert done.afterwards.state == State(generation=9)
+
+
+def test_state_is_saved_between_steps(gateway: Gateway) -> None:
+    done = execute(_plan(Step(RecordState(State(generation=5))), Step(Fail())), gateway)
+    assert load(gateway.site) == done.afterwards.state == State(generation=5)
+
+
+def test_state_that_could_not_be_saved_is_not_taken_for_saved(gateway: Gateway) -> None:
+    gateway.site.state.with_name(".wg0.json.new").mkdir(parents=True)
+    done = execute(_plan(Step(RecordState(State(generation=5)), urgent=True)), gateway)
+    assert (done.failed, done.afterwards.state) == (True, State(generation=1))
+
+
+def test_what_the_kernel_made_of_the_firewall_is_remembered_from_the_next_record_on(gateway: Gateway) -> None:
+    actions: list[Action] = [
+        RecordState(State(generation=5)),
+        LoadFirewall("table inet x { }\n"),
+        RecordState(State(generation=6)),
+        RecordState(State(generation=7)),
+    ]
+    done = execute(_plan(*map(Step, actions)), gateway)
+    state = load(gateway.site)
+    assert state is not None
+    assert (state.generation, bool(state.loaded)) == (7, True)
+    assert done.afterwards.state == state
+
+
+def test_damaged_file_is_moved_aside(gateway: Gateway) -> None:
+    gateway.site.state_dir.mkdir()
+    gateway.site.state.write_text("{")
+    aside = gateway.site.state_dir / "aside"
+    execute(_plan(Step(MoveAside(gateway.site.state, aside))), gateway)
+    assert (gateway.site.state.exists(), aside.read_text()) == (False, "{")
+
+
+def test_r10_no_step_shows_what_it_writes_or_sends() -> None:
+    assert "secret" not in repr(WriteFile(Path("wg0.conf"), "secret"))

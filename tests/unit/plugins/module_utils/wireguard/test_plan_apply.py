@@ -1,0 +1,294 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Applying a roster, planned: neither root nor `wg` is needed to say what is to be done, and in which order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import CommandError
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import body, digest
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.order import RefusedError, Revocation
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan_apply import plan_rest, plan_revocations
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import State, StateError
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.steps import (
+    LoadFirewall,
+    MoveAside,
+    RecordState,
+    RemovePeers,
+    SetPeers,
+    WriteFile,
+)
+
+from tests.support.snapshots import FIREWALL, SITE, actions, checked, device, full_report, live, only, order, snapshot
+from tests.support.wireguard_host import NOW, Person, key
+
+ALICE, BOB, CAROL, DAVE = (Person(name, number) for number, name in enumerate(("alice", "bob", "carol", "dave"), 1))
+
+
+def test_r11_rest_is_firewall_then_file_then_removals_then_updates_and_additions_then_read_back() -> None:
+    wanted = order(2, [CAROL._replace(address=9), DAVE], firewall="table inet other { }\n")
+    plan = plan_rest(wanted, checked(wanted, load_firewall=True), snapshot([BOB, CAROL]))
+    assert actions(plan) == [
+        *("RecordState", "WriteFile", "LoadFirewall"),
+        *("RecordState", "WriteFile"),
+        *("RemovePeers", "SetPeers", "ReadBack", "RecordState"),
+    ]
+    assert only(plan, RemovePeers).keys == (key(BOB.number),)
+    report = full_report(plan)
+    assert (report.removed, report.added, report.updated) == (
+        ["bob/laptop"],
+        ["dave/laptop"],
+        {"carol/laptop": "allowed_ips"},
+    )
+    assert report.settings == ["firewall", "file"]
+
+
+def test_same_roster_again_needs_no_step() -> None:
+    wanted = order(1, [ALICE, BOB])
+    gateway = snapshot([ALICE, BOB])
+    assert plan_revocations(wanted, gateway).steps == ()
+    assert plan_rest(wanted, checked(wanted), gateway).steps == ()
+
+
+def test_r7_who_stays_the_same_is_in_no_step() -> None:
+    wanted = order(2, [ALICE, BOB, CAROL])
+    plan = plan_rest(wanted, checked(wanted), snapshot([ALICE, BOB]))
+    difference = only(plan, SetPeers).difference
+    assert [peer.public_key for peer in difference.added] == [key(CAROL.number)]
+    assert (difference.removed, difference.updated) == ((), ())
+
+
+def test_r4_revocation_is_recorded_then_out_of_the_file_then_off_the_device_then_done() -> None:
+    plan = plan_revocations(order(2, [BOB], revoked=[ALICE]), snapshot([ALICE, BOB]))
+    assert actions(plan) == ["RecordState", "WriteFile", "RemovePeers", "RecordState"]
+    assert [step.urgent for step in plan.steps] == [True, True, True, False]
+    begun = plan.steps[0].action
+    assert isinstance(begun, RecordState)
+    assert [(each.name, each.reason, each.removed_at) for each in begun.state.removals] == [
+        ("alice/laptop", "tombstoned", None)
+    ]
+    assert [each.removed_at for each in plan.state.removals] == [NOW]
+    assert key(ALICE.number) not in only(plan, WriteFile).text
+    assert only(plan, RemovePeers).keys == (key(ALICE.number),)
+
+
+def test_r4_state_and_file_stay_in_step_at_every_record_of_a_revocation() -> None:
+    gateway = snapshot([ALICE, BOB])
+    plan = plan_revocations(order(2, [BOB], revoked=[ALICE]), gateway)
+    for step in plan.steps:
+        if isinstance(step.action, RecordState):
+            assert digest(body(gateway.config_text)) in step.action.state.config
+            assert digest(body(plan.afterwards.config_text)) in step.action.state.config
+
+
+def test_r4_peer_that_is_only_on_the_device_is_taken_off_without_touching_the_file() -> None:
+    gateway = snapshot([BOB], device=device([ALICE, BOB]))
+    plan = plan_revocations(order(2, [BOB], revoked=[ALICE]), gateway)
+    assert actions(plan) == ["RecordState", "RemovePeers", "RecordState"]
+    assert full_report(plan).removed == ["alice/laptop"]
+
+
+def test_r4_peer_that_is_only_in_the_file_is_taken_out_of_it() -> None:
+    gateway = snapshot([ALICE, BOB], device=device([BOB]))
+    plan = plan_revocations(order(2, [BOB], revoked=[ALICE]), gateway)
+    assert actions(plan) == ["RecordState", "WriteFile", "RecordState"]
+    assert full_report(plan).removed == ["alice/laptop"]
+
+
+def test_r4_unreadable_device_is_sent_every_revocation_and_none_is_noted_as_done() -> None:
+    gateway = snapshot([BOB], device=None, device_error=CommandError("unreadable"))
+    plan = plan_revocations(order(2, [BOB], revoked=[ALICE, CAROL]), gateway)
+    assert only(plan, RemovePeers).keys == (key(ALICE.number), key(CAROL.number))
+    assert plan.state.removals == ()
+
+
+def test_r4_revoked_who_is_still_in_the_file_of_an_unreadable_device_stays_barred() -> None:
+    gateway = snapshot([ALICE, BOB], device=None, device_error=CommandError("unreadable"))
+    plan = plan_revocations(order(2, [BOB], revoked=[ALICE]), gateway)
+    assert plan.state.barred() == {key(ALICE.number)}
+
+
+def test_r4_removal_that_a_killed_run_began_is_not_recorded_twice() -> None:
+    gateway = snapshot([ALICE, BOB])
+    begun = plan_revocations(order(2, [BOB], revoked=[ALICE]), gateway).steps[0].action
+    assert isinstance(begun, RecordState)
+    again = plan_revocations(order(2, [BOB], revoked=[ALICE]), replace(gateway, state=begun.state))
+    assert [each.id for each in again.state.removals] == [each.id for each in begun.state.removals]
+    assert [each.removed_at for each in again.state.removals] == [NOW]
+
+
+def test_r6_older_roster_changes_nothing_and_says_which_generation_was_here() -> None:
+    plan = plan_revocations(order(4, [], revoked=[ALICE]), snapshot([ALICE], generation=5))
+    assert (plan.steps, plan.report.stale, plan.report.generation) == ((), True, 5)
+
+
+def test_older_roster_still_acknowledges_removals() -> None:
+    gateway = snapshot([BOB], generation=5)
+    removed = plan_revocations(order(5, [BOB], revoked=[ALICE]), replace(gateway, device=device([ALICE, BOB]))).state
+    (removal,) = removed.removals
+    plan = plan_revocations(order(4, [], acknowledge=[removal.id]), replace(gateway, state=removed))
+    assert (actions(plan), plan.state.removals, plan.report.stale) == (["RecordState"], (), True)
+
+
+def test_r6_roster_that_was_overtaken_while_it_was_checked_changes_nothing() -> None:
+    wanted = order(2, [BOB])
+    plan = plan_rest(wanted, checked(wanted), snapshot([ALICE], generation=3))
+    assert (plan.steps, plan.report.stale, plan.report.generation) == ((), True, 3)
+
+
+def test_r6_lost_state_takes_its_generation_from_the_file() -> None:
+    plan = plan_revocations(order(4, []), snapshot([ALICE], generation=5, state=None))
+    assert (plan.report.stale, plan.state.generation) == (True, 5)
+
+
+def test_r6_generation_is_recorded_before_anything_else() -> None:
+    plan = plan_revocations(order(7, [ALICE]), snapshot([ALICE]))
+    assert (actions(plan), plan.state.generation, plan.state.content) == (["RecordState"], 7, None)
+
+
+def test_damaged_state_is_set_aside_before_a_new_one_is_written() -> None:
+    gateway = snapshot([ALICE, BOB], state=None, state_error=StateError("wg0.json is corrupt"))
+    plan = plan_revocations(order(2, [BOB], revoked=[ALICE]), gateway)
+    assert actions(plan)[0] == "MoveAside"
+    assert only(plan, MoveAside).aside.name == f"wg0.json.corrupt-{NOW}"
+    (repaired,) = full_report(plan).repaired
+    assert repaired.startswith("wg0.json is corrupt; moved to ")
+
+
+def test_foreign_interface_is_refused() -> None:
+    gateway = snapshot([], config_text="[Interface]\n# his\n[Peer]\nPublicKey = " + key(9) + "\n", state=None)
+    with pytest.raises(RefusedError, match="was not made by this collection"):
+        plan_revocations(order(1, [ALICE]), gateway)
+
+
+def test_foreign_interface_without_a_file_is_refused_with_its_peers() -> None:
+    gateway = snapshot([], config_text="", state=None, device=device([ALICE]))
+    with pytest.raises(RefusedError, match=key(ALICE.number).replace("+", r"\+")):
+        plan_revocations(order(1, [ALICE]), gateway)
+
+
+def test_r2_expired_peer_of_the_roster_is_no_peer_and_its_reason_is_the_clock() -> None:
+    expired = ALICE._replace(expires_at=NOW)
+    wanted = order(2, [expired, BOB])
+    plan = plan_rest(wanted, checked(wanted), snapshot([expired, BOB]))
+    assert [(each.name, each.reason) for each in plan.state.removals] == [("alice/laptop", "expired")]
+    assert plan.report.expired == ["alice/laptop"]
+    assert key(ALICE.number) not in only(plan, WriteFile).text
+
+
+def test_r6_barred_peer_of_the_roster_is_kept_out_and_named() -> None:
+    gateway = snapshot([BOB])
+    assert gateway.state is not None
+    barred = replace(gateway, state=replace(gateway.state, revoked={key(ALICE.number): ALICE.label()}))
+    wanted = order(2, [ALICE, BOB])
+    plan = plan_rest(wanted, checked(wanted), barred)
+    assert "SetPeers" not in actions(plan)
+    (problem,) = plan.report.problems
+    assert problem.startswith("alice/laptop: revoked on this gateway by an operator")
+    assert plan.state.revoked == {key(ALICE.number): ALICE.label()}
+
+
+def test_r6_bar_ends_with_a_roster_that_agrees() -> None:
+    gateway = snapshot([BOB])
+    assert gateway.state is not None
+    barred = replace(gateway, state=replace(gateway.state, revoked={key(ALICE.number): ALICE.label()}))
+    wanted = order(2, [BOB])
+    assert plan_rest(wanted, checked(wanted), barred).state.revoked == {}
+
+
+def test_excluded_peer_is_removed_for_the_rosters_reason_and_another_for_not_being_in_it() -> None:
+    excluded = {key(ALICE.number): Revocation(ALICE.label(), "not_in_group")}
+    wanted = order(2, [CAROL], excluded=excluded)
+    plan = plan_rest(wanted, checked(wanted), snapshot([ALICE, BOB, CAROL]))
+    assert {each.name: each.reason for each in plan.state.removals} == {
+        "alice/laptop": "not_in_group",
+        "bob/laptop": "not_in_roster",
+    }
+
+
+def test_peer_that_nothing_names_is_drift_and_leaves_no_receipt() -> None:
+    wanted = order(1, [BOB])
+    plan = plan_rest(wanted, checked(wanted), snapshot([BOB], device=device([BOB, Person("mallory", 99)])))
+    assert full_report(plan).repaired == [f"peer {key(99)} added by hand"]
+    assert plan.state.removals == ()
+
+
+def test_r8_peer_that_the_file_has_as_wanted_is_drift() -> None:
+    gateway = snapshot([ALICE, BOB])
+    assert gateway.device is not None
+    peers = {key(ALICE.number): live(ALICE, allowed_ips="0.0.0.0/0")}
+    tampered = replace(gateway, device=gateway.device._replace(peers=peers))
+    wanted = order(1, [ALICE, BOB])
+    report = full_report(plan_rest(wanted, checked(wanted), tampered))
+    assert report.repaired == ["bob/laptop missing on the device", "alice/laptop with other allowed_ips"]
+    assert (report.added, report.updated) == ([], {})
+
+
+@pytest.mark.parametrize(("text", "what"), [("", "file missing or empty"), ("# mine\n", "file edited by hand")])
+def test_r8_file_that_is_not_the_last_one_is_drift(text: str, what: str) -> None:
+    wanted = order(1, [BOB])
+    report = full_report(plan_rest(wanted, checked(wanted), snapshot([BOB], config_text=text)))
+    assert (report.repaired, report.settings) == ([what], [])
+
+
+@pytest.mark.parametrize(("firewall", "settings", "repaired"), [(FIREWALL, [], ["firewall"]), ("x", ["firewall"], [])])
+def test_r8_firewall_that_was_loaded_before_is_drift_and_a_new_one_is_not(
+    firewall: str, settings: list[str], repaired: list[str]
+) -> None:
+    wanted = order(1, [BOB], firewall=firewall)
+    plan = plan_rest(wanted, checked(wanted, load_firewall=True), snapshot([BOB]))
+    assert (full_report(plan).settings, full_report(plan).repaired) == (settings, repaired)
+    assert plan.state.firewall == (digest(firewall),)
+
+
+def test_r13_old_and_new_firewall_are_known_while_the_file_is_replaced() -> None:
+    wanted = order(1, [BOB], firewall="new")
+    plan = plan_rest(wanted, checked(wanted, load_firewall=True), snapshot([BOB]))
+    first = plan.steps[0].action
+    assert isinstance(first, RecordState)
+    assert first.state.firewall == (digest(FIREWALL), digest("new"))
+    assert actions(plan).index("LoadFirewall") < len(plan.steps) - 1
+    assert only(plan, LoadFirewall).text == "new"
+
+
+def test_killed_removal_of_a_peer_that_is_wanted_again_and_never_left_is_forgotten() -> None:
+    gateway = snapshot([ALICE, BOB])
+    begun = plan_revocations(order(2, [BOB], revoked=[ALICE]), gateway).steps[0].action
+    assert isinstance(begun, RecordState)
+    wanted = order(3, [ALICE, BOB])
+    plan = plan_rest(wanted, checked(wanted), replace(gateway, state=begun.state))
+    assert plan.state.removals == ()
+
+
+def test_new_gateway_gets_file_and_state_and_its_start_adds_the_peers() -> None:
+    empty = snapshot([], config_text="", firewall_text="", link=None, device=None, state=None)
+    wanted = order(1, [ALICE])
+    plan = plan_rest(wanted, checked(wanted, load_firewall=True), replace(empty, state=State(generation=1)))
+    assert actions(plan) == ["RecordState", "WriteFile", "LoadFirewall", "RecordState", "WriteFile"]
+    assert (full_report(plan).added, full_report(plan).settings) == (
+        ["alice/laptop"],
+        ["interface missing", "firewall", "file"],
+    )
+    assert plan.state.content is None
+
+
+def test_ids_of_removals_differ_between_gateways() -> None:
+    ids: set[str] = set()
+    for seed in ("00", "01"):
+        plan = plan_revocations(order(2, [], revoked=[ALICE]), snapshot([ALICE, BOB], seed=seed))
+        ids.update(each.id for each in plan.state.removals)
+    assert len(ids) == 2
+    assert {len(each) for each in ids} == {16}
+
+
+def test_last_handshake_is_in_the_record() -> None:
+    gateway = snapshot([ALICE])
+    assert gateway.device is not None
+    peers = {key(ALICE.number): live(ALICE, latest_handshake="1790000000")}
+    seen = replace(gateway, device=gateway.device._replace(peers=peers))
+    plan = plan_revocations(order(2, [], revoked=[ALICE]), seen)
+    assert [each.last_handshake for each in plan.state.removals] == [1_790_000_000]
+    assert SITE.config == only(plan, WriteFile).file

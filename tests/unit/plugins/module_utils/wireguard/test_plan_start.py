@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The unit's start and reload, planned from the files that the last apply left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import CommandError
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import ConfigError
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan_apply import plan_revocations
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan_start import (
+    UnsafeError,
+    plan_firewall,
+    plan_interface,
+    plan_reloaded_peers,
+    plan_started_peers,
+    why_no_peers,
+)
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import StateError
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.steps import (
+    RecordState,
+    RemovePeers,
+    SetPeers,
+    StartInterface,
+)
+
+from tests.support.snapshots import actions, device, only, order, snapshot
+from tests.support.wireguard_host import NOW, Person, key
+
+ALICE, BOB = Person("alice", 1), Person("bob", 2)
+STOPPED: dict[str, Any] = {"link": None, "device": None}
+UNTRUSTED = [
+    ({"state": None}, "is missing, so nothing says whose peers"),
+    ({"state": None, "state_error": StateError("wg0.json is corrupt")}, "wg0.json is corrupt; run a reconcile"),
+    ({"config_text": "# mine\n"}, "wg0.conf is not what the last apply left"),
+    ({"firewall_text": "# mine\n"}, "wg0.nft is not what the last apply left"),
+]
+
+
+def test_r13_firewall_is_checked_and_loaded_before_the_interface_is_made_without_peers() -> None:
+    plan = plan_interface(snapshot([ALICE], **STOPPED), max_age=0)
+    assert actions(plan) == ["CheckFirewall", "LoadFirewall", "StartInterface"]
+    assert "[Peer]" not in only(plan, StartInterface).config_text
+
+
+def test_started_interface_gets_its_peers() -> None:
+    plan = plan_started_peers(snapshot([ALICE, BOB], device=device([])), max_age=0)
+    assert actions(plan) == ["SetPeers", "ReadBack"]
+    assert [peer.public_key for peer in only(plan, SetPeers).difference.added] == [key(1), key(2)]
+    assert plan.report.without_peers == ""
+
+
+@pytest.mark.parametrize(("changes", "why"), UNTRUSTED)
+def test_r12_start_from_files_of_unknown_origin_gives_no_peers_and_says_why(changes: dict[str, Any], why: str) -> None:
+    if "config_text" in changes:
+        changes = {"config_text": snapshot([ALICE]).config_text + "# mine\n"}
+    plan = plan_started_peers(snapshot([ALICE], **{"device": device([]), **changes}), max_age=0)
+    assert plan.steps == ()
+    assert why in plan.report.without_peers
+
+
+@pytest.mark.parametrize(
+    ("age", "max_age", "has_peers"), [(60, 60, True), (61, 60, False), (10**9, 0, True), (-60, 60, True)]
+)
+def test_r12_start_with_a_roster_older_than_allowed_gives_no_peers(age: int, max_age: int, has_peers: bool) -> None:
+    gateway = snapshot([ALICE])
+    assert gateway.state is not None
+    aged = replace(gateway, device=device([]), state=replace(gateway.state, made_at=NOW - age))
+    plan = plan_started_peers(aged, max_age)
+    assert ("SetPeers" in actions(plan)) is has_peers
+    assert bool(plan.report.without_peers) is not has_peers
+
+
+def test_r12_age_is_told_in_minutes() -> None:
+    gateway = snapshot([ALICE])
+    assert gateway.state is not None
+    aged = replace(gateway, state=replace(gateway.state, made_at=NOW - 7200))
+    assert why_no_peers(aged, 3600) == (
+        "the roster is 120 minutes old, 60 are allowed; peers wait for the next reconcile"
+    )
+
+
+def test_start_without_a_file_is_refused() -> None:
+    with pytest.raises(UnsafeError, match=r"wg0\.conf is missing or empty; run a reconcile"):
+        plan_interface(snapshot([], config_text=" \n", **STOPPED), max_age=0)
+
+
+def test_start_from_a_file_that_is_no_configuration_is_refused_before_any_step() -> None:
+    with pytest.raises(ConfigError, match="ListenPort is missing"):
+        plan_interface(snapshot([], config_text="[Interface]\nTable = off\n", **STOPPED), max_age=0)
+
+
+@pytest.mark.parametrize(("changes", "why"), UNTRUSTED)
+def test_r11_reload_from_files_of_unknown_origin_changes_nothing(changes: dict[str, Any], why: str) -> None:
+    for plan in (plan_firewall, plan_reloaded_peers):
+        with pytest.raises(UnsafeError, match=f"{why}.*; nothing was changed"):
+            plan(snapshot([ALICE], **changes))
+
+
+def test_reload_loads_the_firewall_and_sends_nothing_to_a_device_that_is_as_wanted() -> None:
+    gateway = snapshot([ALICE, BOB])
+    assert actions(plan_firewall(gateway)) == ["CheckFirewall", "LoadFirewall"]
+    assert plan_reloaded_peers(gateway).steps == ()
+
+
+def test_r8_reload_repairs_only_what_differs() -> None:
+    plan = plan_reloaded_peers(snapshot([ALICE, BOB], device=device([BOB, Person("mallory", 99)])))
+    assert actions(plan) == ["RemovePeers", "SetPeers", "ReadBack"]
+    assert only(plan, RemovePeers).keys == (key(99),)
+    assert [peer.public_key for peer in only(plan, SetPeers).difference.added] == [key(ALICE.number)]
+
+
+@pytest.mark.parametrize("planner", [plan_reloaded_peers, lambda gateway: plan_started_peers(gateway, 0)])
+def test_r4_nobody_whose_removal_was_begun_comes_back(planner: Any) -> None:
+    gateway = snapshot([ALICE, BOB])
+    begun = plan_revocations(order(2, [BOB], revoked=[ALICE]), gateway).steps[0].action
+    assert isinstance(begun, RecordState)
+    plan = planner(replace(gateway, state=begun.state))
+    assert only(plan, RemovePeers).keys == (key(ALICE.number),)
+
+
+def test_r4_nobody_whom_an_operator_revoked_comes_back() -> None:
+    gateway = snapshot([ALICE, BOB], device=device([]))
+    assert gateway.state is not None
+    state = replace(gateway.state, revoked={key(ALICE.number): ALICE.label()})
+    plan = plan_started_peers(replace(gateway, state=state), 0)
+    assert [peer.public_key for peer in only(plan, SetPeers).difference.added] == [key(BOB.number)]
+
+
+def test_r2_nobody_who_has_expired_comes_back() -> None:
+    plan = plan_started_peers(snapshot([ALICE._replace(expires_at=NOW), BOB], device=device([])), 0)
+    assert [peer.public_key for peer in only(plan, SetPeers).difference.added] == [key(BOB.number)]
+
+
+def test_peers_of_an_unreadable_device_are_not_planned() -> None:
+    with pytest.raises(CommandError, match="unreadable"):
+        plan_reloaded_peers(snapshot([ALICE], device=None, device_error=CommandError("unreadable")))
