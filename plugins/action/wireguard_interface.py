@@ -79,7 +79,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible brings no types
             "made_at": int(roster["made_at"]),
             "revoked": _with_reason(roster["revoked"]),
             "excluded": _with_reason(roster["excluded"]),
-            "acknowledge": [str(removal_id) for removal_id in roster["acknowledge"]],
+            "acknowledge": [str(removal_id) for removal_id in roster.get("acknowledge", ())],
         }
         for option, result in (("template", "config"), ("firewall_template", "firewall")):
             try:

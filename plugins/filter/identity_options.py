@@ -51,12 +51,12 @@ _value:
 from typing import Any, Callable, Mapping, Sequence
 
 
-def identity_options(accounts: Sequence[Mapping[str, str]], own: str, account: str) -> dict[str, str]:
-    if account == own:
+def identity_options(accounts: Sequence[Mapping[str, Any]], own: str | int, account: str | int) -> dict[str, Any]:
+    if str(account) == str(own):  # an account's id that isn't in quotes is a number
         return {}
     options = {"identity_account_id": account}
     for other in accounts:
-        if other["account_id"] == account and "role_arn" in other:
+        if str(other.get("account_id")) == str(account) and "role_arn" in other:
             options["identity_role_arn"] = other["role_arn"]
     return options
 

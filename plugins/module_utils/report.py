@@ -68,7 +68,8 @@ def _outcome(result: Mapping[str, Any], *, check_mode: bool) -> str:
         message: str = result.get("msg", "see above")
         return "FAILED: " + message.split("\n")[0]
     if result.get("stale", False):
-        return "a later roster is already in force, nothing was changed"
+        what = "only confirmed revocations were done" if result.get("removed") else "nothing was changed"
+        return f"a later roster is already in force, {what}"
     if not result["changed"]:
         return "no change"
     return "would change" if check_mode else "changed"

@@ -147,7 +147,7 @@ generation:
   type: int
   sample: 1790000000000
 stale:
-  description: Whether the roster was older than one seen before, so that nothing was changed.
+  description: Whether the roster was older than one seen before, so that nothing but confirmed revocations was done.
   returned: always
   type: bool
 added:

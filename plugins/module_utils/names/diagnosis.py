@@ -462,8 +462,8 @@ def _port(evidence: Evidence) -> Finding:
         said = ", ".join(f"{port['address']} port {port['port']}: {port['detail']}" for port in closed)
         return _broken(
             said + (f"; open: {opened}" if opened else ""),
-            "check that the service listens there (-e port=… asks for another port), and that the security groups and "
-            "network ACLs of the service let the gateway in",
+            "check that the service listens there (-e diagnose_port=… asks for another port), and that the security "
+            "groups and network ACLs of the service let the gateway in",
         )
     return _ok(f"open: {opened}")
 

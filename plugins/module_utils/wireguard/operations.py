@@ -81,16 +81,37 @@ def _at_once(planner: Planner, gateway: Gateway, lock_timeout: float) -> Executi
 def _apply(order: ApplyOrder, gateway: Gateway) -> Execution:
     """Apply everything but the start of an interface that doesn't exist."""
     with gateway.apply_lock_if_free() as is_ours:
-        revocations = _at_once(lambda now: plan_revocations(order, now), gateway, order.lock_timeout)
-        if revocations.failed or revocations.report.stale:
-            return revocations
         if is_ours:
-            return _apply_rest(order, gateway, revocations, revocations.afterwards)
+            return _apply_alone(order, gateway)
+    revocations = _revoke_meanwhile(order, gateway)
+    if revocations.failed or revocations.report.stale:
+        return revocations
     try:
         with gateway.apply_lock(order.lock_timeout):
-            return _apply_rest(order, gateway, revocations, read(gateway))
+            return revocations.followed_by(_apply_alone(order, gateway))
     except LockHeldError as error:
         return revocations.stopped_by(RefusedError(f"{error}. Only the confirmed revocations were done"))
+    except (GatewayError, OSError) as error:
+        return revocations.stopped_by(error)
+
+
+def _revoke_meanwhile(order: ApplyOrder, gateway: Gateway) -> Execution:
+    """Do confirmed revocations while another run works. Where there are none, that run is left to finish."""
+    with gateway.state_lock(order.lock_timeout):
+        snapshot = read(gateway)
+        present = {**snapshot.live, **snapshot.sections.comments()}
+        nobody = snapshot.device_error is None and present.keys().isdisjoint(order.revoked)
+        if nobody and saved_state(snapshot).generation <= order.generation:
+            return Execution(Report(generation=order.generation), snapshot)
+        return execute(plan_revocations(order, snapshot), gateway)
+
+
+def _apply_alone(order: ApplyOrder, gateway: Gateway) -> Execution:
+    """Apply everything while no other run does."""
+    revocations = _at_once(lambda now: plan_revocations(order, now), gateway, order.lock_timeout)
+    if revocations.failed or revocations.report.stale:
+        return revocations
+    return _apply_rest(order, gateway, revocations, revocations.afterwards)
 
 
 def _apply_rest(order: ApplyOrder, gateway: Gateway, revocations: Execution, snapshot: Snapshot) -> Execution:

@@ -78,7 +78,8 @@ class Report:
         if self.problems:
             result["msg"] = "; ".join(self.problems)
         elif self.stale:
-            result["msg"] = f"generation {self.generation} was here before this roster; nothing was changed"
+            what = "only confirmed revocations were done" if self.removed else "nothing was changed"
+            result["msg"] = f"generation {self.generation} was here before this roster; {what}"
         return result
 
 

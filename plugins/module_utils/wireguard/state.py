@@ -98,7 +98,7 @@ def load(site: Site) -> State | None:
         return State(**content)
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         raise StateError(f"{site.state} is corrupt") from None
 
 

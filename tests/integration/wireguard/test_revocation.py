@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -84,14 +85,35 @@ def test_r4_revocation_does_not_wait_for_the_lock_that_the_rest_waits_for(host: 
 
 
 def test_r6_run_that_waited_for_a_later_one_is_stale(host: Host) -> None:
-    host.apply(host.order(1, [ALICE]))
-    order = host.order(2, [ALICE, BOB], lock_timeout=60)
+    host.apply(host.order(1, [ALICE, CAROL]))
+    order = host.order(2, [ALICE, BOB], revoked=[CAROL], lock_timeout=60)
     with ThreadPoolExecutor() as other, held(host.site.apply_lock):
         applying = other.submit(host.apply, order)
-        _until(lambda: host.state.generation == 2)
+        _until(lambda: host.state.generation == 2 and not host.state.pending())
         save(host.site, replace(host.state, generation=3, content="of the later one"))
     report = applying.result()
     assert (report.stale, report.generation, report.problems, host.peers) == (True, 3, [], allowed(ALICE))
+
+
+def test_r6_run_that_revokes_nobody_leaves_the_one_before_it_to_finish(host: Host) -> None:
+    host.apply(host.order(1, [ALICE]))
+    checking, go_on = threading.Event(), threading.Event()
+
+    def wait_in_the_check(command: Sequence[str]) -> None:
+        if command[:2] == ["nft", "-c"] and not checking.is_set():
+            checking.set()
+            go_on.wait(60)
+
+    host.run.before = wait_in_the_check
+    with ThreadPoolExecutor() as other:
+        earlier = other.submit(host.apply, host.order(2, [ALICE, BOB], networks=["10.30.0.0/16"], lock_timeout=60))
+        assert checking.wait(60)
+        later = other.submit(host.apply, host.order(3, [ALICE], config="garbage", lock_timeout=60))
+        time.sleep(0.5)  # it has seen that the lock is held
+        go_on.set()
+    assert (earlier.result().stale, earlier.result().added) == (False, ["bob/laptop"])
+    assert later.result().problems
+    assert host.peers == allowed(ALICE, BOB)
 
 
 def test_r6_stale_run_that_finds_the_lock_held_is_just_stale(host: Host) -> None:

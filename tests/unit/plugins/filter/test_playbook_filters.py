@@ -19,6 +19,16 @@ def test_user_of_the_gateways_account_needs_no_other() -> None:
     assert identity_options(ACCOUNTS, OWN, OWN) == {}
 
 
+def test_account_id_without_quotes_is_the_same_account() -> None:
+    assert identity_options(ACCOUNTS, int(OWN), OWN) == {}
+    role = {"identity_account_id": OTHER, "identity_role_arn": ROLE}
+    assert identity_options([{"account_id": int(OTHER), "role_arn": ROLE}], OWN, OTHER) == role
+
+
+def test_entry_without_an_account_id_is_passed_over() -> None:
+    assert identity_options([{"role_arn": ROLE}], OWN, OTHER) == {"identity_account_id": OTHER}
+
+
 def test_user_of_another_account_is_read_by_that_accounts_role() -> None:
     assert identity_options(ACCOUNTS, OWN, OTHER) == {"identity_account_id": OTHER, "identity_role_arn": ROLE}
 

@@ -42,6 +42,11 @@ def removal(device: str, reason: str) -> dict[str, str]:
     return {"user_name": "alice", "device": device, "reason": reason}
 
 
+def test_stale_roster_whose_revocations_were_done_says_so() -> None:
+    result = {"stale": True, "changed": True, "removed": ["alice/laptop"], "removals": []}
+    assert lines(result)[0] == "gateway-1: a later roster is already in force, only confirmed revocations were done"
+
+
 @pytest.mark.parametrize(
     ("result", "check_mode", "outcome"),
     [
