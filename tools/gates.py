@@ -174,7 +174,7 @@ def sanity(session: Session) -> None:
     # what is delivered; ruff, mypy and shellcheck see to the rest
     collection = stage(
         "sanity",
-        without=(".config/", ".github/", "molecule/", "tests/bench/", "tests/integration/", "tests/unit/", "tools/"),
+        without=(".config/", ".github/", "molecule/", "tests/", "tools/"),
     )
     home = CACHE / "sanity/home"
     scripts = home / ".ansible/test/cache"

@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import yaml
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block, Receipt, Registration
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
+
+from tests.support.claims import claims
 
 from .conftest import ROOT
 from .vpn import ACCESS, ACCOUNT, POOLS, Vpn
@@ -71,12 +71,6 @@ class Subject(NamedTuple):
         tables = [self.vpn.dynamodb.scan(TableName=table)["Items"] for table in (self.vpn.table, OTHER)]
         return (*tables, {file.name: file.read_bytes() for file in self.folder.iterdir()})
 
-    def claims(self) -> dict[str, str]:
-        """What the documentation claims, by attribute."""
-        module = importlib.import_module(f"ansible_collections.tracklib.vpn.plugins.modules.{self.name}")
-        attributes = yaml.safe_load(module.DOCUMENTATION)["attributes"]
-        return {name: attribute["support"] for name, attribute in attributes.items()}
-
 
 @pytest.fixture(params=CASES)
 def subject(request: pytest.FixtureRequest, vpn: Vpn, aws_client: Callable[..., Any], tmp_path: Path) -> Subject:
@@ -100,15 +94,15 @@ def subject(request: pytest.FixtureRequest, vpn: Vpn, aws_client: Callable[..., 
 
 def test_module_does_what_its_attributes_claim(subject: Subject) -> None:
     """Check mode writes nothing and foretells the result; a second run changes nothing; a diff is where it is said."""
-    claims = subject.claims()
-    assert (claims["check_mode"], claims["idempotent"]) == ("full", "full")
+    claimed = claims(subject.name)
+    assert (claimed["check_mode"], claimed["idempotent"]) == ("full", "full")
     before = subject.state()
     foretold = subject.run(check=True)
     assert subject.state() == before
     done = subject.run()
     assert {name: done[name] for name in foretold} == foretold  # Ansible adds a file's mode and owner once it is there
     assert done["changed"] == CASES[subject.name].changes
-    assert ("diff" in done) == (claims["diff_mode"] == "full")
+    assert ("diff" in done) == (claimed["diff_mode"] == "full")
     after = subject.state()
     assert (after != before) == CASES[subject.name].changes
     assert not subject.run()["changed"]

@@ -6,19 +6,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
+
+from tests.support.claims import claims
 
 ROOT = Path(__file__).parents[3]
 MODULES = sorted((ROOT / "plugins/modules").glob("*.py"))
 MOST_LINES = 160
 DOCUMENTATION = ("DOCUMENTATION", "EXAMPLES", "RETURN")
-NAMESPACE = "ansible_collections.tracklib.vpn.plugins"
 
 CLAIMS_OF_OURS = "integration/test_module_claims.py::"
 READS = CLAIMS_OF_OURS + "test_module_that_reads_says_the_same_again_and_in_check_mode_and_changes_nothing"
@@ -151,28 +148,9 @@ def _assigned(node: ast.stmt) -> str | None:
     return None
 
 
-def _fragments(names: list[str]) -> Iterator[dict[str, Any]]:
-    """The attributes in the collection's own fragments, which are named `tracklib.vpn.NAME` or with `.SECTION`."""
-    for name in names:
-        if name.startswith("tracklib.vpn."):
-            fragment, _dot, section = name.removeprefix("tracklib.vpn.").partition(".")
-            made = import_module(f"{NAMESPACE}.doc_fragments.{fragment}").ModuleDocFragment
-            yield yaml.safe_load(getattr(made, section.upper() or "DOCUMENTATION")).get("attributes", {})
-
-
-def _claims(name: str) -> set[str]:
-    """What a module says of itself, such as `check_mode full`."""
-    documented = yaml.safe_load(import_module(f"{NAMESPACE}.modules.{name}").DOCUMENTATION)
-    claims: dict[str, dict[str, Any]] = {}
-    for attributes in (*_fragments(documented["extends_documentation_fragment"]), documented.get("attributes", {})):
-        for attribute, said in attributes.items():
-            claims.setdefault(attribute, {}).update(said)
-    return {f"{attribute} {said['support']}" for attribute, said in claims.items() if attribute != "action_group"}
-
-
 @pytest.mark.parametrize("name", [path.stem for path in MODULES])
 def test_each_claim_of_a_module_has_a_test(name: str) -> None:
-    assert _claims(name) == set(CLAIMS[name])
+    assert {f"{attribute} {support}" for attribute, support in claims(name).items()} == set(CLAIMS[name])
 
 
 def _tests(path: Path) -> set[str]:
