@@ -149,7 +149,7 @@ def measure(room: Room) -> Rate:
         config.write_text(
             "[cosmic-ray]\n"
             f'module-path = "{room.module}"\n'
-            "timeout = 120.0\n"
+            "timeout = 40.0\n"
             "excluded-modules = []\n"
             f"test-command = '{sys.executable} -S -E {ROOT}/tools/test_client.py {port}'\n"
             "[cosmic-ray.distributor]\n"
