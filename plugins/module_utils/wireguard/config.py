@@ -15,7 +15,6 @@ expires, when that is, in seconds since the epoch:
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import ipaddress
 import re
@@ -313,7 +312,7 @@ def _parts(text: str) -> list[str]:
 def _check_key(setting: str, key: str) -> None:
     try:
         raw = base64.b64decode(key, validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         raw = b""
     if len(raw) != 32 or base64.b64encode(raw).decode() != key:
         raise ValueError(f"{setting} isn't 32 bytes of base64, as `wg` prints keys")

@@ -231,6 +231,9 @@ def test_r9_any_doubled_peer_is_refused(people: list[Person], data: st.DataObjec
         (HEAD + "Address = 10.44.0.1/33\n", "10.44.0.1/33"),
         (HEAD + "[Interface]\n", "found 2 headings"),
         ("Table = off\n", "found 0 headings"),
+        (HEAD + "MTU = 65536\n", "MTU is '65536', expected a number up to 65535"),
+        (HEAD + "MTU = many\n", "MTU is 'many', expected a number up to 65535"),
+        (HEAD + "FwMark = 0x100000000\n", "FwMark is '0x100000000', expected a number up to 4294967295"),
     ],
 )
 def test_an_interface_that_would_break_the_gateway_is_refused(interface: str, complaint: str) -> None:
@@ -260,3 +263,90 @@ def test_settings_are_read_as_wg_reads_them() -> None:
     parsed = config.parse(text)
     assert (parsed.interface.fwmark, parsed.interface.mtu) == (16, 1400)
     assert parsed.peers == {key(3): config.Peer(key(3), "10.44.0.0/24,fd44::9/128", keepalive=25)}
+
+
+def _with_settings(settings: str) -> str:
+    return config.installable(HEAD, 1, PRIVATE_KEY) + f"[Peer]\n{settings}"
+
+
+def test_highest_numbers_of_an_interface_are_accepted() -> None:
+    head = HEAD.replace("51820", "65535") + "MTU = 65535\nFwMark = 0xffffffff\n"
+    interface = config.parse(config.installable(head, 1, PRIVATE_KEY)).interface
+    assert (interface.listen_port, interface.mtu, interface.fwmark) == (65535, 65535, 2**32 - 1)
+
+
+@pytest.mark.parametrize("keepalive", [0, 65535])
+def test_keepalive_may_be_what_wg_takes(keepalive: int) -> None:
+    parsed = config.parse(_with_settings(f"PublicKey = {key(3)}\nPersistentKeepalive = {keepalive}\n"))
+    assert parsed.peers[key(3)].keepalive == keepalive
+
+
+@pytest.mark.parametrize("keepalive", ["65536", "-1", "soon"])
+def test_keepalive_that_wg_does_not_take_is_refused(keepalive: str) -> None:
+    with pytest.raises(config.ConfigError, match=f"PersistentKeepalive is '{keepalive}'"):
+        config.parse(_with_settings(f"PublicKey = {key(3)}\nPersistentKeepalive = {keepalive}\n"))
+
+
+@pytest.mark.parametrize(
+    ("preshared_key", "kept"), [(key(4), key(4)), ("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "")]
+)
+def test_preshared_key_of_zeros_is_none(preshared_key: str, kept: str) -> None:
+    parsed = config.parse(_with_settings(f"PublicKey = {key(3)}\nPresharedKey = {preshared_key}\n"))
+    assert parsed.peers[key(3)].preshared_key == kept
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(base64.b64encode(bytes(31)).decode(), id="31 bytes"),
+        pytest.param(base64.b64encode(bytes(33)).decode(), id="33 bytes"),
+        pytest.param("A" * 42 + "B=", id="bits after the last byte"),
+        pytest.param("A" * 20 + "-" + "A" * 23 + "=", id="a character that isn't base64's"),
+        pytest.param("\u00e9" * 43 + "=", id="not ASCII"),
+    ],
+)
+def test_key_that_is_not_what_wg_prints_is_refused(wrong: str) -> None:
+    with pytest.raises(config.ConfigError, match="peer number 1: PublicKey isn't 32 bytes of base64"):
+        config.parse(_with_settings(f"PublicKey = {wrong}\n"))
+
+
+@pytest.mark.parametrize(
+    ("made", "reported"),
+    [
+        (bytes([0xFF, *[0] * 30, 0xFF]), bytes([0xF8, *[0] * 30, 0x7F])),
+        (bytes([0, *[0xFF] * 30, 0]), bytes([0, *[0xFF] * 30, 0x40])),
+    ],
+)
+def test_private_key_is_read_as_a_device_reports_it(made: bytes, reported: bytes) -> None:
+    interface = config.parse(config.installable(HEAD, 1, base64.b64encode(made).decode())).interface
+    assert base64.b64decode(interface.private_key) == reported
+
+
+@pytest.mark.parametrize(("wrong", "end"), [(5, r"u4/d: [^;]*\Z"), (6, r"u4/d: [^;]*; and 1 more\Z")])
+def test_rest_of_the_wrong_peers_is_counted_only_if_there_is_one(wrong: int, end: str) -> None:
+    peers = "".join(f"# u{n}/d (account 1, A)\n[Peer]\nPublicKey = no\n" for n in range(wrong))
+    with pytest.raises(config.ConfigError, match=end):
+        config.parse(config.installable(HEAD, 1, PRIVATE_KEY) + peers)
+
+
+def test_addresses_that_the_device_has_are_not_checked_again() -> None:
+    text = _with_settings(f"PublicKey = {key(3)}\nAllowedIPs = 10.44.0.9/24\n")
+    assert config.parse(text, {key(3): "10.44.0.9/24"}).peers[key(3)].allowed_ips == "10.44.0.9/24"
+
+
+def test_key_of_a_peer_is_found_however_its_setting_is_written() -> None:
+    text = f"[Interface]\n# his\n[Peer]\nAllowedIPs = 10.44.0.9/32\n publickey={key(3)} # key\n"
+    assert config.split(text).comments() == {key(3): "# his"}
+
+
+def test_generation_in_another_comment_is_not_that_of_the_file() -> None:
+    text = config.installable(HEAD + "# (generation 5)\n", 1, PRIVATE_KEY)
+    assert "# (generation 5)\n" in config.relabelled(text, 7)
+
+
+def test_only_one_private_key_is_put_into_a_file() -> None:
+    assert config.installable(HEAD + HEAD, 1, PRIVATE_KEY).count(PRIVATE_KEY) == 1
+
+
+def test_only_the_private_key_of_the_interface_is_no_part_of_what_identifies_a_file() -> None:
+    assert config.body(f"{HEAD}PrivateKey = a\nPrivateKey = b\n") == f"{HEAD}PrivateKey = b\n"

@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import CommandError
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import body, digest
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.order import RefusedError, Revocation
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan import known_state, report_interface
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan_apply import plan_rest, plan_revocations
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import State, StateError
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.steps import (
+    ChangeInterface,
     LoadFirewall,
     MoveAside,
     RecordState,
@@ -22,9 +25,22 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.steps impor
     WriteFile,
 )
 
-from tests.support.snapshots import FIREWALL, SITE, actions, checked, device, full_report, live, only, order, snapshot
+from tests.support.snapshots import (
+    FIREWALL,
+    SITE,
+    actions,
+    checked,
+    config_text,
+    device,
+    full_report,
+    live,
+    only,
+    order,
+    snapshot,
+)
 from tests.support.wireguard_host import NOW, Person, key
 
+NEW: dict[str, Any] = {"config_text": "", "firewall_text": "", "link": None, "device": None, "state": None}
 ALICE, BOB, CAROL, DAVE = (Person(name, number) for number, name in enumerate(("alice", "bob", "carol", "dave"), 1))
 
 
@@ -264,9 +280,9 @@ def test_killed_removal_of_a_peer_that_is_wanted_again_and_never_left_is_forgott
 
 
 def test_new_gateway_gets_file_and_state_and_its_start_adds_the_peers() -> None:
-    empty = snapshot([], config_text="", firewall_text="", link=None, device=None, state=None)
     wanted = order(1, [ALICE])
-    plan = plan_rest(wanted, checked(wanted, load_firewall=True), replace(empty, state=State(generation=1)))
+    gateway = snapshot([], **{**NEW, "state": State(generation=1)})
+    plan = plan_rest(wanted, checked(wanted, load_firewall=True), gateway)
     assert actions(plan) == ["RecordState", "WriteFile", "LoadFirewall", "RecordState", "WriteFile"]
     assert (full_report(plan).added, full_report(plan).settings) == (
         ["alice/laptop"],
@@ -292,3 +308,119 @@ def test_last_handshake_is_in_the_record() -> None:
     plan = plan_revocations(order(2, [], revoked=[ALICE]), seen)
     assert [each.last_handshake for each in plan.state.removals] == [1_790_000_000]
     assert SITE.config == only(plan, WriteFile).file
+
+
+def test_fingerprint_in_the_record_is_the_first_16_digits_of_the_keys_digest() -> None:
+    plan = plan_revocations(order(2, [], revoked=[ALICE]), snapshot([ALICE]))
+    assert [each.fingerprint for each in plan.state.removals] == [digest(key(ALICE.number))[:16]]
+
+
+def test_r4_damaged_state_is_set_aside_although_an_earlier_step_has_failed() -> None:
+    gateway = snapshot([ALICE], state=None, state_error=StateError("wg0.json is corrupt"))
+    first = plan_revocations(order(2, [], revoked=[ALICE]), gateway).steps[0]
+    assert (type(first.action), first.urgent) == (MoveAside, True)
+
+
+def test_r6_new_gateway_has_had_no_generation() -> None:
+    assert known_state(snapshot([], **NEW)) == State(generation=0)
+
+
+def test_foreign_file_without_its_interface_is_refused() -> None:
+    gateway = snapshot([], **{**NEW, "config_text": "[Interface]\n# his\n"})
+    with pytest.raises(RefusedError, match="its peers: none"):
+        plan_revocations(order(1, [ALICE]), gateway)
+
+
+def test_gateway_whose_interface_can_not_be_looked_for_is_not_taken_for_a_new_one() -> None:
+    gateway = snapshot([], **{**NEW, "device_error": CommandError("unreadable")})
+    with pytest.raises(CommandError, match="unreadable"):
+        plan_revocations(order(1, [ALICE]), gateway)
+
+
+def test_r7_roster_that_only_removes_sets_no_peer() -> None:
+    wanted = order(2, [ALICE])
+    plan = plan_rest(wanted, checked(wanted), snapshot([ALICE, BOB]))
+    assert actions(plan) == ["RecordState", "WriteFile", "RemovePeers", "ReadBack", "RecordState"]
+
+
+def test_r7_roster_that_only_updates_sets_the_peers_that_differ() -> None:
+    wanted = order(2, [ALICE, BOB._replace(address=9)])
+    difference = only(plan_rest(wanted, checked(wanted), snapshot([ALICE, BOB])), SetPeers).difference
+    assert [update.peer.public_key for update in difference.updated] == [key(BOB.number)]
+    assert (difference.removed, difference.added) == ((), ())
+
+
+def test_r8_interface_that_the_file_of_an_older_generation_has_as_wanted_is_drift() -> None:
+    gateway = snapshot([ALICE])
+    assert gateway.device is not None
+    tampered = replace(gateway, device=gateway.device._replace(listen_port="1"))
+    wanted = order(2, [ALICE])
+    plan = plan_rest(wanted, checked(wanted), tampered)
+    report = full_report(plan)
+    assert (report.repaired, report.settings) == ([only(plan, ChangeInterface).change.what], [])
+
+
+def test_r8_interface_is_drift_in_a_file_of_generation_0_too() -> None:
+    assert report_interface("port", snapshot([ALICE]), config_text(0, [ALICE])).repaired == ["port"]
+
+
+def test_update_of_a_peer_whose_settings_in_the_file_are_damaged_is_no_drift() -> None:
+    gateway = snapshot([ALICE])
+    assert gateway.device is not None
+    damaged = gateway.config_text.replace("AllowedIPs = ", "AllowedIPs = x")
+    peers = {key(ALICE.number): live(ALICE, allowed_ips="0.0.0.0/0")}
+    wanted = order(1, [ALICE])
+    tampered = snapshot([ALICE], config_text=damaged, device=gateway.device._replace(peers=peers))
+    report = full_report(plan_rest(wanted, checked(wanted), tampered))
+    assert (report.updated, report.repaired) == ({"alice/laptop": "allowed_ips"}, ["file edited by hand"])
+
+
+def test_r4_killed_removal_of_a_peer_that_is_wanted_again_and_had_left_is_completed() -> None:
+    gateway = snapshot([ALICE, BOB])
+    begun = plan_revocations(order(2, [BOB], revoked=[ALICE]), gateway).steps[0].action
+    assert isinstance(begun, RecordState)
+    wanted = order(3, [ALICE, BOB])
+    plan = plan_rest(wanted, checked(wanted), replace(gateway, state=begun.state, device=device([BOB])))
+    assert [(each.name, each.removed_at) for each in plan.state.removals] == [("alice/laptop", NOW)]
+
+
+def test_r4_completed_removal_stays_recorded_although_a_later_one_of_the_same_peer_is_forgotten() -> None:
+    gateway = snapshot([ALICE, BOB])
+    revoked = order(2, [BOB], revoked=[ALICE])
+    earlier = plan_revocations(revoked, gateway).state
+    begun = plan_revocations(revoked, replace(gateway, state=earlier)).steps[0].action
+    assert isinstance(begun, RecordState)
+    assert len(begun.state.removals) == 2
+    wanted = order(3, [ALICE, BOB])
+    plan = plan_rest(wanted, checked(wanted), replace(gateway, state=begun.state))
+    assert plan.state.removals == earlier.removals
+
+
+def test_r12_only_the_new_file_is_known_once_it_has_replaced_the_old_one() -> None:
+    wanted = order(2, [BOB])
+    plan = plan_rest(wanted, checked(wanted), snapshot([ALICE]))
+    assert plan.state.config == (digest(body(checked(wanted).text)),)
+
+
+def test_r13_of_the_firewalls_before_only_the_last_is_known_while_the_file_is_replaced() -> None:
+    gateway = snapshot([BOB])
+    assert gateway.state is not None
+    state = replace(gateway.state, firewall=(digest("older"), digest(FIREWALL)))
+    wanted = order(1, [BOB], firewall="new")
+    first = plan_rest(wanted, checked(wanted, load_firewall=True), replace(gateway, state=state)).steps[0].action
+    assert isinstance(first, RecordState)
+    assert first.state.firewall == (digest(FIREWALL), digest("new"))
+
+
+@pytest.mark.parametrize(("release", "revoked"), [(False, {key(ALICE.number): ALICE.label()}), (True, {})])
+def test_r6_bar_ends_with_an_order_that_releases_it(release: bool, revoked: dict[str, Any]) -> None:
+    gateway = snapshot([BOB])
+    assert gateway.state is not None
+    barred = replace(gateway, state=replace(gateway.state, revoked={key(ALICE.number): ALICE.label()}))
+    assert plan_revocations(order(2, [BOB], release_revoked=release), barred).state.revoked == revoked
+
+
+def test_peer_after_one_that_stays_is_recorded_as_removed() -> None:
+    wanted = order(2, [ALICE])
+    plan = plan_rest(wanted, checked(wanted), snapshot([ALICE, BOB]))
+    assert [each.name for each in plan.state.removals] == ["bob/laptop"]
