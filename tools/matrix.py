@@ -29,7 +29,7 @@ from runner import ROOT, Gate, GateFailed, Session, run
 CACHE = ROOT / ".cache/matrix"
 LOCKS = ROOT / "tools/locks"
 # what the collection and the tests use of Ansible's package
-COLLECTIONS = ("ansible_collections/amazon/aws/", "ansible_collections/ansible/posix/")
+COLLECTIONS = tuple(f"ansible_collections/{name}/" for name in ("amazon/aws", "ansible/posix", "community/aws"))
 # What tells most about a version of ansible-core: Ansible runs all of it, by modules, playbooks and the inventory.
 # On the newest version everything runs but the gateways' side and the functions, which import nothing of Ansible.
 MODULES = [f"tests/integration/{name}" for name in (
