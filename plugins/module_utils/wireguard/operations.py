@@ -111,11 +111,12 @@ def _apply_alone(order: ApplyOrder, gateway: Gateway) -> Execution:
     revocations = _at_once(lambda now: plan_revocations(order, now), gateway, order.lock_timeout)
     if revocations.failed or revocations.report.stale:
         return revocations
-    return _apply_rest(order, gateway, revocations, revocations.afterwards)
+    return _apply_rest(order, gateway, revocations)
 
 
-def _apply_rest(order: ApplyOrder, gateway: Gateway, revocations: Execution, snapshot: Snapshot) -> Execution:
+def _apply_rest(order: ApplyOrder, gateway: Gateway, revocations: Execution) -> Execution:
     """Check the rest without keeping a revocation waiting, and apply it."""
+    snapshot = revocations.afterwards
     try:
         _refuse_other_content(order, gateway, snapshot)
         roster = check(order, snapshot, gateway)
