@@ -21,8 +21,8 @@ from ansible.plugins.action import ActionBase
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
-FORMAT = 1  # of the file that goes to the gateway
-_ROSTER_FORMAT = 1
+FORMAT = 2  # of the file that goes to the gateway
+_ROSTER_FORMAT = 2
 _RENDERED_HERE = ("template", "firewall_template", "variables", "roster")
 _RUN_DIR = "/run/tracklib-vpn"  # in memory, root's alone
 
@@ -43,6 +43,7 @@ _UNRENDERED = (
     ValueError,
 )
 _NAMES = ("account_id", "user_id", "user_name", "device")
+_REGISTRY = ("identity", "account_id", "region", "table", "table_id")
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible brings no types
@@ -77,8 +78,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible brings no types
             "format": FORMAT,
             "generation": int(roster["generation"]),
             "made_at": int(roster["made_at"]),
-            "revoked": _with_reason(roster["revoked"]),
+            "registry": {name: _safe(roster["registry"][name]) for name in _REGISTRY},
+            "revoked": _with_reason(roster["revoked"], explained=True),
             "excluded": _with_reason(roster["excluded"]),
+            "removed": _with_reason(roster["removed"], explained=True),
             "acknowledge": [str(removal_id) for removal_id in roster.get("acknowledge", ())],
         }
         for option, result in (("template", "config"), ("firewall_template", "firewall")):
@@ -131,7 +134,14 @@ def read_roster(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AnsibleActionFail(f"{path} is no roster: {error}") from error
     if found != _ROSTER_FORMAT:
-        raise AnsibleActionFail(f"{path} is a roster of format {found}, expected {_ROSTER_FORMAT}")
+        raise AnsibleActionFail(
+            f"{path} is a roster of format {found}, expected {_ROSTER_FORMAT}; make a new one with the module "
+            "tracklib.vpn.roster"
+        )
+    if not set(_REGISTRY) <= set(roster.get("registry") or ()):
+        raise AnsibleActionFail(
+            f"{path} doesn't say which registry it was made from; make a new one with the module tracklib.vpn.roster"
+        )
     return roster
 
 
@@ -152,8 +162,12 @@ def render(template: Path, roster: dict[str, Any], variables: dict[str, Any]) ->
     return environment.get_template(template.name).render({**variables, **facts})
 
 
+def _safe(text: Any) -> str:
+    return _UNSAFE.sub("?", str(text))
+
+
 def _names(entry: dict[str, Any]) -> dict[str, str]:
-    return {name: _UNSAFE.sub("?", str(entry[name])) for name in _NAMES}
+    return {name: _safe(entry[name]) for name in _NAMES}
 
 
 def _peer(entry: dict[str, Any]) -> dict[str, Any]:
@@ -171,10 +185,18 @@ def _peer(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _with_reason(entries: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """Name those whose key a device can have at all, and say why they are no peers."""
+def _with_reason(entries: list[dict[str, Any]], *, explained: bool = False) -> list[dict[str, Any]]:
+    """Name those whose key a device can have at all, and say why they are no peers.
+
+    :param explained: whether all of them are; otherwise each entry says it.
+    """
     return [
-        {**_names(entry), "public_key": entry["public_key"], "reason": _UNSAFE.sub("?", entry["reason"])}
+        {
+            **_names(entry),
+            "public_key": entry["public_key"],
+            "reason": _safe(entry["reason"]),
+            "explained": explained or entry["explained"] is True,
+        }
         for entry in entries
         if _PUBLIC_KEY.fullmatch(entry["public_key"])
     ]

@@ -10,10 +10,10 @@ from typing import Any, Iterable, Mapping
 
 from .files import write_private
 from .model import Registration
-from .roster import AccountSweeps, Exclusion
+from .roster import AccountSweeps, Exclusion, Reason
 from .run import RunResult
 
-FORMAT = 1
+FORMAT = 2
 
 
 def content(result: RunResult) -> dict[str, Any]:
@@ -23,10 +23,12 @@ def content(result: RunResult) -> dict[str, Any]:
         "format": FORMAT,
         "generation": result.generation,
         "made_at": int(result.made_at),
+        "registry": dict(result.registry),
         "accounts": accounts(result.accounts),
         "peers": [{**_peer(peer), "held": peer in roster.held} for peer in roster.peers],
         "revoked": [_excluded(exclusion) for exclusion in roster.revoked],
         "excluded": [_excluded(exclusion) for exclusion in roster.excluded],
+        "removed": [],
         "acknowledge": result.acknowledge,
     }
 
@@ -57,7 +59,12 @@ def _peer(registration: Registration) -> dict[str, Any]:
 
 
 def _excluded(exclusion: Exclusion) -> dict[str, Any]:
-    return {**_peer(exclusion.registration), "reason": exclusion.reason.value, "detail": exclusion.detail}
+    return {
+        **_peer(exclusion.registration),
+        "reason": exclusion.reason.value,
+        "detail": exclusion.detail,
+        "explained": exclusion.reason.is_revocation or exclusion.reason is Reason.EXPIRED,
+    }
 
 
 def replace(path: str, result: RunResult) -> bool:

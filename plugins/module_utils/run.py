@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from enum import Enum
-from typing import TYPE_CHECKING, Callable, Iterable, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 from .access import Granted
 from .addresses import PoolError, holds, parse_pools
@@ -53,6 +53,7 @@ class RunResult(NamedTuple):
     roster: Roster
     signs: Sequence[Signs]
     acknowledge: list[str]  # ids of removals that the gateways may forget
+    registry: Mapping[str, str] = dict.fromkeys(("identity", "account_id", "region", "table", "table_id"), "")
 
     @property
     def early_signs(self) -> list[str]:

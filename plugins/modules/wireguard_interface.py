@@ -16,6 +16,9 @@ description:
   - A peer that has expired by the gateway's clock is left out, or taken off, also when the roster has it.
   - What changed on the device by hand is reported in RV(repaired) and put right.
   - The gateway remembers the highest generation it has seen. A roster of a lower one changes nothing.
+  - It remembers the registry, too, and refuses a roster of another one wholly, see O(accept_registry).
+  - A roster that would leave a gateway of two or more peers without any is refused, apart from its confirmed
+    revocations, unless it says of each peer why it goes.
   - Each removal is kept on the gateway, and returned in RV(removals), until a roster says that its receipt is recorded,
     see M(tracklib.vpn.receipts).
 author:
@@ -62,6 +65,12 @@ options:
     description: How long to wait for another run on the gateway, in seconds. Confirmed revocations don't wait.
     type: int
     default: 30
+  accept_registry:
+    description:
+      - Id of the table whose rosters this gateway may follow from now on, if it followed another registry before, or
+        another table of the same. A gateway follows the registry of the first roster that it applies.
+      - The playbook C(tracklib.vpn.reconcile) takes it as the variable C(vpn_accept_registry).
+    type: str
   release_revoked:
     description:
       - Lets those be peers again whom O(revoke) barred on this gateway while the registry couldn't be reached.
@@ -253,6 +262,7 @@ def _apply_order(params: dict[str, Any]) -> ApplyOrder:
     return ApplyOrder.of_document(
         _read_once(Path(params["config_file"])),
         private_key_file=Path(private_key_file),
+        accept_registry=params["accept_registry"] or "",
         release_revoked=params["release_revoked"],
         lock_timeout=params["lock_timeout"],
     )
@@ -284,6 +294,7 @@ def main() -> None:
             "config_dir": {"type": "path", "default": "/etc/wireguard"},
             "state_dir": {"type": "path", "default": "/var/lib/tracklib-vpn"},
             "lock_timeout": {"type": "int", "default": 30},
+            "accept_registry": {"type": "str"},
             "release_revoked": {"type": "bool", "default": False},
             "revoke": {
                 "type": "dict",

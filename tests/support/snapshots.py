@@ -21,7 +21,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.read import
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.report import Report
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import State
 
-from tests.support.wireguard_host import NOW, TEMPLATES, Person, key, variables
+from tests.support.wireguard_host import NOW, REGISTRY, TEMPLATES, Person, key, variables
 
 SITE = Site("wg0", Path("/etc/wireguard"), Path("/var/lib/tracklib-vpn"), Path("/run/tracklib-vpn"))
 PRIVATE_KEY = base64.b64encode(bytes([8, *range(1, 31), 64])).decode()
@@ -58,15 +58,17 @@ def order(
 ) -> ApplyOrder:
     """A roster of these people to apply."""
     reasons = {key(person.number): Revocation(person.label(), "tombstoned") for person in revoked}
-    return ApplyOrder(
-        generation=generation,
-        made_at=NOW + generation,
-        private_key_file=SITE.config_dir / "wg0.key",
-        config=config.body(config_text(generation, people)),
-        firewall=firewall,
-        revoked=reasons,
+    fields: dict[str, Any] = {
+        "generation": generation,
+        "made_at": NOW + generation,
+        "registry": REGISTRY,
+        "private_key_file": SITE.config_dir / "wg0.key",
+        "config": config.body(config_text(generation, people)),
+        "firewall": firewall,
+        "revoked": reasons,
         **changes,
-    )
+    }
+    return ApplyOrder(**fields)
 
 
 def checked(wanted: ApplyOrder, load_firewall: bool = False) -> CheckedRoster:
@@ -81,6 +83,7 @@ def snapshot(people: Sequence[Person], generation: int = 1, **changes: Any) -> S
     """A gateway to which a roster of these people was applied."""
     text = config_text(generation, people)
     state = State(
+        registry=REGISTRY,
         generation=generation,
         content=order(generation, people).content,
         made_at=NOW + generation,

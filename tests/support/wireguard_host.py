@@ -23,13 +23,19 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard import comm
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import PeerLabel
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.files import Site
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.gateway import Gateway
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.order import ApplyOrder, Revocation, RevokeOrder
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.order import (
+    ApplyOrder,
+    Origin,
+    Revocation,
+    RevokeOrder,
+)
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.report import Report
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import State, load
 
 from . import ROOT
 
 TEMPLATES = ROOT / "roles/gateway/templates"
+REGISTRY = Origin("0f3a9c", "111122223333", "eu-central-1", "tracklib-vpn", "table-1")
 NOW = 1_790_000_000  # when the rosters of these tests are made, seconds since the epoch
 _READING = {("wg", "show"), ("wg", "pubkey"), ("ip", "-j"), ("nft", "-c"), ("nft", "-s")}
 
@@ -180,7 +186,7 @@ class Host:
         return ApplyOrder(
             generation=generation,
             made_at=roster["made_at"],
-            **{**rendered, **changes},
+            **{"registry": REGISTRY, **rendered, **changes},
         )
 
     def apply(self, order: ApplyOrder, check_mode: bool = False) -> Report:

@@ -13,7 +13,7 @@ from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 from .commands import GatewayError
 from .config import PeerLabel, digest
 
-DOCUMENT_FORMAT = 1  # of the file that the action plugin transfers
+DOCUMENT_FORMAT = 2  # of the file that the action plugin transfers
 
 
 class RefusedError(GatewayError):
@@ -33,6 +33,21 @@ class Revocation(NamedTuple):
 
     label: PeerLabel
     reason: str
+    explained: bool = True  # not so if nothing but a decision over a sweep speaks against the user
+
+
+class Origin(NamedTuple):
+    """The registry that a roster was made from."""
+
+    identity: str  # kept over export, import and restore
+    account_id: str
+    region: str
+    table: str
+    table_id: str  # of this table alone: a restored or replicated one has another
+
+    def __str__(self) -> str:
+        place = f"account {self.account_id}, region {self.region}, table {self.table}, table id {self.table_id}"
+        return f"{self.identity} ({place})"
 
 
 @dataclass(frozen=True)
@@ -41,14 +56,16 @@ class ApplyOrder:
 
     generation: int
     made_at: int  # when the roster was made, seconds since the epoch
+    registry: Origin
     private_key_file: Path
     config: str | None = None  # the rendered text; None if that failed
     config_error: str | None = None
     firewall: str | None = None
     firewall_error: str | None = None
     revoked: Mapping[str, Revocation] = field(default_factory=dict)  # confirmed, by public key
-    excluded: Mapping[str, Revocation] = field(default_factory=dict)  # for other reasons, by public key
+    excluded: Mapping[str, Revocation] = field(default_factory=dict)  # for whatever reason, by public key
     acknowledge: Sequence[str] = ()  # ids of removals whose receipts are safe
+    accept_registry: str = ""  # id of the table that the gateway may follow from now on
     release_revoked: bool = False
     lock_timeout: float = 30.0  # seconds
 
@@ -67,8 +84,9 @@ class ApplyOrder:
         fields = dict(document)
         if fields.pop("format") != DOCUMENT_FORMAT:
             raise ValueError("the file from the controller has another format than this module")
+        fields["registry"] = Origin(**fields["registry"])
         fields["revoked"] = _by_key(fields["revoked"])
-        fields["excluded"] = _by_key(fields["excluded"])
+        fields["excluded"] = {**_by_key(fields.pop("removed")), **_by_key(fields["excluded"])}
         return cls(**fields, **options)
 
 
@@ -90,8 +108,10 @@ class RevokeOrder:
         return all(not asked or asked == actual for asked, actual in zip(self.label[1:], label[1:]))
 
 
-def _by_key(entries: Iterable[Mapping[str, str]]) -> dict[str, Revocation]:
-    return {
-        entry["public_key"]: Revocation(PeerLabel(*(entry[name] for name in PeerLabel._fields)), entry["reason"])
-        for entry in entries
-    }
+def _by_key(entries: Iterable[Mapping[str, Any]]) -> dict[str, Revocation]:
+    return {entry["public_key"]: _revocation(entry) for entry in entries}
+
+
+def _revocation(entry: Mapping[str, Any]) -> Revocation:
+    label = PeerLabel(*(entry[name] for name in PeerLabel._fields))
+    return Revocation(label, entry["reason"], entry["explained"])

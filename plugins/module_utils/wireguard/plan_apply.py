@@ -23,6 +23,7 @@ from .plan import (
     with_removals,
 )
 from .read import Snapshot
+from .refusals import refuse_emptying, refuse_other_registry
 from .report import Report
 from .state import State
 from .steps import LoadFirewall, RestartUnit, Step, WriteFile
@@ -31,15 +32,17 @@ from .steps import LoadFirewall, RestartUnit, Step, WriteFile
 def plan_revocations(order: ApplyOrder, snapshot: Snapshot) -> Plan:
     """Plan confirmed revocations, which wait for nothing, unless a later roster was here (R6, no resurrection).
 
-    :raises RefusedError: the interface isn't ours.
+    :raises RefusedError: the interface isn't ours, or the roster is of another registry.
     """
     state = known_state(snapshot)
+    refuse_other_registry(order, state)
     state = replace(state, removals=tuple(each for each in state.removals if each.id not in order.acknowledge))
     if order.release_revoked:
         state = replace(state, revoked={})
     report = Report(generation=max(order.generation, state.generation), stale=order.generation < state.generation)
     if report.stale:
         return plan_removal(snapshot, state, {}, report)
+    state = replace(state, registry=order.registry)
     if order.generation > state.generation:
         state = replace(state, generation=order.generation, content=None)
     by_operator = {key: Revocation(label, GatewayReason.REVOKED.value) for key, label in state.revoked.items()}
@@ -51,8 +54,11 @@ def plan_rest(order: ApplyOrder, roster: CheckedRoster, snapshot: Snapshot) -> P
 
     In this order (R11, order of an apply): the checked new firewall, the file, other removals, updates, additions, and
     reading the device back.
+
+    :raises RefusedError: the roster would leave the gateway without peers, or another registry was accepted meanwhile.
     """
     before = saved_state(snapshot)
+    refuse_other_registry(order, before)
     if before.generation > order.generation:
         report = Report(generation=before.generation, stale=True)
         return Plan((), before, before, snapshot, report)
@@ -60,6 +66,7 @@ def plan_rest(order: ApplyOrder, roster: CheckedRoster, snapshot: Snapshot) -> P
     expired = wg_config.expired(roster.config.without(barred).comments(), snapshot.now)
     if barred or expired:
         roster = roster.without({**barred, **expired})
+    refuse_emptying(order, roster.config, snapshot)
     removed = _removed(_reasons(order, expired), roster, snapshot)
     begun = _begun(replace(before, revoked=barred), order, roster, snapshot, removed)
     done = _done(begun, order, snapshot)
@@ -93,11 +100,11 @@ def _removed(reasons: Mapping[str, Revocation], roster: CheckedRoster, snapshot:
     for key in {**filed, **snapshot.live}:
         if key in roster.config.peers:
             continue
-        named, reason = reasons.get(key, Revocation(PeerLabel(), GatewayReason.NOT_IN_ROSTER.value))
-        labels = [wg_config.label_of(filed.get(key, "")), pending[key].label if key in pending else named]
+        why = reasons.get(key, Revocation(PeerLabel(), GatewayReason.NOT_IN_ROSTER.value))
+        labels = [wg_config.label_of(filed.get(key, "")), pending[key].label if key in pending else why.label]
         label = next((label for label in labels if label.user_name), None)
         if label is not None:
-            removed[key] = Revocation(label, reason)
+            removed[key] = why._replace(label=label)
     return removed
 
 

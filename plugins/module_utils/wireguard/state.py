@@ -17,6 +17,7 @@ from typing import Any, Container, Mapping, NamedTuple
 from .commands import GatewayError
 from .config import PeerLabel
 from .files import Site, write
+from .order import Origin
 
 FORMAT = 1
 
@@ -55,6 +56,7 @@ class Removal(NamedTuple):
 class State:
     """What is remembered. Digests are of texts as `config.body()` has them, so without the private key."""
 
+    registry: Origin | None = None  # whose rosters are applied; None before the first
     generation: int = 0  # the highest that a roster or revocation had; a roster of a lower one is stale
     content: str | None = None  # digest of what that generation's roster says, once it is fully applied
     made_at: int | None = None  # when the installed roster was made, seconds since the epoch
@@ -90,6 +92,8 @@ def load(site: Site) -> State | None:
         content = json.loads(site.state.read_text(encoding="utf-8"))
         if content.pop("format") != FORMAT:
             raise StateError(f"{site.state} is of another version of this collection")
+        if content.get("registry") is not None:
+            content["registry"] = Origin(**content["registry"])
         content["generation"] = int(content["generation"])
         content["removals"] = [Removal(**removal) for removal in content["removals"]]
         content["revoked"] = {key: PeerLabel(**label) for key, label in content["revoked"].items()}
@@ -105,6 +109,8 @@ def load(site: Site) -> State | None:
 def save(site: Site, state: State) -> None:
     """Replace the state file. :raises OSError: the old one is still there."""
     content: dict[str, Any] = {"format": FORMAT, **vars(state)}
+    if state.registry is not None:
+        content["registry"] = state.registry._asdict()
     content["removals"] = [removal._asdict() for removal in state.removals]
     content["revoked"] = {key: label._asdict() for key, label in state.revoked.items()}
     write(site.state, json.dumps(content, indent=1) + "\n")

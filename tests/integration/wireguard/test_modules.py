@@ -44,13 +44,18 @@ def _brought(
     """The file that the action plugin brings."""
     order = host.order(generation, peers)
     document = {
-        "format": 1,
+        "format": 2,
         "generation": generation,
         "made_at": order.made_at,
+        "registry": order.registry._asdict(),
         "config": order.config,
         "firewall": order.firewall,
-        "revoked": [{**one.label()._asdict(), "public_key": key(one.number), "reason": "blocked"} for one in revoked],
+        "revoked": [
+            {**one.label()._asdict(), "public_key": key(one.number), "reason": "blocked", "explained": True}
+            for one in revoked
+        ],
         "excluded": [],
+        "removed": [],
         **changes,
     }
     file = host.site.config_dir.parent / "brought.json"

@@ -16,7 +16,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.tracklib.vpn.plugins.action.wireguard_interface import ActionModule
 
-from tests.support.wireguard_host import TEMPLATES, Person, key, variables
+from tests.support.wireguard_host import REGISTRY, TEMPLATES, Person, key, variables
 
 NEEDED = {"template": "wg0.conf.j2", "firewall_template": "nftables.j2", "variables": variables("wg0")}
 ALICE, BOB = Person("alice", 1, expires_at=1_792_592_000), Person("bob", 2)
@@ -52,12 +52,14 @@ class Action(ActionModule):
 def roster(tmp_path: Path) -> Path:
     path = tmp_path / "roster.json"
     document = {
-        "format": 1,
+        "format": 2,
         "generation": 7,
         "made_at": 1_790_000_000,
+        "registry": REGISTRY._asdict(),
         "peers": [ALICE.entry()],
         "revoked": [BOB.entry("tombstoned")],
         "excluded": [],
+        "removed": [],
         "acknowledge": ["0123456789abcdef"],
     }
     path.write_text(json.dumps(document))
@@ -78,7 +80,10 @@ def test_what_is_brought_is_the_rendered_text_and_the_names_of_who_is_out(roster
     assert f"PublicKey = {key(1)}\n" in action.sent["config"]
     assert "# alice/laptop (account 111122223333, AIDAALICE, expires 1792592000)\n" in action.sent["config"]
     assert "table inet tracklib_vpn" in action.sent["firewall"]
-    assert action.sent["revoked"] == [{**BOB.label()._asdict(), "public_key": key(2), "reason": "tombstoned"}]
+    assert action.sent["registry"] == REGISTRY._asdict()
+    assert action.sent["revoked"] == [
+        {**BOB.label()._asdict(), "public_key": key(2), "reason": "tombstoned", "explained": True}
+    ]
     assert action.sent["acknowledge"] == ["0123456789abcdef"]
     assert action.module_options == {"name": "wg7", "lock_timeout": 3, "config_file": "/run/tracklib-vpn/apply.x"}
 
@@ -133,9 +138,25 @@ def test_r15_a_revoked_key_that_no_device_can_have_is_left_out(roster: Path) -> 
 
 
 def test_roster_of_another_format_is_refused(roster: Path) -> None:
-    _rewrite(roster, format=2)
-    with pytest.raises(AnsibleActionFail, match="is a roster of format 2, expected 1"):
+    _rewrite(roster, format=1)
+    with pytest.raises(AnsibleActionFail, match="is a roster of format 1, expected 2; make a new one with the module"):
         _action(roster).run()
+
+
+@pytest.mark.parametrize("registry", [None, {}, {"identity": "0f3a9c"}])
+def test_r16_roster_that_says_no_registry_is_refused(roster: Path, registry: dict[str, str] | None) -> None:
+    _rewrite(roster, registry=registry)
+    with pytest.raises(AnsibleActionFail, match="doesn't say which registry it was made from; make a new one"):
+        _action(roster).run()
+
+
+def test_r5_only_removals_that_the_roster_explains_are_brought_as_explained(roster: Path) -> None:
+    entries = [{**BOB.entry("not_in_group"), "explained": explained} for explained in (False, True, "yes")]
+    _rewrite(roster, excluded=entries, removed=[ALICE.entry("removed")])
+    action = _action(roster)
+    action.run()
+    assert [entry["explained"] for entry in action.sent["excluded"]] == [False, True, False]
+    assert [(entry["reason"], entry["explained"]) for entry in action.sent["removed"]] == [("removed", True)]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "\udcff"])

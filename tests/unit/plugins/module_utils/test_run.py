@@ -332,8 +332,9 @@ def test_roster_file_says_who_is_a_peer_who_is_held_and_who_is_not() -> None:
         "expires_at": None,
         "reason": "tombstoned",
         "detail": "deleted",
+        "explained": True,
     }
-    assert (content["format"], content["generation"], content["made_at"]) == (1, 7, 1_800_000_000)
+    assert (content["format"], content["generation"], content["made_at"]) == (2, 7, 1_800_000_000)
     assert content["accounts"] == [
         {"account_id": ACCOUNT, "complete": True, "swept_at": 1_799_999_900, "error": None},
         {"account_id": OTHER, "complete": False, "swept_at": None, "error": "access denied"},

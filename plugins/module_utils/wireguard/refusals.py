@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What a gateway refuses whatever the controller decided: rosters of another world, and ones that empty it. Pure."""
+
+from __future__ import annotations
+
+from . import config as wg_config
+from .config import Config, PeerLabel, body, digest
+from .order import ApplyOrder, RefusedError
+from .read import Snapshot
+from .state import State
+
+_SHOWN_NAMES = 5
+
+
+def refuse_other_registry(order: ApplyOrder, state: State) -> None:
+    """Refuse a roster of a registry that this gateway doesn't follow (R16, the wrong world is refused).
+
+    :raises RefusedError: naming both registries, and the variable that accepts the change.
+    """
+    known, found = state.registry, order.registry
+    if known in (None, found) or order.accept_registry == found.table_id:
+        return
+    kind = "another registry"
+    if known is not None and known.identity == found.identity:
+        kind = "another table of the same registry, as a restored copy or a replica is"
+    raise RefusedError(
+        f"this roster is from {kind}, and nothing was changed: it is from {found}, but this gateway follows {known}; "
+        "check credentials, region and vpn_registry_table, or have the gateway follow the new one by "
+        f"-e vpn_accept_registry={found.table_id}"
+    )
+
+
+def our_peers(snapshot: Snapshot) -> dict[str, PeerLabel]:
+    """Return whose peers a gateway has, by public key: those of the file.
+
+    If the file isn't what the last apply left, it may have lost some: then those on the device are ours, too.
+    """
+    state = snapshot.state or State()
+    comments = dict(snapshot.sections.comments())
+    if digest(body(snapshot.config_text)) not in state.config:
+        comments = {**dict.fromkeys(snapshot.live, ""), **comments}
+    return {key: wg_config.label_of(comment) for key, comment in comments.items()}
+
+
+def refuse_emptying(order: ApplyOrder, wanted: Config, snapshot: Snapshot) -> None:
+    """Have the last word on emptiness (R5, mass-removal guard): each of two or more peers must go for a reason.
+
+    :param snapshot: after this roster's confirmed revocations, which are done whatever is refused here.
+    :raises RefusedError: naming whom the roster doesn't explain.
+    """
+    if wanted.peers:
+        return
+    ours = our_peers(snapshot)
+    explained = _explained(order, snapshot)
+    devices = {_device(label) for label in explained.values() if label.user_id}
+    unexplained = [
+        label.name or f"peer {key}"
+        for key, label in ours.items()
+        if key not in explained and _device(label) not in devices
+    ]
+    count = len(_removed_by(order, snapshot).union(ours))
+    if count < 2 or not unexplained:
+        return
+    more = len(unexplained) - _SHOWN_NAMES
+    names = ", ".join(unexplained[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
+    raise RefusedError(
+        f"this roster would take the last of {count} peers off {snapshot.site.name} without a reason for "
+        f"{len(unexplained)} of them: {names}. Only its confirmed revocations were done. Check that the registry has "
+        "its registrations, and IAM's groups and vpn_access; whoever is to go, revoke or remove, or release by the "
+        "word that the run prints"
+    )
+
+
+def _removed_by(order: ApplyOrder, snapshot: Snapshot) -> set[str]:
+    """Return the public keys that this roster took off already, in this run or in one that was killed."""
+    state = snapshot.state or State()
+    return {removal.public_key for removal in state.removals if removal.generation == order.generation}
+
+
+def _explained(order: ApplyOrder, snapshot: Snapshot) -> dict[str, PeerLabel]:
+    """Return whom a roster or the gateway's clock gives a reason to go, by public key."""
+    reasons = {**order.excluded, **order.revoked}
+    by_roster = {key: why.label for key, why in reasons.items() if why.explained}
+    by_clock = wg_config.expired(snapshot.sections.comments(), snapshot.now)
+    by_clock.update(wg_config.expired(wg_config.split(order.config or "").comments(), snapshot.now))
+    pending = {key: removal.label for key, removal in (snapshot.state or State()).pending().items()}
+    return {**pending, **by_roster, **by_clock}
+
+
+def _device(label: PeerLabel) -> PeerLabel:
+    """Return whose device it is, whatever the user is called and whichever key it has."""
+    return label._replace(user_name="")
