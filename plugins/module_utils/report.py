@@ -59,6 +59,8 @@ def _gateway_lines(name: str, result: Mapping[str, Any], *, check_mode: bool) ->
         yield f"  removed: {gone}{reason}"
     if len(removed) > SHOWN:
         yield f"  and {len(removed) - SHOWN} more removed"
+    for notice in result.get("notices", [])[:SHOWN]:
+        yield f"  notice: {notice}"
 
 
 def _outcome(result: Mapping[str, Any], *, check_mode: bool) -> str:

@@ -14,7 +14,8 @@ description:
   - Confirmed revocations happen first, and whatever else is wrong. Then come the firewall, other removals, updates and
     additions. At the end the device is read back and compared.
   - A peer that has expired by the gateway's clock is left out, or taken off, also when the roster has it.
-  - What changed on the device by hand is reported in RV(repaired) and put right.
+  - What changed on the device by hand is reported in RV(repaired) and put right. So are the routes of the tunnel's
+    networks and the kernel's forwarding. What isn't the collection's own and may be in the way is in RV(notices).
   - The gateway remembers the highest generation it has seen. A roster of a lower one changes nothing.
   - It remembers the registry, too, and refuses a roster of another one wholly, see O(accept_registry).
   - A roster that would leave a gateway of two or more peers without any is refused, apart from its confirmed
@@ -114,8 +115,8 @@ attributes:
   idempotent:
     support: full
 notes:
-  - Needs C(wg), C(ip), C(nft), Python 3.8 and root on the gateway; also systemd, to start a missing interface by its
-    unit C(wg-quick@NAME).
+  - Needs C(wg), C(ip), C(nft), C(sysctl), Python 3.8 and root on the gateway; also systemd, to start a missing
+    interface by its unit C(wg-quick@NAME).
   - A run that fails has still done what it returns. Confirmed revocations are among that.
 seealso:
   - module: tracklib.vpn.roster
@@ -233,6 +234,13 @@ removals:
     removed_at:
       description: When the peer was off, in seconds since the epoch; null while that isn't certain.
       type: int
+notices:
+  description: >-
+    What isn't this collection's own and keeps packets from the tunnel, or may do so: another program's route, or its
+    nftables rules. It is left as it is, and fails no run.
+  returned: always
+  type: list
+  elements: str
 problems:
   description: What keeps this run from being a success; the same sentences as in RV(msg).
   returned: always

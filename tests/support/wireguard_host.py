@@ -37,7 +37,16 @@ from . import ROOT
 TEMPLATES = ROOT / "roles/gateway/templates"
 REGISTRY = Origin("0f3a9c", "111122223333", "eu-central-1", "tracklib-vpn", "table-1")
 NOW = 1_790_000_000  # when the rosters of these tests are made, seconds since the epoch
-_READING = {("wg", "show"), ("wg", "pubkey"), ("ip", "-j"), ("nft", "-c"), ("nft", "-s")}
+FORWARDING = ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+_READING = {
+    ("wg", "show"),
+    ("wg", "pubkey"),
+    ("ip", "-j"),
+    ("nft", "-c"),
+    ("nft", "-j"),
+    ("nft", "-s"),
+    ("sysctl", "-n"),
+}
 
 
 def key(number: int) -> str:
@@ -134,6 +143,8 @@ class Host:
         self.run = Recorder(self)
         self.now = float(NOW)
         subprocess.run(["ip", "netns", "add", self.namespace], check=True)
+        self.sh("ip", "link", "set", "dev", "lo", "up")
+        self.sh("sysctl", "-qw", *FORWARDING)  # as the role's file in /etc/sysctl.d has it
 
     def close(self) -> None:
         """Remove everything."""

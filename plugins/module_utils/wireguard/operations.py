@@ -13,6 +13,7 @@ from typing import Callable
 
 from .check import check
 from .commands import GatewayError
+from .config import Interface
 from .execute import Execution, execute
 from .files import LockHeldError
 from .gateway import Gateway
@@ -20,9 +21,11 @@ from .order import ApplyOrder, RefusedError, RevokeOrder
 from .plan import Plan, saved_state
 from .plan_apply import plan_rest, plan_restart, plan_revocations
 from .plan_revoke import plan_expire, plan_revoke
-from .plan_start import plan_firewall, plan_interface, plan_reloaded_peers, plan_started_peers
+from .plan_start import filed_interface, plan_firewall, plan_interface, plan_reloaded_peers, plan_started_peers
+from .plan_surroundings import plan_surroundings
 from .read import Snapshot, read, read_again
 from .report import NOTHING, Report
+from .surroundings import read_surroundings
 
 LOCK_TIMEOUT = 30.0  # seconds
 
@@ -124,7 +127,20 @@ def _apply_rest(order: ApplyOrder, gateway: Gateway, revocations: Execution) -> 
             rest = execute(plan_rest(order, roster, read_again(gateway, snapshot)), gateway)
     except (GatewayError, OSError) as error:
         return revocations.stopped_by(error)
-    return revocations.followed_by(rest)
+    return _repair_surroundings(gateway, revocations.followed_by(rest), roster.config.interface)
+
+
+def _repair_surroundings(gateway: Gateway, done: Execution, wanted: Interface) -> Execution:
+    """Repair what is around the interface, once its firewall and its peers are as wanted."""
+    if done.failed:
+        return done
+    try:
+        found = read_surroundings(gateway.run, gateway.site.name)
+        if found is None:
+            return done
+        return done.followed_by(execute(plan_surroundings(done.afterwards, found, wanted), gateway))
+    except GatewayError as error:
+        return done.stopped_by(error)
 
 
 def _refuse_other_content(order: ApplyOrder, gateway: Gateway, snapshot: Snapshot) -> None:
@@ -145,7 +161,7 @@ def _apply_again_once_started(order: ApplyOrder, gateway: Gateway, applied: Exec
         name = gateway.site.name
         again = again.stopped_by(GatewayError(f"{name} doesn't come up; see `journalctl -u wg-quick@{name}`"))
     news = [problem for problem in again.report.problems if problem not in applied.report.problems]
-    report = applied.report.followed_by(Report(problems=news))
+    report = applied.report.followed_by(Report(notices=again.report.notices, problems=news))
     return replace(report, removals=again.report.removals)
 
 
@@ -159,7 +175,8 @@ def _start(gateway: Gateway, max_age: int) -> Execution:
         interface = execute(plan_interface(snapshot, max_age), gateway)
         if interface.failed:
             return interface
-        return _at_once(lambda now: plan_started_peers(now, max_age), gateway, LOCK_TIMEOUT)
+        started = _at_once(lambda now: plan_started_peers(now, max_age), gateway, LOCK_TIMEOUT)
+        return _repair_surroundings(gateway, started, filed_interface(snapshot))
 
 
 def _reload(gateway: Gateway) -> Execution:
@@ -174,4 +191,5 @@ def _repair(gateway: Gateway, snapshot: Snapshot) -> Execution:
     firewall = execute(plan_firewall(snapshot), gateway)
     if firewall.failed:
         return firewall
-    return _at_once(plan_reloaded_peers, gateway, LOCK_TIMEOUT)
+    reloaded = _at_once(plan_reloaded_peers, gateway, LOCK_TIMEOUT)
+    return _repair_surroundings(gateway, reloaded, filed_interface(snapshot))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from . import config as wg_config
 from .commands import GatewayError
-from .config import body, digest
+from .config import Interface, body, digest
 from .plan import Plan, device_steps, saved_state
 from .read import Snapshot
 from .report import NOTHING, Report
@@ -20,6 +20,11 @@ from .steps import CheckFirewall, LoadFirewall, StartInterface, Step
 
 class UnsafeError(GatewayError):
     """The files aren't those that the last apply left."""
+
+
+def filed_interface(snapshot: Snapshot) -> Interface:
+    """Return what the file says of the interface. :raises ConfigError: it can't be read."""
+    return wg_config.parse(snapshot.sections.interface).interface
 
 
 def plan_interface(snapshot: Snapshot, max_age: int) -> Plan:

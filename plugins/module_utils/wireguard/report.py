@@ -25,6 +25,7 @@ class Report:
     repaired: list[str] = field(default_factory=list)
     removals: list[Removal] = field(default_factory=list)  # all that aren't acknowledged yet
     without_peers: str = ""  # why an interface was started without its peers; empty if it wasn't
+    notices: list[str] = field(default_factory=list)  # what isn't ours and may be in the way; fails no call
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -45,6 +46,7 @@ class Report:
             repaired=self.repaired + later.repaired,
             removals=later.removals,
             without_peers=self.without_peers or later.without_peers,
+            notices=self.notices + later.notices,
             problems=self.problems + later.problems,
         )
 
@@ -72,6 +74,7 @@ class Report:
             "repaired": self.repaired,
             "settings": self.settings,
             "removals": [removal._asdict() for removal in self.removals],
+            "notices": self.notices,
             "problems": self.problems,
             "diff": {**self.diff(), "before_header": interface, "after_header": interface},
         }

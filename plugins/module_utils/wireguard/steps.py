@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Sequence
 
 from . import device as wg_device
 from . import firewall
 from .commands import GatewayError, output
-from .config import Config
+from .config import Config, Interface
 from .device import Difference, InterfaceChange
 from .files import write
 from .gateway import Gateway
 from .report import NOTHING, Report
 from .state import State, save
+from .surroundings import read_surroundings, surrounding_changes
 
 _SHOWN_DIFFERENCES = 5
 
@@ -160,11 +161,22 @@ class ReadBack:
         differing += [f"{peer.name} is missing" for peer in left.added]
         changes = wg_device.interface_changes(name, link, device, self.wanted.interface)
         differing += [change.what for change in changes]
-        if differing:
-            raise GatewayError(
-                f"{name} still differs after applying: {', '.join(differing[:_SHOWN_DIFFERENCES])}. Something else "
-                "changes it; find that, and run again"
-            )
+        _refuse_differing(name, differing)
+        return state
+
+
+@dataclass(frozen=True)
+class ReadSurroundingsBack:
+    """Read what is around the interface and compare it with what was wanted (R8, the device is the truth)."""
+
+    wanted: Interface = field(repr=False)
+
+    def run(self, gateway: Gateway, state: State) -> State:
+        """Compare. :raises GatewayError: naming what still differs."""
+        name = gateway.site.name
+        found = read_surroundings(gateway.run, name)
+        differing = [change.what for change in surrounding_changes(name, found, self.wanted)] if found else []
+        _refuse_differing(name, differing)
         return state
 
 
@@ -195,3 +207,11 @@ class RestartUnit:
         """Restart the unit."""
         output(gateway.run, ["systemctl", "restart", self.unit])
         return state
+
+
+def _refuse_differing(name: str, differing: Sequence[str]) -> None:
+    if differing:
+        raise GatewayError(
+            f"{name} still differs after applying: {', '.join(differing[:_SHOWN_DIFFERENCES])}. Something else "
+            "changes it; find that, and run again"
+        )

@@ -69,10 +69,8 @@ def test_r11_revocation_then_firewall_then_removals_then_the_rest(host: Host) ->
         ["wg", "addconf", host.name, "/dev/stdin"],
     ]
     assert host.run.calls.index(["nft", "-c", "-f", "-"]) < host.run.calls.index(host.run.changes[1])
-    assert host.run.calls[-2:] == [
-        ["wg", "show", host.name, "dump"],
-        ["ip", "-j", "address", "show", "dev", host.name],
-    ]
+    read_back = host.run.calls[host.run.calls.index(host.run.changes[-1]) + 1 :]
+    assert [call[0] for call in read_back] == ["wg", "ip", "ip", "ip", "sysctl", "nft"]
     (update,) = (text for text in host.run.inputs if "[Peer]" in text and "[Interface]" not in text)
     assert update.index(key(CAROL.number)) < update.index(key(DAVE.number))
 
@@ -127,6 +125,27 @@ def _open(host: Host) -> None:
     host.sh("nft", "flush", "table", "inet", "tracklib_vpn")
 
 
+def _flush_all(host: Host) -> None:
+    host.sh("nft", "flush", "ruleset")
+
+
+def _unroute(host: Host) -> None:
+    host.sh("ip", "route", "del", "10.44.0.0/16")
+    host.sh("ip", "route", "del", "fd44:7472:6163:6b::/64")
+
+
+def _take_route(host: Host) -> None:
+    host.sh("ip", "route", "replace", "10.44.0.0/16", "dev", "lo")
+
+
+def _stop_forwarding(host: Host) -> None:
+    host.sh("sysctl", "-qw", "net.ipv4.ip_forward=0", "net.ipv6.conf.all.forwarding=0")
+
+
+def _stop_forwarding_of_the_tunnel(host: Host) -> None:
+    host.sh("sysctl", "-qw", f"net/ipv4/conf/{host.name}/forwarding=0")
+
+
 def _edit(host: Host) -> None:
     host.site.config.write_text(host.site.config.read_text() + f"[Peer]\nPublicKey = {key(99)}\n")
 
@@ -153,6 +172,14 @@ def _lose(host: Host) -> None:
         (_readdress, ["address 10.55.0.1/24 not wanted"]),
         (_other_key, ["private key"]),
         (_open, ["firewall"]),
+        (_flush_all, ["firewall"]),
+        (_unroute, ["route 10.44.0.0/16 missing", "route fd44:7472:6163:6b::/64 missing"]),
+        (_take_route, ["route 10.44.0.0/16 missing"]),
+        (
+            _stop_forwarding,
+            ["net/ipv4/ip_forward 0 instead of 1", "net/ipv6/conf/all/forwarding 0 instead of 1"],
+        ),
+        (_stop_forwarding_of_the_tunnel, ["net/ipv4/conf/{name}/forwarding 0 instead of 1"]),
         (_edit, ["file edited by hand"]),
         (_empty, ["file missing or empty"]),
         (_lose, ["file missing or empty"]),
@@ -161,6 +188,7 @@ def _lose(host: Host) -> None:
 def test_r8_what_was_changed_by_hand_is_reported_and_repaired(
     host: Host, drift: Callable[[Host], None], report: list[str]
 ) -> None:
+    report = [line.format(name=host.name) for line in report]
     order = host.order(1, [ALICE, BOB])
     host.apply(order)
     text, rules = host.site.config.read_text(), host.rules
@@ -174,6 +202,100 @@ def test_r8_what_was_changed_by_hand_is_reported_and_repaired(
     assert not any("remove" in call and key(ALICE.number) in call for call in host.run.calls)
     again = host.apply(order)
     assert (again.changed, again.problems) == (False, [])
+
+
+@pytest.mark.parametrize(
+    ("route", "notice"),
+    [
+        ("10.44.8.0/24 dev lo", "10.44.8.0/24 dev lo"),
+        ("blackhole 10.44.0.9", "blackhole 10.44.0.9/32"),
+        ("fd44:7472:6163:6b::/64 dev lo metric 5", "fd44:7472:6163:6b::/64 dev lo"),
+    ],
+)
+def test_r8_foreign_route_that_takes_packets_of_the_tunnel_is_named_and_left(
+    host: Host, route: str, notice: str
+) -> None:
+    order = host.order(1, [ALICE, BOB])
+    assert host.apply(order).notices == []
+    host.sh("ip", "route", "add", *route.split())
+    before = host.sh("ip", "route", "show", "table", "all")
+    outcome = host.apply(order)
+    assert (outcome.changed, outcome.problems, host.run.changes) == (False, [], [])
+    (found,) = outcome.notices
+    assert f"the route {notice} takes packets for the tunnel's network" in found
+    assert host.sh("ip", "route", "show", "table", "all") == before
+
+
+@pytest.mark.parametrize("route", ["10.44.0.0/16 dev lo metric 5", "10.0.0.0/8 dev lo", "10.45.0.0/24 dev lo"])
+def test_r8_foreign_route_that_ours_goes_before_is_nobodys_business(host: Host, route: str) -> None:
+    order = host.order(1, [ALICE, BOB])
+    host.apply(order)
+    host.sh("ip", "route", "add", *route.split())
+    assert host.apply(order).notices == []
+
+
+DOCKER = "*filter\n:FORWARD DROP [0:0]\n:DOCKER-USER - [0:0]\n-A FORWARD -j DOCKER-USER\n{rule}\nCOMMIT\n"
+OWN_RULES = (
+    "table inet filter {{\n chain {hook} {{\n type filter hook {hook} priority 0; policy {policy};\n{rule}\n}}\n}}\n"
+)
+
+
+@pytest.mark.parametrize("rule", ["", "-A DOCKER-USER -i eth0 -j ACCEPT", "-A DOCKER-USER -i {name} -j DROP"])
+def test_r8_docker_that_drops_what_is_forwarded_is_named_and_left(host: Host, rule: str) -> None:
+    order = host.order(1, [ALICE, BOB])
+    host.sh("iptables-nft-restore", stdin=DOCKER.format(rule=rule.format(name=host.name)))
+    before = host.sh("nft", "list", "table", "ip", "filter")
+    assert host.apply(order).problems == []
+    outcome = host.apply(order)
+    assert (outcome.changed, outcome.problems) == (False, [])
+    why = f"may drop the tunnel's packets: no rule there accepts {host.name}"
+    assert outcome.notices == [f"ip filter FORWARD (hook forward, policy drop) {why}"]
+    assert host.sh("nft", "list", "table", "ip", "filter") == before
+
+
+def test_r8_docker_that_was_told_of_the_tunnel_is_nobodys_business(host: Host) -> None:
+    rule = f"-A DOCKER-USER -i {host.name} -j ACCEPT\n-A DOCKER-USER -o tl+ -j ACCEPT"
+    host.sh("iptables-nft-restore", stdin=DOCKER.format(rule=rule))
+    host.apply(host.order(1, [ALICE]))
+    assert host.apply(host.order(2, [ALICE])).notices == []
+
+
+@pytest.mark.parametrize(
+    ("hook", "policy", "rule", "named"),
+    [
+        ("forward", "accept", "", False),
+        ("forward", "accept", "ct state invalid drop", False),
+        ("forward", "accept", "ip saddr 10.0.0.0/8 reject", True),
+        ("forward", "accept", 'iifname "eth0" log prefix "drop"', False),
+        ("input", "drop", "udp dport { 53, 51820 } accept", False),
+        ("input", "drop", "udp dport 5182 accept", True),
+        ("input", "drop", "ct state established accept", True),
+        ("input", "accept", "tcp dport 22 reject", False),
+        ("input", "accept", "reject", True),
+    ],
+)
+def test_r8_foreign_chain_is_named_where_it_may_drop_what_ours_accepts(
+    host: Host, hook: str, policy: str, rule: str, named: bool
+) -> None:
+    host.apply(host.order(1, [ALICE]))
+    host.sh("nft", "-f", "-", stdin=OWN_RULES.format(hook=hook, policy=policy, rule=rule))
+    assert [notice.split(" (")[0] for notice in host.apply(host.order(2, [ALICE])).notices] == (
+        [f"inet filter {hook}"] if named else []
+    )
+
+
+def test_r8_what_does_not_stay_repaired_is_a_problem(host: Host) -> None:
+    order = host.order(1, [ALICE, BOB])
+    host.apply(order)
+    _unroute(host)
+
+    def undone(args: list[str]) -> None:
+        if args[:3] == ["ip", "-j", "route"] and ["ip", "route"] in [call[:2] for call in host.run.changes]:
+            host.sh("ip", "route", "del", "10.44.0.0/16")
+
+    host.run.before = undone
+    (problem,) = host.apply(order).problems
+    assert f"{host.name} still differs after applying: route 10.44.0.0/16 missing" in problem
 
 
 def test_r10_secrets_are_in_no_argument_and_no_result(host: Host) -> None:

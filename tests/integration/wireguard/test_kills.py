@@ -74,6 +74,12 @@ def _tamper(host: Host) -> None:
     host.sh("nft", "flush", "ruleset")
     host.sh("wg", "set", host.name, "peer", key(BOB.number), "remove")
     host.sh("wg", "set", host.name, "peer", key(99), "allowed-ips", "10.44.9.9/32")
+    _cut_off(host)
+
+
+def _cut_off(host: Host) -> None:
+    host.sh("sysctl", "-qw", "net.ipv4.ip_forward=0", "net.ipv6.conf.all.forwarding=0")
+    host.sh("ip", "route", "del", "10.44.0.0/16")
 
 
 def _damage_state(host: Host) -> None:
@@ -84,6 +90,7 @@ def _pass_expiry(host: Host) -> None:
     host.now = EXPIRY
 
 
+SURROUNDINGS = ["ChangeInterface", "ChangeInterface", "ChangeInterface", "ReadSurroundingsBack"]
 REMOVAL = ["RecordState", "WriteFile", "RemovePeers", "RecordState"]
 ALL = [EXPIRING, BOB, CAROL, ERIN]
 SCENARIOS = {
@@ -103,6 +110,18 @@ SCENARIOS = {
         [BOB, CAROL, ERIN],
         ["alice/laptop"],
         _damage_state,
+    ),
+    "apply to a gateway that is cut off": Scenario(
+        _apply,
+        [
+            *REMOVAL,
+            *("RecordState", "WriteFile", "LoadFirewall"),
+            *("RecordState", "WriteFile", "RemovePeers", "SetPeers", "ReadBack", "RecordState"),
+            *SURROUNDINGS,
+        ],
+        [BOB, MOVED, DAVE],
+        ["alice/laptop", "erin/laptop"],
+        _cut_off,
     ),
     "apply to a stopped gateway": Scenario(
         _apply,
@@ -128,7 +147,7 @@ SCENARIOS = {
     ),
     "reload": Scenario(
         lambda host: operations.reload(host.gateway()),
-        ["CheckFirewall", "LoadFirewall", "RemovePeers", "SetPeers", "ReadBack"],
+        ["CheckFirewall", "LoadFirewall", "RemovePeers", "SetPeers", "ReadBack", *SURROUNDINGS],
         ALL,
         [],
         _tamper,
@@ -177,6 +196,8 @@ def test_r4_r6_r7_run_killed_after_any_step_is_completed_by_the_next(
     }
     assert len(running.state.removals) == len(scenario.removed)
     assert "tracklib_vpn" in running.rules
+    assert f"10.44.0.0/16 dev {running.name}" in running.sh("ip", "route")
+    assert running.sh("sysctl", "-n", "net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding").split() == ["1", "1"]
     if scenario.prepare not in (_stop, _tamper):
         assert not any(key(BOB.number) in text for text in mentioned if "[Interface]" not in text)
     again = scenario.run(running)

@@ -70,6 +70,13 @@ def test_what_a_gateway_did_is_named() -> None:
     assert lines(done)[1:] == ["  added: bob/phone, eve/pc", "  repaired: firewall"]
 
 
+def test_r8_what_is_not_ours_is_named_below_the_gateway_and_is_no_problem() -> None:
+    result = {"changed": False, "notices": ["ip filter FORWARD may drop", "a route is in the way"]}
+    assert lines(result) == [
+        *("gateway-1: no change", "  notice: ip filter FORWARD may drop", "  notice: a route is in the way")
+    ]
+
+
 def test_removal_has_the_reason_of_the_last_one_of_its_name() -> None:
     removals = [removal("laptop", "expired"), removal("laptop", "blocked"), removal("phone", "expired")]
     done = {"changed": True, "removed": ["alice/laptop", "carol/pc"], "removals": removals}

@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Other programs' nftables rules, which may drop what ours accept: Docker's and ufw's, or an operator's own.
+
+A packet must be accepted by the chains of all tables at a hook. Whether a rule of another table drops a packet of the
+tunnel isn't computed: a chain that drops is named unless one of its rules names the interface, or the port, and so
+was written with the tunnel in mind.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from fnmatch import fnmatchcase
+from typing import NamedTuple, Sequence
+
+from .commands import Runner, output
+
+OWN_TABLES = "tracklib_vpn"  # what the names of this collection's tables begin with
+_CHAIN = re.compile(r"^\tchain (\S+) \{$(.*?)^\t\}$", re.MULTILINE | re.DOTALL)
+_JUMP = re.compile(r"\b(?:jump|goto) ([^\s,}]+)")
+_QUOTED = re.compile(r'"([^"]*)"')
+_DROP = re.compile(r"\b(?:drop|reject)\b")
+_INTERFACE = re.compile(r"\b[io]ifname\b")
+
+
+class ForeignChain(NamedTuple):
+    """A chain of another program at a hook, with all rules that a packet may meet from there on."""
+
+    name: str  # family, table and chain, as nft(8) has them
+    hook: str
+    policy: str
+    rules: tuple[str, ...]
+
+
+def read_foreign_chains(run: Runner) -> tuple[ForeignChain, ...]:
+    """Read the chains that may drop what is forwarded, or comes in. Elements of sets aren't read.
+
+    :raises CommandError: nft can't list the chains.
+    """
+    listing = json.loads(output(run, ["nft", "-j", "list", "chains"]))["nftables"]
+    found = [each["chain"] for each in listing if _may_drop_at_all(each.get("chain", {}))]
+    tables = sorted({(chain["family"], chain["table"]) for chain in found})
+    rules = {table: _rules(run(["nft", "-s", "-t", "list", "table", *table]).stdout) for table in tables}
+    return tuple(
+        ForeignChain(
+            f"{chain['family']} {chain['table']} {chain['name']}",
+            chain["hook"],
+            chain["policy"],
+            _reached(rules[chain["family"], chain["table"]], chain["name"]),
+        )
+        for chain in found
+    )
+
+
+def _may_drop_at_all(chain: dict[str, str]) -> bool:
+    return (
+        chain.get("type") == "filter"
+        and chain.get("hook") in ("forward", "input")
+        and chain["family"] in ("inet", "ip", "ip6")
+        and not chain["table"].startswith(OWN_TABLES)
+    )
+
+
+def _rules(listing: str) -> dict[str, list[str]]:
+    """Return the rules of each chain of a table's listing."""
+    return {
+        name: [line.strip() for line in body.splitlines() if line.strip() and " hook " not in line]
+        for name, body in _CHAIN.findall(listing)
+    }
+
+
+def _reached(rules: dict[str, list[str]], start: str) -> tuple[str, ...]:
+    """Return the rules of a chain and of all that it jumps to."""
+    reached, found = [start], []
+    for name in reached:
+        found += rules.get(name, [])
+        targets = _JUMP.findall("\n".join(rules.get(name, [])))
+        reached += [target for target in dict.fromkeys(targets) if target not in reached]
+    return tuple(found)
+
+
+def foreign_drops(chains: Sequence[ForeignChain], interface: str, port: int) -> list[str]:
+    """Say which chains may drop what the interface forwards, or what reaches its port."""
+    notices = []
+    for chain in chains:
+        if chain.hook == "forward":
+            what, is_named = f"the tunnel's packets: no rule there accepts {interface}", _names(chain, interface)
+        else:
+            what, is_named = f"what clients send: no rule there accepts UDP port {port}", _has_port(chain, port)
+        if _drops(chain) and not is_named:
+            notices.append(f"{chain.name} (hook {chain.hook}, policy {chain.policy}) may drop {what}")
+    return notices
+
+
+def _drops(chain: ForeignChain) -> bool:
+    return chain.policy == "drop" or any(_is_drop(rule, chain.hook) for rule in chain.rules)
+
+
+def _is_drop(rule: str, hook: str) -> bool:
+    """Tell a rule that drops; not one of broken packets, nor at a hook where only UDP matters one of TCP."""
+    if "ct state invalid" in rule or (hook == "input" and re.search(r"\btcp\b", rule)):
+        return False
+    return _says_drop(rule)
+
+
+def _says_drop(rule: str) -> bool:
+    return bool(_DROP.search(_QUOTED.sub("", rule)))
+
+
+def _names(chain: ForeignChain, interface: str) -> bool:
+    rules = [rule for rule in chain.rules if _INTERFACE.search(rule) and not _says_drop(rule)]
+    return any(fnmatchcase(interface, pattern) for rule in rules for pattern in _QUOTED.findall(rule))
+
+
+def _has_port(chain: ForeignChain, port: int) -> bool:
+    return any(re.search(rf"\bdport\b.*\b{port}\b", rule) and not _says_drop(rule) for rule in chain.rules)

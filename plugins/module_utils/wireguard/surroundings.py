@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What a packet of the tunnel meets on the host beside the device and its firewall: routes, forwarding, other rules.
+
+Deciding (`surrounding_changes`, `foreign_routes`) is pure.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from typing import Iterator, NamedTuple, Sequence, Union
+
+from .commands import Runner, output
+from .config import Interface
+from .device import InterfaceChange, Link, read_link
+from .foreign_rules import ForeignChain, read_foreign_chains
+
+_Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+
+
+class Route(NamedTuple):
+    """A route of the main table: its network in CIDR form, and the interface, empty if it has none or several."""
+
+    network: str
+    interface: str
+    text: str  # as ip(8) prints it, for people
+
+
+class Surroundings(NamedTuple):
+    """What was read of the host around an interface."""
+
+    link: Link
+    routes: tuple[Route, ...]  # of one network in the order in which the kernel prefers them
+    not_forwarding: tuple[str, ...]  # kernel parameters that are off, as sysctl(8) takes them
+    chains: tuple[ForeignChain, ...]
+
+
+def read_surroundings(run: Runner, name: str) -> Surroundings | None:
+    """Read what is around an interface; None if there is no such interface.
+
+    :raises CommandError: a command failed.
+    """
+    link = read_link(run, name)
+    if link is None:
+        return None
+    routes = json.loads(output(run, ["ip", "-j", "route", "show", "table", "all"]))
+    parameters = _forwarding_parameters(name, link)
+    values = output(run, ["sysctl", "-n", *parameters]).split()
+    return Surroundings(
+        link=link,
+        routes=tuple(_route(each) for each in routes if "table" not in each and each["dst"] != "default"),
+        not_forwarding=tuple(each for each, value in zip(parameters, values) if value == "0"),
+        chains=read_foreign_chains(run),
+    )
+
+
+def _route(found: dict[str, str]) -> Route:
+    network = str(ipaddress.ip_network(found["dst"]))
+    kind, interface = found.get("type", ""), found.get("dev", "")
+    words = [kind, network, "via" if "gateway" in found else "", found.get("gateway", "")]
+    words += ["dev" if interface else "", interface]
+    return Route(network, interface, " ".join(word for word in words if word))
+
+
+def _forwarding_parameters(name: str, link: Link) -> list[str]:
+    """List the parameters that forwarding of the link's families needs; slashes, as a name may have dots."""
+    parameters = []
+    if any(":" not in address for address in link.addresses):
+        parameters += ["net/ipv4/ip_forward", f"net/ipv4/conf/{name}/forwarding"]
+    if any(":" in address for address in link.addresses):
+        parameters += ["net/ipv6/conf/all/forwarding"]
+    return parameters
+
+
+def surrounding_changes(name: str, found: Surroundings, wanted: Interface) -> list[InterfaceChange]:
+    """Find what of ours is missing around an interface, in the order to change it."""
+    return [*_forwarding_changes(found), *_route_changes(name, found, wanted)]
+
+
+def _forwarding_changes(found: Surroundings) -> list[InterfaceChange]:
+    off = list(found.not_forwarding)
+    if "net/ipv4/ip_forward" in off:  # which also sets the interface's own
+        off = [each for each in off if not each.startswith("net/ipv4/conf/")]
+    return [InterfaceChange(f"{each} 0 instead of 1", ["sysctl", "-q", "-w", f"{each}=1"]) for each in off]
+
+
+def _route_changes(name: str, found: Surroundings, wanted: Interface) -> list[InterfaceChange]:
+    own = {route.network for route in found.routes if route.interface == name}
+    return [
+        InterfaceChange(f"route {network} missing", _add_route(name, address, network))
+        for address, network in _tunnel_networks(found.link, wanted)
+        if network not in own
+    ]
+
+
+def _tunnel_networks(link: Link, wanted: Interface) -> Iterator[tuple[str, str]]:
+    """Give each wanted address with its network, which the kernel routes once the link is up and has the address."""
+    for cidr in wanted.addresses:
+        address = ipaddress.ip_interface(cidr)
+        if link.up and cidr in link.addresses and address.network.prefixlen < address.max_prefixlen:
+            yield str(address.ip), str(address.network)
+
+
+def _add_route(name: str, address: str, network: str) -> list[str]:
+    """Add the route as the kernel does; before another one of that network, which isn't ours to replace."""
+    command = ["ip", "route", "prepend", network, "dev", name, "proto", "kernel"]
+    if ":" in address:
+        return [*command, "metric", "256"]
+    return [*command, "scope", "link", "src", address]
+
+
+def foreign_routes(name: str, found: Surroundings, wanted: Interface) -> list[str]:
+    """Say which routes that aren't ours take packets for the tunnel elsewhere."""
+    return [
+        f"the route {route.text} takes packets for the tunnel's network {network} elsewhere; delete it, or choose "
+        "another address pool"
+        for _address, network in _tunnel_networks(found.link, wanted)
+        for route in _preferred(name, found.routes, ipaddress.ip_network(network))
+    ]
+
+
+def _preferred(name: str, routes: Sequence[Route], network: _Network) -> Iterator[Route]:
+    """Give the other interfaces' routes that the kernel prefers to ours."""
+    is_before_ours = True
+    for route in routes:
+        routed = ipaddress.ip_network(route.network)
+        if routed.network_address not in network or routed.prefixlen < network.prefixlen:
+            continue
+        if route.interface == name:
+            is_before_ours = is_before_ours and routed != network
+        elif routed != network or is_before_ours:
+            yield route
