@@ -74,29 +74,43 @@ options:
     type: str
   release_revoked:
     description:
-      - Lets those be peers again whom O(revoke) barred on this gateway while the registry couldn't be reached.
+      - Lets those be peers again whom O(revoke) barred on this gateway while the registry couldn't be reached. Names
+        of users, their ids, or labels such as C(alice/laptop), as the run that kept them out printed them.
       - The playbook C(tracklib.vpn.reconcile) takes it as the variable C(vpn_release_revoked).
-    type: bool
-    default: false
+    type: list
+    elements: str
+    default: []
   revoke:
     description:
-      - Takes a user off without any roster, for use when the registry can't be reached. Until a roster agrees, the
-        user's devices are barred on this gateway, and a roster that has them fails.
+      - Takes a user off without any roster, for use when no roster can be made. It leaves a bar on the user, not on
+        keys. Older rosters are applied without whom it names, and so are starts and reloads.
+      - A bar with a O(generation) ends with the first roster of a higher one, since its run read the registry's record.
+        A bar without one ends when a roster revokes the same user or device, or by O(release_revoked). Until then a
+        roster that has them fails.
+      - Fails if it names nobody on this gateway, or more than one user.
     type: dict
     suboptions:
       user_name:
-        description: The IAM user, whatever the case of the letters.
+        description:
+          - The user's name, or a label such as C(alice/laptop), as this gateway shows it, whatever the case of the
+            letters. All peers of the user id that is found by it are taken off.
         type: str
-        required: true
+      user_id:
+        description: The user's unique id.
+        type: str
       device:
         description: Only this device. By default all of the user's.
         type: str
       account_id:
         description: Only the user of this account. By default of any.
         type: str
+      event_id:
+        description: Id of the event or record that the revocation is of; remembered with the bar.
+        type: str
   generation:
     description:
-      - With O(revoke), the generation taken after the block or tombstone was written, if that could be done.
+      - With O(revoke), the generation taken after the block or tombstone was written, if that could be done. If a
+        roster of a higher one was here, nothing is changed.
       - Otherwise it is the roster's.
     type: int
     default: 0
@@ -152,12 +166,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 generation:
-  description: The highest generation that this gateway has seen.
+  description: The highest generation of a roster that this gateway has seen.
   returned: always
   type: int
   sample: 1790000000000
 stale:
-  description: Whether the roster was older than one seen before, so that nothing but confirmed revocations was done.
+  description: Whether a roster of a higher generation was here before, so that nothing but confirmed revocations was
+    done.
   returned: always
   type: bool
 added:
@@ -172,6 +187,11 @@ removed:
   type: list
   elements: str
   sample: [alice/laptop]
+barred:
+  description: Names of peers that the roster has, but that a bar of this gateway keeps out, see O(revoke).
+  returned: always
+  type: list
+  elements: str
 expired:
   description: Names of peers that the roster has, but that have expired by the gateway's clock, so that they are none.
   returned: always
@@ -258,7 +278,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import run
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import PeerLabel
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.files import Site
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.gateway import Gateway
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.operations import apply, revoke
@@ -277,8 +296,7 @@ def _apply_order(params: dict[str, Any]) -> ApplyOrder:
 
 
 def _revoke_order(params: dict[str, Any]) -> RevokeOrder:
-    label = PeerLabel(*(params["revoke"].get(name) or "" for name in PeerLabel._fields))
-    return RevokeOrder(label, params["generation"], params["lock_timeout"])
+    return RevokeOrder.of_options(params["revoke"], params["generation"], params["lock_timeout"])
 
 
 def _read_once(path: Path) -> dict[str, Any]:
@@ -303,14 +321,17 @@ def main() -> None:
             "state_dir": {"type": "path", "default": "/var/lib/tracklib-vpn"},
             "lock_timeout": {"type": "int", "default": 30},
             "accept_registry": {"type": "str"},
-            "release_revoked": {"type": "bool", "default": False},
+            "release_revoked": {"type": "list", "elements": "str", "default": []},
             "revoke": {
                 "type": "dict",
                 "options": {
-                    "user_name": {"type": "str", "required": True},
+                    "user_name": {"type": "str"},
+                    "user_id": {"type": "str"},
                     "device": {"type": "str"},
                     "account_id": {"type": "str"},
+                    "event_id": {"type": "str"},
                 },
+                "required_one_of": [("user_name", "user_id")],
             },
             "generation": {"type": "int", "default": 0},
             "config_file": {"type": "path"},

@@ -76,6 +76,12 @@ class Person(NamedTuple):
     address: int | None = None  # by default that of the number
     device: str = "laptop"
     expires_at: int | None = None
+    user_id: str = ""  # by default made from the name
+
+    @property
+    def id(self) -> str:
+        """The user's unique id."""
+        return self.user_id or f"AIDA{self.user_name.upper()}"
 
     def entry(self, reason: str = "") -> dict[str, Any]:
         """As the roster file has it."""
@@ -87,7 +93,7 @@ class Person(NamedTuple):
                 f"fd44:7472:6163:6b::{address + 2:x}/128",
             ],
             "account_id": "111122223333",
-            "user_id": f"AIDA{self.user_name.upper()}",
+            "user_id": self.id,
             "user_name": self.user_name,
             "device": self.device,
             "expires_at": self.expires_at,
@@ -97,7 +103,7 @@ class Person(NamedTuple):
 
     def label(self) -> PeerLabel:
         """As the gateway's code has it."""
-        return PeerLabel(self.user_name, self.device, "111122223333", f"AIDA{self.user_name.upper()}")
+        return PeerLabel(self.user_name, self.device, "111122223333", self.id)
 
 
 class Recorder:
@@ -206,11 +212,11 @@ class Host:
         self.run.inputs.clear()
         return operations.apply(order, self.gateway(check_mode))
 
-    def revoke(self, user_name: str, device: str = "", generation: int = 0, check_mode: bool = False) -> Report:
+    def revoke(self, user_name: str, generation: int = 0, check_mode: bool = False, **options: str) -> Report:
         """One emergency revocation; only its own commands are in `run` afterwards."""
         self.run.calls.clear()
         self.run.inputs.clear()
-        order = RevokeOrder(PeerLabel(user_name, device), generation, lock_timeout=0.1)
+        order = RevokeOrder.of_options({"user_name": user_name, **options}, generation, lock_timeout=0.1)
         return operations.revoke(order, self.gateway(check_mode))
 
     def expire(self) -> Report:

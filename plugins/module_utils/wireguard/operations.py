@@ -44,9 +44,8 @@ def apply(order: ApplyOrder, gateway: Gateway) -> Report:
 
 
 def revoke(order: RevokeOrder, gateway: Gateway) -> Report:
-    """Take a user's peers off without any roster, and bar them until a roster agrees."""
-    report = Report(generation=order.generation)
-    return _report_of(lambda: _at_once(lambda now: plan_revoke(order, now), gateway, order.lock_timeout), report)
+    """Take a user's peers off without any roster, and bar them until a later roster."""
+    return _report_of(lambda: _at_once(lambda now: plan_revoke(order, now), gateway, order.lock_timeout))
 
 
 def expire(gateway: Gateway, lock_timeout: float = LOCK_TIMEOUT) -> Report:

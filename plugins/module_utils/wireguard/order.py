@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
+from .bars import Bar
 from .commands import GatewayError
 from .config import PeerLabel, digest
 
@@ -66,7 +67,7 @@ class ApplyOrder:
     excluded: Mapping[str, Revocation] = field(default_factory=dict)  # for whatever reason, by public key
     acknowledge: Sequence[str] = ()  # ids of removals whose receipts are safe
     accept_registry: str = ""  # id of the table that the gateway may follow from now on
-    release_revoked: bool = False
+    release_revoked: Sequence[str] = ()  # names whose bars end
     lock_timeout: float = 30.0  # seconds
 
     @property
@@ -92,20 +93,19 @@ class ApplyOrder:
 
 @dataclass(frozen=True)
 class RevokeOrder:
-    """A user or device to take off without any roster.
+    """A user or device to take off without any roster."""
 
-    Fields of the label that are empty mean any. Names are compared as IAM does, whatever the case of the letters.
-    """
-
-    label: PeerLabel
-    generation: int = 0  # the fencing token taken after the block was written, if the registry could be reached
+    whom: Bar  # by the name or id that was given
     lock_timeout: float = 30.0  # seconds
 
-    def means(self, label: PeerLabel) -> bool:
-        """Tell whether a peer with this label is to be taken off."""
-        if not label.user_name or label.user_name.casefold() != self.label.user_name.casefold():
-            return False
-        return all(not asked or asked == actual for asked, actual in zip(self.label[1:], label[1:]))
+    @classmethod
+    def of_options(cls, revoke: Mapping[str, str | None], generation: int, lock_timeout: float) -> RevokeOrder:
+        """Read what an operator asks for. A label such as `alice/laptop` in place of a name is one device."""
+        given = {name: value for name, value in revoke.items() if value}
+        user_name, device = given.pop("user_name", ""), given.pop("device", "")
+        if not device:
+            user_name, _slash, device = user_name.partition("/")
+        return cls(Bar(user_name, device, generation=generation, **given), lock_timeout)
 
 
 def _by_key(entries: Iterable[Mapping[str, Any]]) -> dict[str, Revocation]:

@@ -10,7 +10,7 @@ from typing import Iterable, Mapping, Sequence
 
 from . import config as wg_config
 from . import device as wg_device
-from .config import Config, Peer, Sections, body, digest, parse_peer
+from .config import Config, Peer, PeerLabel, Sections, body, digest, parse_peer
 from .device import Difference
 from .order import RefusedError, Revocation
 from .read import Snapshot
@@ -66,6 +66,13 @@ def record(before: State, after: State, *, urgent: bool = False, always: bool = 
     if before == after and not always:
         return []
     return [Step(RecordState(after), urgent=urgent)]
+
+
+def named_peers(snapshot: Snapshot) -> dict[str, PeerLabel]:
+    """Return whose each public key is, as far as file and unfinished removals tell."""
+    labels = {key: wg_config.label_of(comment) for key, comment in snapshot.sections.comments().items()}
+    labels.update({key: removal.label for key, removal in saved_state(snapshot).pending().items()})
+    return labels
 
 
 def with_removals(state: State, snapshot: Snapshot, removed: Mapping[str, Revocation]) -> State:

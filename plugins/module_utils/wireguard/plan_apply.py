@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Mapping
 
 from . import config as wg_config
+from .bars import Bar, how_to_release
 from .check import CheckedRoster
 from .config import PeerLabel, body, digest
 from .order import ApplyOrder, GatewayReason, Revocation
@@ -16,6 +17,7 @@ from .plan import (
     Plan,
     device_steps,
     known_state,
+    named_peers,
     plan_removal,
     record,
     report_interface,
@@ -37,16 +39,34 @@ def plan_revocations(order: ApplyOrder, snapshot: Snapshot) -> Plan:
     state = known_state(snapshot)
     refuse_other_registry(order, state)
     state = replace(state, removals=tuple(each for each in state.removals if each.id not in order.acknowledge))
-    if order.release_revoked:
-        state = replace(state, revoked={})
+    state = replace(state, bars=tuple(bar for bar in state.bars if not bar.is_released(order.release_revoked)))
     report = Report(generation=max(order.generation, state.generation), stale=order.generation < state.generation)
     if report.stale:
         return plan_removal(snapshot, state, {}, report)
-    state = replace(state, registry=order.registry)
+    state = replace(state, registry=order.registry, bars=_bars_left(order, state))
     if order.generation > state.generation:
         state = replace(state, generation=order.generation, content=None)
-    by_operator = {key: Revocation(label, GatewayReason.REVOKED.value) for key, label in state.revoked.items()}
-    return plan_removal(snapshot, state, {**by_operator, **order.revoked}, report)
+    barred = {
+        key: Revocation(label, GatewayReason.REVOKED.value)
+        for key, label in named_peers(snapshot).items()
+        if any(bar.names(label) for bar in state.bars)
+    }
+    return plan_removal(snapshot, state, {**barred, **order.revoked}, report)
+
+
+def _bars_left(order: ApplyOrder, state: State) -> tuple[Bar, ...]:
+    """Return the bars that a roster doesn't end (R6, no resurrection).
+
+    No run of another registry has read what was recorded in the one before.
+    """
+    if state.registry not in (None, order.registry):
+        return tuple(bar._replace(generation=0) for bar in state.bars)
+    if not state.bars:
+        return ()
+    revoked = [why.label for why in order.revoked.values()]
+    comments = wg_config.split(order.config or "").comments()
+    peers = [wg_config.label_of(comment) for comment in comments.values()]
+    return tuple(bar for bar in state.bars if not bar.is_ended(order.generation, revoked, peers))
 
 
 def plan_rest(order: ApplyOrder, roster: CheckedRoster, snapshot: Snapshot) -> Plan:
@@ -62,13 +82,13 @@ def plan_rest(order: ApplyOrder, roster: CheckedRoster, snapshot: Snapshot) -> P
     if before.generation > order.generation:
         report = Report(generation=before.generation, stale=True)
         return Plan((), before, before, snapshot, report)
-    barred = {key: label for key, label in before.revoked.items() if key in roster.config.peers}
+    barred = before.barred(roster.config.comments())
     expired = wg_config.expired(roster.config.without(barred).comments(), snapshot.now)
     if barred or expired:
         roster = roster.without({**barred, **expired})
     refuse_emptying(order, roster.config, snapshot)
     removed = _removed(_reasons(order, expired), roster, snapshot)
-    begun = _begun(replace(before, revoked=barred), order, roster, snapshot, removed)
+    begun = _begun(before, order, roster, snapshot, removed)
     done = _done(begun, order, snapshot)
     steps = [
         *_load_firewall(roster, snapshot),
@@ -173,18 +193,28 @@ def _report(
     barred: Mapping[str, PeerLabel],
     expired: Mapping[str, PeerLabel],
 ) -> Report:
-    report = Report(generation=order.generation, expired=[label.name for label in expired.values()])
-    if barred:
-        names = ", ".join(label.name for label in barred.values())
-        problem = (
-            f"{names}: revoked on this gateway by an operator, but a peer in the roster of generation "
-            f"{order.generation}; kept out. Repeat the revocation, or release it: run reconcile once with "
-            "-e vpn_release_revoked=true"
-        )
-        report = replace(report, problems=[problem])
+    problems = [_unrecorded(bar, barred, order) for bar in saved_state(snapshot).bars if not bar.generation]
+    report = Report(
+        generation=order.generation,
+        barred=[label.name for label in barred.values()],
+        expired=[label.name for label in expired.values()],
+        problems=[problem for problem in problems if problem],
+    )
     if snapshot.link is None:  # its start adds the peers
         filed = snapshot.sections.comments()
         added = [peer.name for key, peer in roster.config.peers.items() if key not in filed]
         missing = report_interface("interface missing", snapshot, roster.text)
         report = report.followed_by(replace(missing, added=added))
     return report
+
+
+def _unrecorded(bar: Bar, barred: Mapping[str, PeerLabel], order: ApplyOrder) -> str:
+    """Say whom a bar keeps out that no later run can end; empty if nobody."""
+    names = ", ".join(label.name for label in barred.values() if bar.names(label))
+    if not names:
+        return ""
+    return (
+        f"{names}: in the roster of generation {order.generation}, but barred on this gateway by a revocation of "
+        f"{bar.name} that the registry didn't get; kept out. Repeat the revocation, or release it: "
+        f"{how_to_release(bar.name)}"
+    )

@@ -6,48 +6,109 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from difflib import get_close_matches
+from typing import Sequence
 
 from . import config as wg_config
+from .bars import Bar, how_to_release, joined
 from .config import PeerLabel
-from .order import GatewayReason, RefusedError, Revocation, RevokeOrder
-from .plan import Plan, known_state, plan_removal, saved_state
+from .order import GatewayReason, Revocation, RevokeOrder
+from .plan import Plan, known_state, named_peers, plan_removal, saved_state
 from .read import Snapshot
 from .report import Report
 from .steps import Step, WriteFile
 
 _NEVER = 2**62  # seconds since the epoch
-_SHOWN_NAMELESS = 5
+_SHOWN = 5  # names or keys in a message
 
 
 def plan_revoke(order: RevokeOrder, snapshot: Snapshot) -> Plan:
-    """Plan what takes a user's peers off and bars them until a roster agrees.
+    """Plan what takes a user's peers off and bars the user (R6, no resurrection), leaving the generation as it is.
 
-    :raises RefusedError: the interface isn't ours, or live peers without a name could be the user's.
+    Who was found by a name is barred by id, with whatever else that id is called here.
+
+    :raises RefusedError: the interface isn't ours.
     """
-    state = known_state(snapshot)
-    labels = _labels(snapshot)
-    means = {key: label for key, label in labels.items() if order.means(label)}
-    nameless = [key for key in snapshot.live if not labels.get(key, PeerLabel()).user_name]
-    if nameless and not means:
-        raise RefusedError(
-            f"none of the named peers is {order.label.user_name}'s, but {len(nameless)} live peers have no name: "
-            f"{', '.join(nameless[:_SHOWN_NAMELESS])}. Run a reconcile to have them removed, or take the right one "
-            f"off with `wg set {snapshot.site.name} peer KEY remove`"
-        )
-    state = replace(state, revoked={**state.revoked, **means})
-    if order.generation > state.generation:
-        state = replace(state, generation=order.generation, content=None)
-    revocations = {key: Revocation(label, GatewayReason.REVOKED.value) for key, label in means.items()}
-    return plan_removal(snapshot, state, revocations, _report(snapshot, state.generation))
+    state, whom = known_state(snapshot), order.whom
+    if 0 < whom.generation < state.generation:
+        return _plan_too_late(whom, snapshot, state.generation)
+    owners = _owners(whom, snapshot)
+    bars = [whom.of_owner(owner) for owner in owners] or [whom]
+    revocations = {
+        key: Revocation(label, GatewayReason.REVOKED.value)
+        for key, label in named_peers(snapshot).items()
+        if any(bar.names(label) for bar in bars)
+    }
+    report = _report(snapshot, state.generation)
+    report = replace(report, problems=report.problems + _doubts(whom, owners, bars, snapshot))
+    return plan_removal(snapshot, replace(state, bars=joined(state.bars, bars)), revocations, report)
 
 
-def _labels(snapshot: Snapshot) -> dict[str, PeerLabel]:
-    """Return whose each public key is, as far as file and state tell."""
+def _plan_too_late(whom: Bar, snapshot: Snapshot, generation: int) -> Plan:
+    """Plan nothing: the run of a later roster has read the record of this revocation, and decided."""
     state = saved_state(snapshot)
-    labels = {key: wg_config.label_of(comment) for key, comment in snapshot.sections.comments().items()}
-    labels.update({key: removal.label for key, removal in state.pending().items()})
-    labels.update(state.revoked)
-    return labels
+    report = replace(_report(snapshot, generation), stale=True)
+    names = [label.name for label in named_peers(snapshot).values() if whom.names(label)]
+    if names:
+        problem = (
+            f"{', '.join(names)}: left connected, since the roster of generation {generation} was made after this "
+            "revocation was recorded, and has them. Somebody took it back meanwhile; revoke again if it is to hold"
+        )
+        report = replace(report, problems=[*report.problems, problem])
+    return Plan((), state, state, snapshot, report)
+
+
+def _known(snapshot: Snapshot) -> list[list[PeerLabel]]:
+    """Return who is a peer, who was one, and who is barred by id."""
+    state = saved_state(snapshot)
+    barred = [PeerLabel(bar.user_name, bar.device, bar.account_id, bar.user_id) for bar in state.bars if bar.user_id]
+    return [list(named_peers(snapshot).values()), [removal.label for removal in state.removals], barred]
+
+
+def _owners(whom: Bar, snapshot: Snapshot) -> list[PeerLabel]:
+    """Find the users who are meant: among the peers if there are such, else among those who were; a label of each."""
+    user = whom._replace(device="")
+    for labels in _known(snapshot):
+        found = {(label.account_id, label.user_id): label for label in labels if user.names(label)}
+        if found:
+            return list(found.values())
+    return []
+
+
+def _doubts(whom: Bar, owners: Sequence[PeerLabel], bars: Sequence[Bar], snapshot: Snapshot) -> list[str]:
+    """Say why it isn't certain that this revocation hit whom it was meant for, and nobody else."""
+    if len(owners) > 1:
+        users = ", ".join(f"{owner.name} ({owner.user_id} in account {owner.account_id})" for owner in owners)
+        problem = (
+            f"{whom.name} is more than one user here, and all are barred: {users}. Release who is to stay, by the id: "
+        )
+        return [problem + how_to_release("AIDA…")]
+    known = [label for labels in _known(snapshot) for label in labels]
+    if any(bar.names(label) for bar in bars for label in known):
+        return []
+    advice = ". ".join([_nearest(whom, known), *_nameless(snapshot)])
+    return [f"{whom.name} is nobody on {snapshot.site.name}: no peer was taken off, but the name is barred. {advice}"]
+
+
+def _nearest(whom: Bar, known: Sequence[PeerLabel]) -> str:
+    """Name who could have been meant instead."""
+    names = [label.name if whom.device else label.user_name for label in known]
+    by_letters = {name.casefold(): name for name in names}
+    alike = get_close_matches(whom.name.casefold(), by_letters, n=_SHOWN, cutoff=0.5)
+    return f"The nearest names: {', '.join(by_letters[name] for name in alike) or 'none is alike'}"
+
+
+def _nameless(snapshot: Snapshot) -> list[str]:
+    """Warn of live peers that could be anybody's."""
+    named = named_peers(snapshot)
+    keys = [key for key in snapshot.live if not named.get(key, PeerLabel()).user_name]
+    if not keys:
+        return []
+    first = ", ".join(keys[:_SHOWN])
+    by_hand = f"`wg set {snapshot.site.name} peer KEY remove`"
+    return [
+        f"{len(keys)} live peers have no name: {first}. Run a reconcile to remove them, or take one off by {by_hand}"
+    ]
 
 
 def plan_expire(snapshot: Snapshot) -> Plan:

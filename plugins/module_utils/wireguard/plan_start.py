@@ -114,12 +114,12 @@ def _load_firewall(snapshot: Snapshot) -> list[Step]:
 
 
 def _plan_peers(snapshot: Snapshot, text: str, report: Report = NOTHING) -> Plan:
-    """Plan the peers of a text, but nobody who is being removed, was revoked or has expired."""
+    """Plan the peers of a text, but nobody who is being removed, is barred or has expired."""
     if snapshot.device_error:
         raise snapshot.device_error
     config = wg_config.parse(text)
-    barred = saved_state(snapshot).barred()
-    config = config.without({*barred, *wg_config.expired(config.comments(), snapshot.now)})
+    state, comments = saved_state(snapshot), config.comments()
+    config = config.without({*state.pending(), *state.barred(comments), *wg_config.expired(comments, snapshot.now)})
     return _plan(snapshot, device_steps(snapshot, config, snapshot.config_text, {}), report)
 
 

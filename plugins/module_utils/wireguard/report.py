@@ -19,6 +19,7 @@ class Report:
     stale: bool = False
     added: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    barred: list[str] = field(default_factory=list)  # in the roster, but kept out by a bar of this gateway
     expired: list[str] = field(default_factory=list)  # in the roster, but past their time by the gateway's clock
     updated: dict[str, str] = field(default_factory=dict)  # what is different now, by name
     settings: list[str] = field(default_factory=list)  # of interface, firewall and files
@@ -40,6 +41,7 @@ class Report:
             stale=self.stale or later.stale,
             added=self.added + later.added,
             removed=self.removed + later.removed,
+            barred=self.barred + later.barred,
             expired=self.expired + later.expired,
             updated={**self.updated, **later.updated},
             settings=self.settings + later.settings,
@@ -69,6 +71,7 @@ class Report:
             "stale": self.stale,
             "added": self.added,
             "removed": self.removed,
+            "barred": self.barred,
             "expired": self.expired,
             "updated": list(self.updated),
             "repaired": self.repaired,
@@ -82,7 +85,7 @@ class Report:
             result["msg"] = "; ".join(self.problems)
         elif self.stale:
             what = "only confirmed revocations were done" if self.removed else "nothing was changed"
-            result["msg"] = f"generation {self.generation} was here before this roster; {what}"
+            result["msg"] = f"a roster of generation {self.generation} was here before; {what}"
         return result
 
 

@@ -11,15 +11,16 @@ completed by the next one and loses no receipt.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Container, Mapping, NamedTuple
 
+from .bars import Bar
 from .commands import GatewayError
-from .config import PeerLabel
+from .config import PeerLabel, label_of
 from .files import Site, write
 from .order import Origin
 
-FORMAT = 1
+FORMAT = 2
 
 
 class StateError(GatewayError):
@@ -57,22 +58,25 @@ class State:
     """What is remembered. Digests are of texts as `config.body()` has them, so without the private key."""
 
     registry: Origin | None = None  # whose rosters are applied; None before the first
-    generation: int = 0  # the highest that a roster or revocation had; a roster of a lower one is stale
+    generation: int = 0  # the highest that a roster had; one of a lower one is stale
     content: str | None = None  # digest of what that generation's roster says, once it is fully applied
     made_at: int | None = None  # when the installed roster was made, seconds since the epoch
     config: tuple[str, ...] = ()  # digests of what wg0.conf may be; two while it is being replaced
     firewall: tuple[str, ...] = ()  # the same for the firewall's file
     loaded: str | None = None  # digest of the firewall's text and of what the kernel made of it
     removals: tuple[Removal, ...] = ()  # until acknowledged
-    revoked: Mapping[str, PeerLabel] = field(default_factory=dict)  # by key: an operator's word, until a roster agrees
+    bars: tuple[Bar, ...] = ()
 
     def pending(self) -> dict[str, Removal]:
         """Return the removals that were begun but not finished, by public key."""
         return {removal.public_key: removal for removal in self.removals if removal.removed_at is None}
 
-    def barred(self) -> set[str]:
-        """Return the public keys that never come up, whatever a file says: revoked, or being removed."""
-        return {*self.revoked, *self.pending()}
+    def barred(self, comments: Mapping[str, str]) -> dict[str, PeerLabel]:
+        """Select the peers that a bar names. :param comments: the line above each peer, by public key."""
+        if not self.bars:
+            return {}
+        labels = {key: label_of(comment) for key, comment in comments.items()}
+        return {key: label for key, label in labels.items() if any(bar.names(label) for bar in self.bars)}
 
     def finished(self, keys: Container[str], now: int) -> State:
         """Return the state in which the pending removals of these public keys are done."""
@@ -90,14 +94,15 @@ def load(site: Site) -> State | None:
     """
     try:
         content = json.loads(site.state.read_text(encoding="utf-8"))
+        content = _of_this_format(content)
         if content.pop("format") != FORMAT:
             raise StateError(f"{site.state} is of another version of this collection")
         if content.get("registry") is not None:
             content["registry"] = Origin(**content["registry"])
         content["generation"] = int(content["generation"])
         content["removals"] = [Removal(**removal) for removal in content["removals"]]
-        content["revoked"] = {key: PeerLabel(**label) for key, label in content["revoked"].items()}
-        for name in ("config", "firewall", "removals"):
+        content["bars"] = [Bar(**bar) for bar in content["bars"]]
+        for name in ("config", "firewall", "removals", "bars"):
             content[name] = tuple(content[name])
         return State(**content)
     except FileNotFoundError:
@@ -106,11 +111,19 @@ def load(site: Site) -> State | None:
         raise StateError(f"{site.state} is corrupt") from None
 
 
+def _of_this_format(content: dict[str, Any]) -> dict[str, Any]:
+    """Return a state of format 1 in this one: there an operator's word was kept by public key."""
+    if content["format"] != 1:
+        return content
+    revoked = content.pop("revoked")
+    return {**content, "format": FORMAT, "bars": list(revoked.values())}
+
+
 def save(site: Site, state: State) -> None:
     """Replace the state file. :raises OSError: the old one is still there."""
     content: dict[str, Any] = {"format": FORMAT, **vars(state)}
     if state.registry is not None:
         content["registry"] = state.registry._asdict()
     content["removals"] = [removal._asdict() for removal in state.removals]
-    content["revoked"] = {key: label._asdict() for key, label in state.revoked.items()}
+    content["bars"] = [bar._asdict() for bar in state.bars]
     write(site.state, json.dumps(content, indent=1) + "\n")

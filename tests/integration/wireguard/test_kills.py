@@ -228,3 +228,13 @@ def test_r6_older_roster_undoes_no_revocation_of_a_killed_run(
     assert older.stale is (steps > 0)
     if steps >= len(REMOVAL) - 1:
         assert key(ALICE.number) not in running.peers
+
+
+@pytest.mark.parametrize("steps", range(len(REMOVAL) + 1))
+def test_r6_older_roster_brings_back_nobody_whom_a_killed_revocation_has_barred(
+    running: Host, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _kill(running, SCENARIOS["revoke"], steps, monkeypatch)
+    older = running.apply(running.order(1, ALL))
+    assert older.barred == (["alice/laptop"] if steps else [])
+    assert running.peers == allowed(*(ALL[1:] if steps else ALL))

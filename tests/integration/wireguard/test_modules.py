@@ -15,6 +15,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support import ROOT
 from tests.support.wireguard_host import Host, Person, allowed, key
 
@@ -90,11 +92,23 @@ def test_module_in_check_mode_changes_nothing(host: Host) -> None:
     assert (host.files(), host.peers) == (before, allowed(ALICE, BOB))
 
 
-def test_module_revokes_by_name(host: Host) -> None:
+@pytest.mark.parametrize("revoke", [{"user_name": "ALICE/laptop"}, {"user_id": "AIDAALICE", "event_id": "e-1"}])
+def test_module_revokes_by_name_or_id(host: Host, revoke: dict[str, str]) -> None:
     host.apply(host.order(1, [ALICE, BOB]))
-    result = _module(host, "wireguard_interface", revoke={"user_name": "ALICE"})
+    result = _module(host, "wireguard_interface", revoke=revoke, generation=7)
     assert (result["changed"], result["removed"], host.peers) == (True, ["alice/laptop"], allowed(BOB))
+    assert [(bar.generation, bar.event_id) for bar in host.state.bars] == [(7, revoke.get("event_id", ""))]
     assert "config_file_removed" not in result  # there was none
+
+
+def test_module_releases_bars_by_name_and_returns_whom_one_keeps_out(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    host.revoke("alice")
+    for release, barred in (["yes"], ["alice/laptop"]), (["alice"], []):
+        file = _brought(host, 2, [ALICE, BOB])
+        result = _module(host, "wireguard_interface", config_file=str(file), release_revoked=release)
+        assert (result["barred"], result.get("failed", False)) == (barred, bool(barred))
+    assert host.peers == allowed(ALICE, BOB)
 
 
 def test_r2_module_names_whom_it_leaves_out_as_expired(host: Host) -> None:

@@ -204,31 +204,60 @@ def test_start_after_a_killed_run_leaves_the_revoked_out(host: Host) -> None:
     assert host.peers == allowed(BOB)
 
 
-def test_emergency_revocation_bars_until_a_roster_agrees(host: Host) -> None:
+def test_r6_emergency_revocation_bars_the_user_until_a_later_roster(host: Host) -> None:
     host.apply(host.order(1, [ALICE, BOB]))
     outcome = host.revoke("Alice", generation=3)
-    assert (outcome.removed, outcome.problems, outcome.generation) == (["alice/laptop"], [], 3)
+    assert (outcome.removed, outcome.problems, outcome.generation) == (["alice/laptop"], [], 1)
     assert host.peers == allowed(BOB)
-    assert host.apply(host.order(2, [ALICE, BOB])).stale
-    outcome = host.apply(host.order(4, [ALICE, BOB, CAROL]))
-    assert "alice/laptop: revoked on this gateway by an operator, but a peer" in outcome.problems[0]
+    for generation in (1, 2, 3):
+        new_key = ALICE._replace(number=9)
+        older = host.apply(host.order(generation, [ALICE, BOB] if generation == 1 else [new_key, BOB, CAROL]))
+        assert (older.problems, older.stale, older.barred) == ([], False, ["alice/laptop"])
     assert host.peers == allowed(BOB, CAROL)
-    assert host.apply(host.order(5, [BOB, CAROL])).problems == []
-    assert host.apply(host.order(6, [ALICE, BOB])).problems == []
+    assert host.apply(host.order(4, [ALICE, BOB])).problems == []
+    assert (host.peers, host.state.bars) == (allowed(ALICE, BOB), ())
+
+
+def test_r6_revocation_that_the_registry_did_not_get_bars_until_its_own_record(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    host.revoke("alice")
+    (problem,) = host.apply(host.order(2, [ALICE._replace(number=9), BOB, CAROL])).problems
+    assert problem.startswith("alice/laptop: in the roster of generation 2, but barred on this gateway")
+    assert host.peers == allowed(BOB, CAROL)
+    assert host.apply(host.order(3, [BOB, CAROL], revoked=[ALICE])).problems == []
+    assert host.apply(host.order(4, [ALICE, BOB])).problems == []
     assert host.peers == allowed(ALICE, BOB)
 
 
-def test_emergency_revocation_can_be_released(host: Host) -> None:
+def test_r1_r6_late_revocation_takes_nobody_off_whom_a_later_roster_has(host: Host) -> None:
+    host.apply(host.order(5, [ALICE, BOB]))
+    before = host.files()
+    outcome = host.revoke("alice", generation=4)
+    assert (outcome.stale, outcome.changed, host.files(), host.peers) == (True, False, before, allowed(ALICE, BOB))
+    assert "left connected" in outcome.problems[0]
+
+
+def test_r6_name_of_nobody_is_barred_so_that_an_older_roster_does_not_bring_it(host: Host) -> None:
+    host.apply(host.order(1, [BOB]))
+    (problem,) = host.revoke("alice", generation=5).problems
+    assert problem.startswith(f"alice is nobody on {host.name}")
+    outcome = host.apply(host.order(4, [ALICE, BOB, CAROL]))
+    assert (outcome.problems, outcome.barred, host.peers) == ([], ["alice/laptop"], allowed(BOB, CAROL))
+
+
+def test_emergency_revocation_can_be_released_by_name(host: Host) -> None:
     host.apply(host.order(1, [ALICE, BOB]))
     host.revoke("alice")
-    outcome = host.apply(host.order(2, [ALICE, BOB], release_revoked=True))
+    assert host.apply(host.order(2, [ALICE, BOB], release_revoked=["bob"])).problems
+    assert host.peers == allowed(BOB)
+    outcome = host.apply(host.order(3, [ALICE, BOB], release_revoked=["alice"]))
     assert (outcome.problems, host.peers) == ([], allowed(ALICE, BOB))
 
 
 def test_emergency_revocation_takes_only_the_named_device(host: Host) -> None:
     phone = Person("alice", 5, device="phone")
     host.apply(host.order(1, [ALICE, phone, BOB]))
-    assert host.revoke("ALICE", "phone").removed == ["alice/phone"]
+    assert host.revoke("ALICE/phone").removed == ["alice/phone"]
     assert host.peers == allowed(ALICE, BOB)
 
 
@@ -282,5 +311,5 @@ def test_revocation_in_the_middle_of_an_apply_is_not_undone_by_it(host: Host) ->
 
     host.run.before = revoked_meanwhile
     outcome = host.apply(host.order(2, [ALICE, BOB, CAROL], networks=["10.30.0.0/16"]))
-    assert "alice/laptop: revoked on this gateway by an operator" in outcome.problems[0]
+    assert "alice/laptop: in the roster of generation 2, but barred on this gateway" in outcome.problems[0]
     assert host.peers == allowed(BOB, CAROL)

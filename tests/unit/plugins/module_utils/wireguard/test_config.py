@@ -34,6 +34,7 @@ _people = st.lists(
         address=st.none(),
         device=st.from_regex(r"[a-z0-9][a-z0-9-]{0,30}", fullmatch=True),
         expires_at=st.none() | _times,
+        user_id=st.just(""),
     ),
     max_size=8,
     unique_by=lambda person: person.number,

@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.bars import Bar
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import CommandError
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import PeerLabel
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.order import RefusedError, RevokeOrder
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.order import RevokeOrder
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan import Plan, saved_state
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan_revoke import plan_expire, plan_revoke
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.read import Snapshot
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import StateError
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.steps import RecordState, RemovePeers, WriteFile
 
@@ -24,67 +26,162 @@ EXPIRED, LATER = ALICE._replace(expires_at=NOW), BOB._replace(expires_at=NOW + 6
 REMOVAL = ["RecordState", "WriteFile", "RemovePeers", "RecordState"]
 
 
-def test_r4_all_devices_of_a_user_are_barred_before_they_are_taken_off() -> None:
-    plan = plan_revoke(RevokeOrder(PeerLabel("ALICE")), snapshot([ALICE, BOB, PHONE]))
+def _revoke(user_name: str = "", generation: int = 0, **options: str) -> RevokeOrder:
+    return RevokeOrder.of_options({"user_name": user_name, **options}, generation, lock_timeout=1)
+
+
+def _bar(person: Person, generation: int = 0, device: str = "") -> Bar:
+    return Bar(person.user_name, device, "111122223333", person.id, generation)
+
+
+def _after(plan: Plan) -> Snapshot:
+    return replace(plan.afterwards, state=plan.state)
+
+
+def test_r4_r6_user_is_barred_by_id_before_all_devices_are_taken_off() -> None:
+    plan = plan_revoke(_revoke("ALICE"), snapshot([ALICE, BOB, PHONE]))
     assert actions(plan) == REMOVAL
     first = plan.steps[0].action
     assert isinstance(first, RecordState)
-    assert first.state.revoked.keys() == {key(ALICE.number), key(PHONE.number)}
+    assert first.state.bars == (_bar(ALICE),)
     assert only(plan, RemovePeers).keys == (key(ALICE.number), key(PHONE.number))
     assert {each.reason for each in plan.state.removals} == {"revoked"}
+    assert plan.report.problems == []
 
 
-@pytest.mark.parametrize(
-    ("label", "means"),
-    [
-        (PeerLabel("alice"), True),
-        (PeerLabel("Alice", "laptop"), True),
-        (PeerLabel("alice", "Laptop"), False),
-        (PeerLabel("alice", "phone"), False),
-        (PeerLabel("alice", account_id="111122223333"), True),
-        (PeerLabel("alice", account_id="999999999999"), False),
-        (PeerLabel("alice", user_id="AIDAALICE"), True),
-        (PeerLabel("alice", user_id="AIDAOTHER"), False),
-        (PeerLabel("alic"), False),
-    ],
-)
-def test_order_means_whoever_has_what_it_names(label: PeerLabel, means: bool) -> None:
-    assert RevokeOrder(label).means(ALICE.label()) is means
-    assert not RevokeOrder(label).means(PeerLabel())
+@pytest.mark.parametrize("order", [_revoke("Alice/Phone"), _revoke("alice", device="phone")])
+def test_one_device_is_meant_by_its_label_or_by_its_name(order: RevokeOrder) -> None:
+    plan = plan_revoke(order, snapshot([ALICE, BOB, PHONE]))
+    assert only(plan, RemovePeers).keys == (key(PHONE.number),)
+    assert plan.state.bars == (_bar(ALICE, device=order.whom.device),)
 
 
-def test_r6_generation_of_the_word_is_kept_if_it_is_the_highest() -> None:
-    higher = plan_revoke(RevokeOrder(PeerLabel("alice"), generation=9), snapshot([ALICE], generation=5))
-    lower = plan_revoke(RevokeOrder(PeerLabel("alice"), generation=4), snapshot([ALICE], generation=5))
-    assert (higher.state.generation, higher.state.content, higher.report.generation) == (9, None, 9)
-    assert (lower.state.generation, lower.report.generation) == (5, 5)
+def test_r1_everything_of_an_id_is_taken_off_whatever_its_label_says() -> None:
+    renamed = BOB._replace(user_name="alice.smith", user_id=ALICE.id)
+    plan = plan_revoke(_revoke("alice"), snapshot([ALICE, renamed]))
+    assert only(plan, RemovePeers).keys == (key(ALICE.number), key(renamed.number))
+
+
+def test_r1_user_is_found_by_id_too() -> None:
+    plan = plan_revoke(_revoke(user_id=ALICE.id), snapshot([ALICE, BOB]))
+    assert (full_report(plan).removed, plan.state.bars) == (["alice/laptop"], (_bar(ALICE),))
+
+
+def test_r1_id_outweighs_a_name() -> None:
+    again = ALICE._replace(number=7, user_id="AIDANEW")
+    plan = plan_revoke(_revoke("alice", user_id=ALICE.id), snapshot([ALICE, again]))
+    assert only(plan, RemovePeers).keys == (key(ALICE.number),)
+
+
+def test_name_of_two_ids_takes_both_and_says_so() -> None:
+    again = ALICE._replace(number=7, device="desktop", user_id="AIDANEW")
+    plan = plan_revoke(_revoke("alice"), snapshot([ALICE, again, BOB]))
+    assert full_report(plan).removed == ["alice/laptop", "alice/desktop"]
+    assert plan.state.bars == (_bar(ALICE), _bar(again))
+    (problem,) = plan.report.problems
+    assert problem.startswith("alice is more than one user here, and all are barred: alice/laptop (AIDAALICE in acc")
+    assert problem.endswith('run reconcile once with -e \'{"vpn_release_revoked": ["AIDA…"]}\'')
+
+
+def test_user_of_another_account_is_not_meant() -> None:
+    plan = plan_revoke(_revoke("alice", account_id="999999999999"), snapshot([ALICE, BOB]))
+    assert (actions(plan), plan.state.bars) == (["RecordState"], (Bar("alice", account_id="999999999999"),))
+    assert len(plan.report.problems) == 1
+
+
+def test_name_of_nobody_is_a_problem_that_names_the_nearest_and_is_barred_all_the_same() -> None:
+    plan = plan_revoke(_revoke("alcie"), snapshot([ALICE, BOB]))
+    (problem,) = plan.report.problems
+    assert problem == (
+        "alcie is nobody on wg0: no peer was taken off, but the name is barred. The nearest names: alice"
+    )
+    assert (actions(plan), plan.state.bars) == (["RecordState"], (Bar("alcie"),))
+    assert len(plan_revoke(_revoke("alcie"), _after(plan)).report.problems) == 1
+
+
+def test_device_that_a_user_does_not_have_is_a_problem_that_names_those_there_are() -> None:
+    plan = plan_revoke(_revoke("alice/tablet"), snapshot([ALICE, PHONE, BOB]))
+    (problem,) = plan.report.problems
+    assert problem.startswith("alice/tablet is nobody on wg0")
+    assert "alice/laptop" in problem
+    assert "alice/phone" in problem
+    assert plan.state.bars == (_bar(ALICE, device="tablet"),)
+
+
+def test_nothing_like_a_name_is_said_to_be_there() -> None:
+    (problem,) = plan_revoke(_revoke("zoe"), snapshot([ALICE, BOB])).report.problems
+    assert problem.endswith("The nearest names: none is alike")
+
+
+@pytest.mark.parametrize("generation", [0, 6, 9])
+def test_r6_revocation_leaves_the_generation_as_it_is(generation: int) -> None:
+    plan = plan_revoke(_revoke("alice", generation), snapshot([ALICE, BOB], generation=5))
+    assert plan.state.bars == (_bar(ALICE, generation),)
+    assert (plan.state.generation, plan.state.content, plan.report.generation) == (
+        5,
+        saved_state(snapshot([ALICE, BOB], generation=5)).content,
+        5,
+    )
+
+
+def test_r6_revocation_whose_record_a_later_roster_has_read_changes_nothing() -> None:
+    plan = plan_revoke(_revoke("carol", 4), snapshot([ALICE], generation=5))
+    assert (plan.steps, plan.state.bars, plan.report.stale, plan.report.problems) == ((), (), True, [])
+
+
+def test_r6_peer_whom_a_later_roster_has_all_the_same_stays_and_is_named() -> None:
+    plan = plan_revoke(_revoke("alice", 4), snapshot([ALICE], generation=5))
+    assert (plan.steps, plan.state.bars) == ((), ())
+    (problem,) = plan.report.problems
+    assert problem.startswith("alice/laptop: left connected, since the roster of generation 5 was made after this")
 
 
 def test_second_word_about_the_same_user_needs_no_step() -> None:
-    plan = plan_revoke(RevokeOrder(PeerLabel("alice")), snapshot([ALICE, BOB]))
-    again = plan_revoke(RevokeOrder(PeerLabel("alice")), replace(plan.afterwards, state=plan.state))
-    assert again.steps == ()
+    first = plan_revoke(_revoke("alice"), snapshot([ALICE, BOB]))
+    for word in ("alice", "ALICE", "alice/laptop"):
+        again = plan_revoke(_revoke(word), _after(first))
+        assert again.report.problems == []
+    assert plan_revoke(_revoke("alice"), _after(first)).steps == ()
 
 
-def test_live_peers_without_a_name_are_refused_if_nobody_else_is_meant() -> None:
+def test_second_word_is_known_by_the_bar_once_the_removal_is_acknowledged() -> None:
+    first = plan_revoke(_revoke("alice"), snapshot([ALICE, BOB]))
+    acknowledged = replace(first.afterwards, state=replace(first.state, removals=()))
+    again = plan_revoke(_revoke("Alice"), acknowledged)
+    assert (again.steps, again.report.problems) == ((), [])
+
+
+@pytest.mark.parametrize(
+    ("words", "generation"), [([0, 9], 0), ([9, 0], 0), ([9, 8], 9), ([8, 9], 9), ([0, 0], 0), ([9, 9], 9)]
+)
+def test_r6_of_two_words_about_the_same_user_the_one_counts_whose_bar_ends_later(
+    words: list[int], generation: int
+) -> None:
+    gateway = snapshot([ALICE, BOB], generation=5)
+    for word in words:
+        gateway = _after(plan_revoke(_revoke("alice", word), gateway))
+    assert saved_state(gateway).bars == (_bar(ALICE, generation),)
+
+
+def test_live_peers_without_a_name_are_told_if_nobody_is_meant() -> None:
     gateway = snapshot([BOB], device=device([Person("x", number) for number in range(10, 17)]))
-    with pytest.raises(RefusedError, match=r"7 live peers have no name: .*wg set wg0 peer KEY remove") as error:
-        plan_revoke(RevokeOrder(PeerLabel("alice")), gateway)
-    assert str(error.value).count("=") == 5  # so many keys are shown
+    (problem,) = plan_revoke(_revoke("alice"), gateway).report.problems
+    assert "7 live peers have no name: " in problem
+    assert problem.endswith("`wg set wg0 peer KEY remove`")
+    assert problem.count("=") == 5  # so many keys are shown
 
 
 def test_peer_that_only_the_state_names_is_meant_too() -> None:
     gateway = snapshot([ALICE, BOB])
-    begun = plan_revoke(RevokeOrder(PeerLabel("alice")), gateway).steps[0].action
+    begun = plan_revoke(_revoke("alice"), gateway).steps[0].action
     assert isinstance(begun, RecordState)
-    forgotten = replace(begun.state, revoked={})
-    later = snapshot([BOB], device=device([ALICE, BOB]), state=forgotten)
-    assert only(plan_revoke(RevokeOrder(PeerLabel("alice")), later), RemovePeers).keys == (key(ALICE.number),)
+    later = snapshot([BOB], device=device([ALICE, BOB]), state=replace(begun.state, bars=()))
+    assert only(plan_revoke(_revoke("alice"), later), RemovePeers).keys == (key(ALICE.number),)
 
 
 def test_unreadable_device_is_a_problem_and_nobody_is_noted_as_off() -> None:
     gateway = snapshot([ALICE], device=None, device_error=CommandError("unreadable"))
-    plan = plan_revoke(RevokeOrder(PeerLabel("alice")), gateway)
+    plan = plan_revoke(_revoke("alice"), gateway)
     assert plan.report.problems == ["unreadable"]
     assert [each.removed_at for each in plan.state.removals] == [None]
 
@@ -109,7 +206,7 @@ def test_without_any_expiry_there_is_nothing_to_do_for_ever() -> None:
 
 
 def test_expiry_does_not_bar_who_renews() -> None:
-    assert plan_expire(snapshot([EXPIRED])).state.revoked == {}
+    assert plan_expire(snapshot([EXPIRED])).state.bars == ()
 
 
 def test_killed_expiry_is_completed_although_the_file_names_nobody_any_more() -> None:

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.bars import Bar
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import CommandError
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import ConfigError
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan import Plan
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan_apply import plan_revocations
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan_start import (
     UnsafeError,
@@ -20,6 +23,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan_start 
     plan_started_peers,
     why_no_peers,
 )
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.read import Snapshot
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import StateError
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.steps import (
     RecordState,
@@ -123,11 +127,13 @@ def test_r4_nobody_whose_removal_was_begun_comes_back(planner: Any) -> None:
     assert only(plan, RemovePeers).keys == (key(ALICE.number),)
 
 
-def test_r4_nobody_whom_an_operator_revoked_comes_back() -> None:
+@pytest.mark.parametrize("generation", [0, 9])
+@pytest.mark.parametrize("planner", [lambda gateway: plan_started_peers(gateway, 0), plan_reloaded_peers])
+def test_r6_nobody_whom_a_bar_names_comes_back(planner: Callable[[Snapshot], Plan], generation: int) -> None:
     gateway = snapshot([ALICE, BOB], device=device([]))
     assert gateway.state is not None
-    state = replace(gateway.state, revoked={key(ALICE.number): ALICE.label()})
-    plan = plan_started_peers(replace(gateway, state=state), 0)
+    bar = Bar("alice", "", "111122223333", "AIDAALICE", generation)
+    plan = planner(replace(gateway, state=replace(gateway.state, bars=(bar,))))
     assert [peer.public_key for peer in only(plan, SetPeers).difference.added] == [key(BOB.number)]
 
 
