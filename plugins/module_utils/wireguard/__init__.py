@@ -5,6 +5,7 @@
 
     operations   apply, revoke, expire, start, reload: which locks are held while the following is done
     read         file, device, link, firewall's file and state, in one record
+    bars         who may not be a peer by a word that came outside a run
     refusals     what of a roster a gateway refuses whatever the controller decided
     check        what of a roster can be checked before it is planned
     plan_*       pure: an order and what was read -> steps, the state afterwards, the report
