@@ -37,6 +37,10 @@ options:
     type: list
     elements: int
     default: []
+  interface:
+    description: The WireGuard interface whose firewall is read.
+    type: str
+    default: wg0
   timeout:
     description: Seconds for each question and connection. A question by UDP is asked twice.
     type: float
@@ -179,7 +183,7 @@ def _probe(params: dict[str, Any]) -> dict[str, Any]:
         *(DnsServer(address, params["dns_port"], own=True) for address in params["forwarders"]),
     ]
     probe = probe_name(params["name"], servers, params["ports"], params["timeout"])
-    firewall = read_firewall(run)
+    firewall = read_firewall(run, params["interface"])
     return {
         "servers": [_server(said) for said in probe.servers],
         "addresses": probe.addresses,
@@ -195,6 +199,7 @@ def main() -> None:
             "resolver": {"type": "str", "required": True},
             "forwarders": {"type": "list", "elements": "str", "default": []},
             "ports": {"type": "list", "elements": "int", "default": []},
+            "interface": {"type": "str", "default": "wg0"},
             "timeout": {"type": "float", "default": 2},
             "dns_port": {"type": "int", "default": 53},
         },

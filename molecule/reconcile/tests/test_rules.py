@@ -288,17 +288,17 @@ def test_r11_invalid_registration_leaves_a_revocation_done_and_the_rest_as_it_wa
 def test_r11_broken_firewall_leaves_a_revocation_done_and_the_rest_as_it_was(
     leaver: actions.Connection, bob: actions.Connection, tmp_path: Path
 ) -> None:
-    rules = actions.shell("gateway", "nft list table inet tracklib_vpn")
+    rules = actions.shell("gateway", "nft list table inet tracklib_vpn_wg0")
     aws.delete_user(leaver.user_name)
     actions.run_playbook("reconcile", "--limit=localhost,gateway-13")
     broken = tmp_path / "broken.j2"
-    broken.write_text("table inet tracklib_vpn { chain forward { nonsense } }\n")
+    broken.write_text("table inet tracklib_vpn_wg0 { chain forward { nonsense } }\n")
     done = apply_by_hand(firewall_template=str(broken))
     assert done["failed"]
     assert "nft refuses" in done["msg"]
     assert leaver.cut_off()
     assert "tracklib service" in (bob.fetch() or "")
-    assert actions.shell("gateway", "nft list table inet tracklib_vpn") == rules
+    assert actions.shell("gateway", "nft list table inet tracklib_vpn_wg0") == rules
 
 
 def test_r11_held_lock_leaves_a_revocation_done_and_the_rest_as_it_was(

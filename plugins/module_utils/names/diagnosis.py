@@ -380,7 +380,7 @@ def _policy(evidence: Evidence) -> Finding:
     firewall = evidence.probe["firewall"] if evidence.probe is not None else None
     if firewall is None:
         return _broken(
-            "the gateway's firewall (table inet tracklib_vpn) isn't loaded",
+            "the tunnel's firewall isn't loaded on the gateway",
             "run the playbook tracklib.vpn.site",
         )
     closed = _outside(addresses, _networks(firewall["networks"]))

@@ -9,8 +9,8 @@ import re
 from typing import NamedTuple
 
 from ..wireguard.commands import Runner
+from ..wireguard.firewall import table
 
-TABLE = ["inet", "tracklib_vpn"]
 _CHAIN = re.compile(r"^\s*chain (\w+) \{$(.*?)^\s*\}$", re.MULTILINE | re.DOTALL)
 _GRANT = re.compile(r"^\s*ip6? daddr ([0-9a-f:./]+) accept$", re.MULTILINE)
 _DNS = re.compile(r"^\s*.*\bdport 53 accept$", re.MULTILINE)
@@ -23,12 +23,12 @@ class TunnelFirewall(NamedTuple):
     dns_open: bool
 
 
-def read_firewall(run: Runner) -> TunnelFirewall | None:
-    """Read the firewall as the kernel has it; None without one.
+def read_firewall(run: Runner, interface: str) -> TunnelFirewall | None:
+    """Read an interface's firewall as the kernel has it; None without one.
 
     :raises CommandError: nft isn't there.
     """
-    listing = run(["nft", "-s", "list", "table", *TABLE])
+    listing = run(["nft", "-s", "-t", "list", "table", *table(interface)])
     if listing.rc != 0:
         return None
     chains = dict(_CHAIN.findall(listing.stdout))

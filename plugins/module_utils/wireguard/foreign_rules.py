@@ -16,8 +16,8 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple, Sequence
 
 from .commands import Runner, output
+from .firewall import OWN_TABLES
 
-OWN_TABLES = "tracklib_vpn"  # what the names of this collection's tables begin with
 _CHAIN = re.compile(r"^\tchain (\S+) \{$(.*?)^\t\}$", re.MULTILINE | re.DOTALL)
 _JUMP = re.compile(r"\b(?:jump|goto) ([^\s,}]+)")
 _QUOTED = re.compile(r'"([^"]*)"')

@@ -97,13 +97,13 @@ class CheckFirewall:
 
 @dataclass(frozen=True)
 class LoadFirewall:
-    """Load the firewall's file, in one transaction."""
+    """Load the firewall, in one transaction."""
 
     text: str  # what the file says
 
     def run(self, gateway: Gateway, state: State) -> State:
-        """Load the file; what the kernel made of it is remembered from the next record on."""
-        output(gateway.run, ["nft", "-f", str(gateway.site.firewall)])
+        """Load the rules; what the kernel made of them is remembered from the next record on."""
+        firewall.load(gateway.run, self.text, gateway.site.name)
         return replace(state, loaded=firewall.loaded(gateway.run, self.text))
 
 

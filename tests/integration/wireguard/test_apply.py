@@ -64,7 +64,7 @@ def test_r11_revocation_then_firewall_then_removals_then_the_rest(host: Host) ->
     assert outcome.problems == []
     assert host.run.changes == [
         ["wg", "set", host.name, "peer", key(ALICE.number), "remove"],
-        ["nft", "-f", str(host.site.firewall)],
+        ["nft", "-f", "-"],
         ["wg", "set", host.name, "peer", key(BOB.number), "remove"],
         ["wg", "addconf", host.name, "/dev/stdin"],
     ]
@@ -122,7 +122,7 @@ def _other_key(host: Host) -> None:
 
 
 def _open(host: Host) -> None:
-    host.sh("nft", "flush", "table", "inet", "tracklib_vpn")
+    host.sh("nft", "flush", "table", "inet", f"tracklib_vpn_{host.name}")
 
 
 def _flush_all(host: Host) -> None:

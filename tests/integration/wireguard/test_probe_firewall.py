@@ -26,26 +26,28 @@ def _load(host: Host, **changes: Any) -> None:
 
 def test_networks_of_the_live_firewall_are_those_of_the_template(host: Host) -> None:
     _load(host)
-    assert read_firewall(host.run) == TunnelFirewall(["10.20.0.0/16", "10.30.0.7", "fd20:7472:6163:6b::/64"], False)
+    assert read_firewall(host.run, host.name) == TunnelFirewall(
+        ["10.20.0.0/16", "10.30.0.7", "fd20:7472:6163:6b::/64"], False
+    )
 
 
 def test_rule_for_another_direction_is_no_grant(host: Host) -> None:
     _load(host, networks=NETWORKS[:1])
-    rule = "add rule inet tracklib_vpn to_tunnel ip daddr 10.99.0.0/16 accept"
+    rule = f"add rule inet tracklib_vpn_{host.name} to_tunnel ip daddr 10.99.0.0/16 accept"
     host.sh("nft", *rule.split())
-    assert read_firewall(host.run) == TunnelFirewall(NETWORKS[:1], False)
+    assert read_firewall(host.run, host.name) == TunnelFirewall(NETWORKS[:1], False)
 
 
 def test_open_port_53_is_seen(host: Host) -> None:
     _load(host, private_dns=True, networks=[])
-    assert read_firewall(host.run) == TunnelFirewall([], True)
+    assert read_firewall(host.run, host.name) == TunnelFirewall([], True)
 
 
 def test_rule_taken_away_by_hand_is_missed(host: Host) -> None:
     _load(host, networks=NETWORKS[:1])
-    host.sh("nft", "flush", "chain", "inet", "tracklib_vpn", "from_tunnel")
-    assert read_firewall(host.run) == TunnelFirewall([], False)
+    host.sh("nft", "flush", "chain", "inet", f"tracklib_vpn_{host.name}", "from_tunnel")
+    assert read_firewall(host.run, host.name) == TunnelFirewall([], False)
 
 
 def test_firewall_that_is_not_loaded_is_none(host: Host) -> None:
-    assert read_firewall(host.run) is None
+    assert read_firewall(host.run, host.name) is None

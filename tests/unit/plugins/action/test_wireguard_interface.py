@@ -79,7 +79,7 @@ def test_what_is_brought_is_the_rendered_text_and_the_names_of_who_is_out(roster
     assert action.run() == {}
     assert f"PublicKey = {key(1)}\n" in action.sent["config"]
     assert "# alice/laptop (account 111122223333, AIDAALICE, expires 1792592000)\n" in action.sent["config"]
-    assert "table inet tracklib_vpn" in action.sent["firewall"]
+    assert "table inet tracklib_vpn_wg0" in action.sent["firewall"]
     assert action.sent["registry"] == REGISTRY._asdict()
     assert action.sent["revoked"] == [
         {**BOB.label()._asdict(), "public_key": key(2), "reason": "tombstoned", "explained": True}

@@ -352,7 +352,7 @@ def test_one_address_of_two_outside_is_a_break_and_named_alone() -> None:
             {"access": [{"networks": ["10.30.0.0/16"]}]},
             "outside the networks that vpn_access grants anybody: 10.30.0.0/16",
         ),
-        ({"probe": probe(firewall=None)}, "the gateway's firewall (table inet tracklib_vpn) isn't loaded"),
+        ({"probe": probe(firewall=None)}, "the tunnel's firewall isn't loaded on the gateway"),
         (
             {"probe": probe(firewall={"networks": ["10.30.0.0/16"], "dns_open": True})},
             "vpn_access grants 10.20.0.5, and the gateway's live firewall doesn't let it through; it has 10.30.0.0/16",
