@@ -49,6 +49,7 @@ options:
     type: int
     default: 25
   mtu:
-    description: MTU of the interface. Left to the device when not set.
+    description: MTU of the interface. The default fits an internet path of 1500 bytes, as that of the gateways does.
     type: int
+    default: 1420
 """

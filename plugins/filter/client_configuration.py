@@ -62,8 +62,9 @@ options:
         type: int
         default: 25
       mtu:
-        description: MTU of the interface, or null.
+        description: MTU of the interface.
         type: int
+        default: 1420
   private_key_file:
     description: Absolute path on the device of the file that has its private key.
     type: str

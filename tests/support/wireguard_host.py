@@ -61,7 +61,8 @@ def variables(interface: str, networks: Sequence[str] = ("10.20.0.0/16",)) -> di
         "addresses": ["10.44.0.1/16", "fd44:7472:6163:6b::1/64"],
         "pools": ["10.44.0.0/16", "fd44:7472:6163:6b::/64"],
         "listen_port": 51820,
-        "mtu": None,
+        "mtu": 1420,
+        "connections_per_peer": 2000,
         "networks": networks,
         "private_dns": False,
         "masquerade": True,
@@ -154,7 +155,7 @@ class Host:
 
     def close(self) -> None:
         """Remove everything."""
-        _remove(self.namespace)
+        remove_namespace(self.namespace)
 
     def sh(self, *args: str, stdin: str = "") -> str:
         """Run a command as an operator on the gateway would."""
@@ -185,17 +186,19 @@ class Host:
         peers: Iterable[Person],
         revoked: Iterable[Person] = (),
         networks: Sequence[str] = ("10.20.0.0/16",),
+        connections_per_peer: int = 2000,
         **changes: Any,
     ) -> ApplyOrder:
         """An order as the action plugin and the module make it, from the role's own templates."""
+        given = {**variables(self.name, networks), "connections_per_peer": connections_per_peer}
         roster: dict[str, Any] = {
             "generation": generation,
             "made_at": NOW + generation,
             "peers": [peer.entry() for peer in peers],
         }
         rendered = {
-            "config": render(TEMPLATES / "wg0.conf.j2", roster, variables(self.name, networks)),
-            "firewall": render(TEMPLATES / "nftables.j2", roster, variables(self.name, networks)),
+            "config": render(TEMPLATES / "wg0.conf.j2", roster, given),
+            "firewall": render(TEMPLATES / "nftables.j2", roster, given),
             "revoked": {key(peer.number): Revocation(peer.label(), "tombstoned") for peer in revoked},
             "lock_timeout": 0.1,
             "private_key_file": self.private_key_file,
@@ -274,7 +277,8 @@ def allowed(*people: Person) -> dict[str, str]:
     return {key(person.number): ",".join(person.entry()["allowed_ips"]) for person in people}
 
 
-def _remove(namespace: str) -> None:
+def remove_namespace(namespace: str) -> None:
+    """Remove a network namespace with its WireGuard interfaces."""
     links = subprocess.run(["ip", "-n", namespace, "-o", "link"], check=False, capture_output=True, text=True).stdout
     for line in links.splitlines():
         name = line.split()[1].rstrip(":")
@@ -288,4 +292,4 @@ def _remove_leftovers() -> None:
     for name in (line.split()[0] for line in names.splitlines()):
         maker = name.rpartition("-")[2]
         if name.startswith("tracklib-gateway-") and (maker == str(os.getpid()) or not Path(f"/proc/{maker}").exists()):
-            _remove(name)
+            remove_namespace(name)

@@ -19,6 +19,7 @@ from ..keys import check_private_key, check_public_key
 from ..names import dns as names
 from ..wireguard.managed import MARKER
 
+DEFAULT_MTU = 1420  # fits an internet path of 1500 bytes, as the gateways' own does; devices choose differently
 _EVERYTHING = ("0.0.0.0/0", "::/0")
 _PATH = re.compile(r"(/[A-Za-z0-9_+.-]+)+")  # in a PostUp line: no shell word, no comment, no `%i` of wg-quick's
 # what may be shown of a configuration that others could have written
@@ -49,7 +50,7 @@ class ClientTunnel(NamedTuple):
     dns: DnsFlavour = DnsFlavour.NONE
     full_tunnel: bool = False  # send everything into the tunnel, and ask its resolver everything
     keepalive: int = 25  # seconds; 0 for none
-    mtu: int | None = None  # left to the system when None
+    mtu: int = DEFAULT_MTU
 
 
 def render(tunnel: ClientTunnel, private_key: str = "", private_key_file: str = "") -> str:
@@ -79,8 +80,7 @@ def _interface_lines(
     lines = ["[Interface]", f"Address = {', '.join(f'{address}/{address.max_prefixlen}' for address in own)}"]
     if private_key:
         lines.append(f"PrivateKey = {check_private_key(private_key)}")
-    if tunnel.mtu is not None:
-        lines.append(f"MTU = {_number(tunnel.mtu, 'mtu', 576, 65535)}")
+    lines.append(f"MTU = {_number(tunnel.mtu, 'mtu', 576, 65535)}")
     if private_key_file:
         lines.append(f"PostUp = wg set %i private-key {_path(private_key_file)}")
     return lines + _dns_lines(tunnel, servers)

@@ -10,7 +10,7 @@ from typing import Any, Mapping, Sequence
 from ..access import ACCESS_OPTION
 from ..addresses import gateway_address, parse_pools
 from ..model import Registration
-from .config import ClientTunnel, DnsFlavour
+from .config import DEFAULT_MTU, ClientTunnel, DnsFlavour
 
 TUNNEL_OPTIONS: dict[str, Any] = {
     "gateway_public_key": {"type": "str", "required": True, "no_log": False},
@@ -21,7 +21,7 @@ TUNNEL_OPTIONS: dict[str, Any] = {
     "dns": {"type": "str", "choices": [one.value for one in DnsFlavour], "default": "line"},
     "full_tunnel": {"type": "bool", "default": False},
     "keepalive": {"type": "int", "default": 25},
-    "mtu": {"type": "int"},
+    "mtu": {"type": "int", "default": DEFAULT_MTU},
 }
 
 

@@ -196,7 +196,8 @@ def interface_changes(name: str, link: Link | None, device: Device | None, wante
     if not link.up:
         changes.append(InterfaceChange("interface down", [*set_link, "up"]))
     if wanted.mtu not in (None, link.mtu):
-        changes.append(InterfaceChange("mtu", [*set_link, "mtu", str(wanted.mtu)]))
+        what = f"mtu {link.mtu} instead of {wanted.mtu}"
+        changes.append(InterfaceChange(what, [*set_link, "mtu", str(wanted.mtu)]))
     if device.private_key != wanted.private_key:
         changes.append(InterfaceChange("private key", [*set_wg, "private-key", "/dev/stdin"], wanted.private_key))
     if device.listen_port != str(wanted.listen_port):

@@ -113,6 +113,10 @@ def _take_down(host: Host) -> None:
     host.sh("ip", "link", "set", "dev", host.name, "down")
 
 
+def _narrow(host: Host) -> None:
+    host.sh("ip", "link", "set", "dev", host.name, "mtu", "1300")
+
+
 def _readdress(host: Host) -> None:
     host.sh("ip", "address", "add", "10.55.0.1/24", "dev", host.name)
 
@@ -169,6 +173,7 @@ def _lose(host: Host) -> None:
         (_keep_alive, ["bob/laptop with other keepalive"]),
         (_listen_elsewhere, ["listen port"]),
         (_take_down, ["interface down", "address fd44:7472:6163:6b::1/64 missing"]),
+        (_narrow, ["mtu 1300 instead of 1420"]),
         (_readdress, ["address 10.55.0.1/24 not wanted"]),
         (_other_key, ["private key"]),
         (_open, ["firewall"]),

@@ -50,6 +50,7 @@ def test_line_for_apps_names_servers_and_domains() -> None:
         ("[Interface]", ""),
         ("Address", "10.44.0.2/32, fd44::2/128"),
         ("PrivateKey", PRIVATE),
+        ("MTU", "1420"),
         ("DNS", "10.44.0.1, fd44::1, internal.example, corp"),
         ("[Peer]", ""),
         ("PublicKey", PUBLIC),
@@ -61,12 +62,12 @@ def test_line_for_apps_names_servers_and_domains() -> None:
 
 def test_r10_key_in_a_file_stays_out_of_the_text_and_resolved_asks_for_the_domains_only() -> None:
     text = render(
-        TUNNEL._replace(dns=DnsFlavour.RESOLVED, mtu=1420, keepalive=0), private_key_file="/etc/wireguard/vpn0.key"
+        TUNNEL._replace(dns=DnsFlavour.RESOLVED, mtu=1380, keepalive=0), private_key_file="/etc/wireguard/vpn0.key"
     )
     assert settings(text) == [
         ("[Interface]", ""),
         ("Address", "10.44.0.2/32, fd44::2/128"),
-        ("MTU", "1420"),
+        ("MTU", "1380"),
         ("PostUp", "wg set %i private-key /etc/wireguard/vpn0.key"),
         ("PostUp", "resolvectl dns %i 10.44.0.1 fd44::1"),
         ("PostUp", "resolvectl domain %i '~internal.example' '~corp'"),
@@ -161,7 +162,7 @@ HOSTILE = st.one_of(
     st.builds("{}{}{}".format, st.sampled_from(["10.0.0.1", "fe80::1%", "a.b", "~"]), st.text(max_size=9), st.text()),
 )
 ALLOWED_LINE = re.compile(
-    r"# Managed by tracklib\.vpn; do not edit: changes are overwritten\.|\[Interface\]|\[Peer\]||"
+    r"# Managed by tracklib\.vpn; do not edit: changes are overwritten\.|\[Interface\]|\[Peer\]||MTU = 1420|"
     r"Address = [0-9a-f.:/, ]+|DNS = [0-9a-z_.:, -]+|PublicKey = [A-Za-z0-9+/]{43}=|Endpoint = [0-9a-z.:\[\]-]+|"
     r"AllowedIPs = [0-9a-f.:/, ]+|PersistentKeepalive = 25|PostUp = wg set %i private-key [A-Za-z0-9_+./-]+|"
     r"PostUp = resolvectl dns %i [0-9a-f.: ]+|PostUp = resolvectl domain %i( '~[0-9a-z_.-]+')+|"

@@ -58,7 +58,7 @@ def test_any_roster_comes_back_from_the_text_it_renders_to(people: list[Person])
     found = {peer.public_key: (peer.allowed_ips, config.label_of(peer.comment)) for peer in parsed.peers.values()}
     assert found == {key(one.number): (",".join(one.entry()["allowed_ips"]), one.label()) for one in people}
     assert parsed.interface == config.Interface(
-        PRIVATE_KEY, 51820, ("10.44.0.1/16", "fd44:7472:6163:6b::1/64"), None, 0
+        PRIVATE_KEY, 51820, ("10.44.0.1/16", "fd44:7472:6163:6b::1/64"), 1420, 0
     )
     assert config.generation(text) == 7
     assert config.split(text).text() == text
