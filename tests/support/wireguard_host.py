@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jinja2
 from ansible_collections.tracklib.vpn.plugins.action.wireguard_interface import render
 from ansible_collections.tracklib.vpn.plugins.module_utils.archive import pack_program
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard import commands, device, operations
@@ -144,6 +146,8 @@ class Host:
         self.site.config_dir.mkdir()
         self._program = directory / "wireguard.pyz"  # as the role installs it
         self._program.write_bytes(pack_program(ROOT / "plugins/module_utils/wireguard", "unit"))
+        self.look_script = directory / "look.sh"
+        self.look_script.write_bytes((ROOT / "roles/gateway/files/look.sh").read_bytes())
         self.private_key = subprocess.run(["wg", "genkey"], check=True, capture_output=True, text=True).stdout.strip()
         self.private_key_file = self.site.config_dir / f"{self.name}.key"
         self.private_key_file.write_text(self.private_key + "\n")
@@ -175,6 +179,21 @@ class Host:
             capture_output=True,
             text=True,
         )
+
+    def timer_starts_program(self) -> bool:
+        """Whether systemd would start the timer's program: what its condition, from the role's template, says."""
+        template = (TEMPLATES / "expire.service.j2").read_text()
+        unit = jinja2.Template(template).render(
+            _gateway_next_expiry=self.site.next_expiry,
+            _gateway_seen=self.site.seen,
+            _gateway_library=self.look_script.parent,
+        )
+        found = re.search(r"^ExecCondition=/bin/sh -c '(.*)'$", unit, re.MULTILINE)
+        assert found is not None
+        script = found[1].replace("%i", self.name).replace("%%", "%")
+        script = script.replace(f"/etc/wireguard/{self.name}.conf", str(self.site.config))
+        command = [*self.inside, "/bin/sh", "-c", script]
+        return subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode == 0
 
     def gateway(self, check_mode: bool = False) -> Gateway:
         """The object under test."""
@@ -222,6 +241,13 @@ class Host:
         order = RevokeOrder.of_options({"user_name": user_name, **options}, generation, lock_timeout=0.1)
         return operations.revoke(order, self.gateway(check_mode))
 
+    def watch(self) -> Report:
+        """What the timer runs beside that; only its own commands are in `run` afterwards."""
+        self.run.calls.clear()
+        self.run.inputs.clear()
+        look = ["/bin/sh", str(self.look_script), self.name]
+        return operations.watch(self.gateway(), lambda: self.sh(*look))
+
     def expire(self) -> Report:
         """What the timer runs, by the clock `now`; only its own commands are in `run` afterwards."""
         self.run.calls.clear()
@@ -253,7 +279,7 @@ class Host:
     def files(self) -> dict[str, tuple[int, int, bytes]]:
         """Every file of the gateway with inode, time of change and content."""
         every = self.site.config_dir.parent.rglob("*")
-        found = (path for path in every if path.is_file() and path != self._program)
+        found = (path for path in every if path.is_file() and path not in (self._program, self.look_script))
         return {str(path): (path.stat().st_ino, path.stat().st_ctime_ns, path.read_bytes()) for path in found}
 
 

@@ -74,8 +74,13 @@ def _refuse_revoked(config: Config, order: ApplyOrder) -> None:
 
 def _check_firewall(text: str, snapshot: Snapshot, gateway: Gateway) -> bool:
     """Let nft check rules that aren't loaded yet. :returns: whether they have to be loaded."""
-    state = snapshot.state or State()
-    if snapshot.firewall_text == text and firewall.loaded(gateway.run, text) == state.loaded:
+    if snapshot.firewall_text == text and has_firewall(gateway, snapshot):
         return False
     firewall.check(gateway.run, text)
     return True
+
+
+def has_firewall(gateway: Gateway, snapshot: Snapshot) -> bool:
+    """Tell whether the kernel has the rules of the firewall's file, as they were loaded last."""
+    state = snapshot.state or State()
+    return firewall.loaded(gateway.run, snapshot.firewall_text) == state.loaded

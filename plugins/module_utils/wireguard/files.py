@@ -50,6 +50,11 @@ class Site(NamedTuple):
         return self.run_dir / f"{self.name}.next-expiry"
 
     @property
+    def seen(self) -> Path:
+        """What look.sh printed when all was found well, for the timer that repairs what was changed since."""
+        return self.run_dir / f"{self.name}.seen"
+
+    @property
     def apply_lock(self) -> Path:
         """Held during a whole apply, start or reload."""
         return self.state_dir / f"{self.name}.lock"

@@ -11,17 +11,25 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Callable
 
-from .check import check
+from .check import check, has_firewall
 from .commands import GatewayError
 from .config import Interface
 from .execute import Execution, execute
-from .files import LockHeldError
+from .files import LockHeldError, write
 from .gateway import Gateway
 from .order import ApplyOrder, RefusedError, RevokeOrder
 from .plan import Plan, saved_state
 from .plan_apply import plan_rest, plan_restart, plan_revocations
 from .plan_revoke import plan_expire, plan_revoke
-from .plan_start import filed_interface, plan_firewall, plan_interface, plan_reloaded_peers, plan_started_peers
+from .plan_start import (
+    filed_interface,
+    plan_firewall,
+    plan_interface,
+    plan_reloaded_peers,
+    plan_started_peers,
+    plan_watch,
+    why_untrusted,
+)
 from .plan_surroundings import plan_surroundings
 from .read import Snapshot, read, read_again
 from .report import NOTHING, Report
@@ -64,6 +72,31 @@ def start(gateway: Gateway, max_age: int) -> Report:
 def reload(gateway: Gateway) -> Report:
     """Load the firewall again and repair the device, from the files that the last apply left."""
     return _report_of(lambda: _reload(gateway))
+
+
+def watch(gateway: Gateway, look: Callable[[], str]) -> Report:
+    """Repair what was changed since the last run, unless one is at work: it looks for itself.
+
+    :param look: gives what identifies the state of everything that is watched. It is kept where all was found well,
+        so that the timer's unit can tell that nothing has changed since.
+    """
+    try:
+        with gateway.apply_lock_if_free() as is_ours:
+            return _watch(gateway, look) if is_ours else NOTHING
+    except (GatewayError, OSError) as error:
+        return NOTHING.with_problem(error)
+
+
+def _watch(gateway: Gateway, look: Callable[[], str]) -> Report:
+    seen = look()
+    repaired = _at_once(lambda now: plan_watch(now, has_firewall(gateway, now)), gateway, LOCK_TIMEOUT)
+    snapshot = repaired.afterwards
+    if snapshot.link and why_untrusted(snapshot) == "":
+        repaired = _repair_surroundings(gateway, repaired, filed_interface(snapshot))
+    report = repaired.report
+    if not report.changed and not report.problems and look() == seen:
+        write(gateway.site.seen, seen)
+    return report
 
 
 def _report_of(do: Callable[[], Execution], report: Report = NOTHING) -> Report:

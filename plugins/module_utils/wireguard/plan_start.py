@@ -1,21 +1,25 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""The plans of the unit's start and reload, which go by the files that the last apply left. Pure.
+"""The plans of the unit's start, reload and timer, which go by the files that the last apply left. Pure.
 
-Each is in two parts: the firewall first, under the lock of a whole apply alone, since no revocation may wait for nft;
-then the peers, from what is read once the interface is there.
+Start and reload are in two parts: the firewall first, under the lock of a whole apply alone, since no revocation may
+wait for nft; then the peers, from what is read once the interface is there.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from . import config as wg_config
 from .commands import GatewayError
 from .config import Interface, body, digest
+from .device import interface_changes
 from .plan import Plan, device_steps, saved_state
 from .read import Snapshot
 from .report import NOTHING, Report
-from .steps import CheckFirewall, LoadFirewall, StartInterface, Step
+from .state import State
+from .steps import ChangeInterface, CheckFirewall, LoadFirewall, RecordState, StartInterface, Step
 
 
 class UnsafeError(GatewayError):
@@ -73,21 +77,43 @@ def plan_reloaded_peers(snapshot: Snapshot) -> Plan:
     return _plan_peers(snapshot, snapshot.config_text)
 
 
+def plan_watch(snapshot: Snapshot, has_firewall: bool) -> Plan:
+    """Plan what repairs firewall and interface between two runs; peers are left to the next one.
+
+    :param has_firewall: whether the kernel has the rules that were loaded last.
+    :raises UnsafeError: the rules are gone, and the file isn't the one that the last apply left.
+    """
+    state = snapshot.state
+    if snapshot.link is None or state is None:
+        return _plan(snapshot, [])
+    steps = []
+    if not has_firewall:
+        untrusted = _why_firewall_untrusted(snapshot, state)
+        if untrusted:
+            raise UnsafeError(f"the firewall isn't loaded: {untrusted}")
+        check, load = _load_firewall(snapshot)
+        steps += [check, replace(load, reports=Report(repaired=["firewall"])), Step(RecordState(state))]
+    if not why_untrusted(snapshot):
+        changes = interface_changes(snapshot.site.name, snapshot.link, snapshot.device, filed_interface(snapshot))
+        steps += [Step(ChangeInterface(change), Report(repaired=[change.what])) for change in changes]
+    return _plan(snapshot, steps)
+
+
 def why_no_peers(snapshot: Snapshot, max_age: int) -> str:
     """Say why the interface must start without peers; empty if it need not (R12, no peers from an old roster).
 
     :param max_age: of the roster, in seconds; 0 means any age will do.
     """
-    return _why_untrusted(snapshot) or _why_too_old(snapshot, max_age)
+    return why_untrusted(snapshot) or _why_too_old(snapshot, max_age)
 
 
 def _refuse_untrusted(snapshot: Snapshot) -> None:
-    untrusted = _why_untrusted(snapshot)
+    untrusted = why_untrusted(snapshot)
     if untrusted:
         raise UnsafeError(f"{untrusted}; nothing was changed")
 
 
-def _why_untrusted(snapshot: Snapshot) -> str:
+def why_untrusted(snapshot: Snapshot) -> str:
     """Say why the files can't be trusted to name the peers; empty if they can."""
     site, state = snapshot.site, snapshot.state
     if snapshot.state_error:
@@ -96,9 +122,14 @@ def _why_untrusted(snapshot: Snapshot) -> str:
         return f"{site.state} is missing, so nothing says whose peers are in {site.config}; run a reconcile"
     if digest(body(snapshot.config_text)) not in state.config:
         return f"{site.config} is not what the last apply left, it was changed by hand or lost; run a reconcile"
-    if digest(snapshot.firewall_text) not in state.firewall:
-        return f"{site.firewall} is not what the last apply left, it was changed by hand or lost; run a reconcile"
-    return ""
+    return _why_firewall_untrusted(snapshot, state)
+
+
+def _why_firewall_untrusted(snapshot: Snapshot, state: State) -> str:
+    if digest(snapshot.firewall_text) in state.firewall:
+        return ""
+    file = snapshot.site.firewall
+    return f"{file} is not what the last apply left, it was changed by hand or lost; run a reconcile"
 
 
 def _why_too_old(snapshot: Snapshot, max_age: int) -> str:

@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""The program behind `wg-quick@.service` and the timer: start and reload as safe as an apply, and expiry.
+"""The program behind `wg-quick@.service` and the timer: start and reload as safe as an apply, expiry, repairs.
 
 It is what systemd runs in place of `wg-quick up`, and of the `wg syncconf` that empties a device when its input fails.
-Start and reload take off who has expired, too, and a timer's unit does that alone.
+Start and reload take off who has expired, too. So does a timer's unit, which also repairs firewall, interface, routes
+and forwarding.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import sys
 from pathlib import Path
 from typing import Iterable, Sequence
 
-from .commands import run
+from .commands import output, run
 from .files import Site
 from .gateway import Gateway
-from .operations import expire, reload, start
+from .operations import expire, reload, start, watch
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,8 +26,9 @@ def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     gateway = Gateway(Site(options.name, options.config_dir, options.state_dir, options.run_dir), run)
     all_are_off = _expire(gateway)
-    if options.command == "expire":
-        return 0 if all_are_off else 1
+    if options.command == "watch":
+        all_is_well = _watch(gateway)
+        return 0 if all_are_off and all_is_well else 1
     report = start(gateway, options.max_age) if options.command == "up" else reload(gateway)
     _log(gateway, report.problems)
     if report.without_peers:
@@ -43,6 +45,19 @@ def _expire(gateway: Gateway) -> bool:
     return not report.problems
 
 
+def _watch(gateway: Gateway) -> bool:
+    """Repair what was changed since the last look, and log that. :returns: whether all of it worked."""
+    report = watch(gateway, lambda: _look(gateway))
+    _log(gateway, [f"repaired: {what}" for what in report.repaired])
+    _log(gateway, report.problems)
+    return not report.problems
+
+
+def _look(gateway: Gateway) -> str:
+    """Return what the script beside this program says, which the timer's unit asks, too."""
+    return output(gateway.run, ["/bin/sh", str(Path(sys.argv[0]).with_name("look.sh")), gateway.site.name])
+
+
 def _log(gateway: Gateway, messages: Iterable[str]) -> None:
     for message in messages:
         sys.stderr.write(f"{gateway.site.name}: {message}\n")
@@ -53,7 +68,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="wireguard", description="Start, reload or tidy a managed WireGuard interface."
     )
-    parser.add_argument("command", choices=["up", "reload", "expire"], help="expire: only take off who has expired")
+    parser.add_argument(
+        "command", choices=["up", "reload", "watch"], help="watch: take off who has expired, and repair"
+    )
     parser.add_argument("name", help="the interface")
     parser.add_argument("--max-age", type=int, default=0, help="seconds; with an older roster, start without peers")
     parser.add_argument("--config-dir", type=Path, default=site.config_dir)

@@ -82,6 +82,12 @@ def _cut_off(host: Host) -> None:
     host.sh("ip", "route", "del", "10.44.0.0/16")
 
 
+def _open(host: Host) -> None:
+    host.sh("nft", "flush", "ruleset")
+    host.sh("ip", "link", "set", "dev", host.name, "mtu", "8921")
+    _cut_off(host)
+
+
 def _damage_state(host: Host) -> None:
     host.site.state.write_text("{")
 
@@ -144,6 +150,13 @@ SCENARIOS = {
         ALL,
         [],
         _stop,
+    ),
+    "watch": Scenario(
+        lambda host: host.watch(),
+        ["CheckFirewall", "LoadFirewall", "RecordState", "ChangeInterface", *SURROUNDINGS],
+        ALL,
+        [],
+        _open,
     ),
     "reload": Scenario(
         lambda host: operations.reload(host.gateway()),

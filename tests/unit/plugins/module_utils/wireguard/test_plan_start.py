@@ -14,6 +14,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.bars import
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import CommandError
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import ConfigError
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan import Plan
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.device import Link
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan_apply import plan_revocations
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan_start import (
     UnsafeError,
@@ -21,6 +22,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan_start 
     plan_interface,
     plan_reloaded_peers,
     plan_started_peers,
+    plan_watch,
     why_no_peers,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.read import Snapshot
@@ -32,7 +34,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.steps impor
     StartInterface,
 )
 
-from tests.support.snapshots import actions, device, only, order, snapshot
+from tests.support.snapshots import actions, device, full_report, only, order, snapshot
 from tests.support.wireguard_host import NOW, Person, key
 
 ALICE, BOB = Person("alice", 1), Person("bob", 2)
@@ -145,3 +147,33 @@ def test_r2_nobody_who_has_expired_comes_back() -> None:
 def test_peers_of_an_unreadable_device_are_not_planned() -> None:
     with pytest.raises(CommandError, match="unreadable"):
         plan_reloaded_peers(snapshot([ALICE], device=None, device_error=CommandError("unreadable")))
+
+
+def test_r8_watch_restores_the_firewall_before_the_interface_and_remembers_what_was_loaded() -> None:
+    gateway = snapshot([ALICE])
+    assert gateway.link is not None
+    plan = plan_watch(replace(gateway, link=gateway.link._replace(mtu=8921)), has_firewall=False)
+    assert actions(plan) == ["CheckFirewall", "LoadFirewall", "RecordState", "ChangeInterface"]
+    assert full_report(plan).repaired == ["firewall", "mtu 8921 instead of 1420"]
+    assert only(plan, RecordState).state == gateway.state
+
+
+def test_watch_leaves_peers_to_the_next_run() -> None:
+    assert plan_watch(snapshot([ALICE], device=device([BOB])), has_firewall=True).steps == ()
+
+
+@pytest.mark.parametrize("changes", [STOPPED, {"state": None}, {"state": None, "state_error": StateError("corrupt")}])
+def test_watch_leaves_alone_what_was_stopped_or_what_nothing_is_known_of(changes: dict[str, Any]) -> None:
+    assert plan_watch(snapshot([ALICE], **changes), has_firewall=False).steps == ()
+
+
+def test_watch_loads_no_rules_of_unknown_origin() -> None:
+    with pytest.raises(UnsafeError, match=r"the firewall isn't loaded: .*wg0\.nft is not what the last apply left"):
+        plan_watch(snapshot([ALICE], firewall_text="# mine\n"), has_firewall=False)
+
+
+def test_watch_goes_by_no_edited_configuration() -> None:
+    edited = {"config_text": snapshot([ALICE]).config_text + "# mine\n", "link": Link(False, 1, ())}
+    assert actions(plan_watch(snapshot([ALICE], **edited), has_firewall=False)) == [
+        *("CheckFirewall", "LoadFirewall", "RecordState")
+    ]
