@@ -13,8 +13,8 @@ import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.bars import Bar
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import CommandError
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import ConfigError
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan import Plan
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.device import Link
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan import Plan
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan_apply import plan_revocations
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan_start import (
     UnsafeError,
@@ -173,7 +173,6 @@ def test_watch_loads_no_rules_of_unknown_origin() -> None:
 
 
 def test_watch_goes_by_no_edited_configuration() -> None:
-    edited = {"config_text": snapshot([ALICE]).config_text + "# mine\n", "link": Link(False, 1, ())}
-    assert actions(plan_watch(snapshot([ALICE], **edited), has_firewall=False)) == [
-        *("CheckFirewall", "LoadFirewall", "RecordState")
-    ]
+    text = snapshot([ALICE]).config_text + "# mine\n"
+    plan = plan_watch(snapshot([ALICE], config_text=text, link=Link(False, 1, ())), has_firewall=False)
+    assert actions(plan) == ["CheckFirewall", "LoadFirewall", "RecordState"]
