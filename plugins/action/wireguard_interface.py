@@ -73,7 +73,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible brings no types
         return result
 
     def _document(self, roster: dict[str, Any]) -> dict[str, Any]:
-        """Make all that the gateway needs. What can't be rendered keeps no revocation from going."""
+        """Make all that the gateway needs. What can't be rendered keeps no revocation from going, and no other peer."""
+        peers, unfit = sort_out(roster["peers"])
         document = {
             "format": FORMAT,
             "generation": int(roster["generation"]),
@@ -82,11 +83,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible brings no types
             "revoked": _with_reason(roster["revoked"], explained=True),
             "excluded": _with_reason(roster["excluded"]),
             "removed": _with_reason(roster["removed"], explained=True),
+            "unfit": unfit,
             "acknowledge": [str(removal_id) for removal_id in roster.get("acknowledge", ())],
         }
         for option, result in (("template", "config"), ("firewall_template", "firewall")):
             try:
-                document[result] = self._render(option, roster)
+                document[result] = self._render(option, {**roster, "peers": peers})
             except _UNRENDERED as error:
                 document[f"{result}_error"] = f"{option} {self._task.args[option]}: {type(error).__name__}: {error}"
         return document
@@ -146,7 +148,7 @@ def read_roster(path: Path) -> dict[str, Any]:
 
 
 def render(template: Path, roster: dict[str, Any], variables: dict[str, Any]) -> str:
-    """A template's text for a roster. Raises TemplateError, or ValueError naming a peer that can't be written."""
+    """A template's text for a roster whose peers sort_out() found fit. Raises TemplateError."""
     environment = SandboxedEnvironment(
         loader=FileSystemLoader(template.parent),
         undefined=StrictUndefined,
@@ -157,35 +159,57 @@ def render(template: Path, roster: dict[str, Any], variables: dict[str, Any]) ->
     facts = {
         "generation": int(roster["generation"]),
         "made_at": int(roster["made_at"]),
-        "peers": [_peer(peer) for peer in roster["peers"]],
+        "peers": roster["peers"],
     }
     return environment.get_template(template.name).render({**variables, **facts})
+
+
+def sort_out(entries: list[Any]) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """The peers that can be written, and for each of the others who it is and why not (R17, one bad item)."""
+    peers, unfit = [], []
+    for entry in entries:
+        try:
+            peers.append(_peer(entry))
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
+            problem = f"no {error}" if isinstance(error, KeyError) else str(error)
+            unfit.append({**_names(entry), "public_key": _key(entry), "problem": problem})
+    return peers, unfit
+
+
+def _peer(entry: dict[str, Any]) -> dict[str, Any]:
+    names = _names(entry)
+    if not all(names.values()):
+        raise ValueError("it isn't said whose it is")
+    if not _key(entry):
+        raise ValueError("the public key isn't 32 bytes of base64")
+    if not all(_ALLOWED_IP.fullmatch(address) for address in entry["allowed_ips"]):
+        raise ValueError("an allowed address isn't in CIDR form")
+    return {
+        **names,
+        "public_key": entry["public_key"],
+        "allowed_ips": list(entry["allowed_ips"]),
+        "expires_at": None if entry["expires_at"] is None else int(entry["expires_at"]),
+        "held": entry["held"],
+    }
+
+
+def _names(entry: Any) -> dict[str, str]:
+    """Whose entry it is; what it doesn't say is empty."""
+    said = entry if isinstance(entry, dict) else {}
+    return {name: _safe(said.get(name) or "") for name in _NAMES}
+
+
+def _key(entry: Any) -> str:
+    """The public key of an entry; empty if no device can have it."""
+    key = entry.get("public_key") if isinstance(entry, dict) else None
+    return key if isinstance(key, str) and _PUBLIC_KEY.fullmatch(key) else ""
 
 
 def _safe(text: Any) -> str:
     return _UNSAFE.sub("?", str(text))
 
 
-def _names(entry: dict[str, Any]) -> dict[str, str]:
-    return {name: _safe(entry[name]) for name in _NAMES}
-
-
-def _peer(entry: dict[str, Any]) -> dict[str, Any]:
-    names = _names(entry)
-    if not _PUBLIC_KEY.fullmatch(entry["public_key"]):
-        raise ValueError(f"{names['user_name']}/{names['device']}: the public key isn't 32 bytes of base64")
-    if not all(_ALLOWED_IP.fullmatch(address) for address in entry["allowed_ips"]):
-        raise ValueError(f"{names['user_name']}/{names['device']}: an allowed address isn't in CIDR form")
-    return {
-        **names,
-        "public_key": entry["public_key"],
-        "allowed_ips": entry["allowed_ips"],
-        "expires_at": None if entry["expires_at"] is None else int(entry["expires_at"]),
-        "held": entry["held"],
-    }
-
-
-def _with_reason(entries: list[dict[str, Any]], *, explained: bool = False) -> list[dict[str, Any]]:
+def _with_reason(entries: list[Any], *, explained: bool = False) -> list[dict[str, Any]]:
     """Name those whose key a device can have at all, and say why they are no peers.
 
     :param explained: whether all of them are; otherwise each entry says it.
@@ -193,10 +217,10 @@ def _with_reason(entries: list[dict[str, Any]], *, explained: bool = False) -> l
     return [
         {
             **_names(entry),
-            "public_key": entry["public_key"],
-            "reason": _safe(entry["reason"]),
-            "explained": explained or entry["explained"] is True,
+            "public_key": _key(entry),
+            "reason": _safe(entry.get("reason", "")),
+            "explained": explained or entry.get("explained") is True,
         }
         for entry in entries
-        if _PUBLIC_KEY.fullmatch(entry["public_key"])
+        if _key(entry)
     ]

@@ -14,6 +14,10 @@ description:
   - Confirmed revocations happen first, and whatever else is wrong. Then come the firewall, other removals, updates and
     additions. At the end the device is read back and compared.
   - A peer that has expired by the gateway's clock is left out, or taken off, also when the roster has it.
+  - A peer that can't be one is left out and named in RV(problems), and everything else is applied. That is one whose
+    key or address isn't one, whose key or address another peer has, that has the gateway's own key, or an address
+    outside the tunnel's networks. If many live peers would go for that, they stay as they are, and RV(problems) names
+    them.
   - What changed on the device by hand is reported in RV(repaired) and put right. So are the routes of the tunnel's
     networks and the kernel's forwarding. What isn't the collection's own and may be in the way is in RV(notices).
   - The gateway remembers the highest generation it has seen. A roster of a lower one changes nothing.
@@ -246,7 +250,7 @@ removals:
     reason:
       description:
         - The roster's reason, or V(not_in_roster) if it gives none; V(expired) also if the gateway found that itself;
-          V(revoked) for an operator's word.
+          V(revoked) for an operator's word; V(unfit) if the roster has the peer, but in a form that none can have.
       type: str
     last_handshake:
       description: The peer's last handshake in seconds since the epoch; null if there was none.

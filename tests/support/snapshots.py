@@ -75,8 +75,8 @@ def checked(wanted: ApplyOrder, load_firewall: bool = False) -> CheckedRoster:
     """The same, as it is after its check."""
     assert wanted.config is not None
     assert wanted.firewall is not None
-    text = config.installable(wanted.config, wanted.generation, PRIVATE_KEY)
-    return CheckedRoster(text, config.parse(text), wanted.firewall, load_firewall)
+    sections = config.split(config.installable(wanted.config, wanted.generation, PRIVATE_KEY))
+    return CheckedRoster(sections, config.parse(sections.text()), wanted.unfit, wanted.firewall, load_firewall)
 
 
 def snapshot(people: Sequence[Person], generation: int = 1, **changes: Any) -> Snapshot:

@@ -8,6 +8,7 @@
     bars         who may not be a peer by a word that came outside a run
     refusals     what of a roster a gateway refuses whatever the controller decided
     check        what of a roster can be checked before it is planned
+    accept       what of a checked roster is applied, and whom it leaves out
     plan_*       pure: an order and what was read -> steps, the state afterwards, the report
     execute      one loop that does the steps of any plan
 

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, replace
-from typing import Container
+from functools import cached_property
+from typing import Container, Mapping, Sequence
 
 from . import config as wg_config
 from . import firewall
 from .commands import output
-from .config import Config, Interface
+from .config import Config, Interface, Peer, Sections, Sorted, Unfit
 from .files import read_text
 from .gateway import Gateway
 from .order import ApplyOrder, RefusedError
@@ -21,21 +23,32 @@ from .state import State
 
 @dataclass(frozen=True, repr=False)  # it holds the private key
 class CheckedRoster:
-    """What an order is to install."""
+    """What an order is to install: the peers that can be ones."""
 
-    text: str  # of wg0.conf
+    sections: Sections  # of wg0.conf
     config: Config  # the same, parsed
+    unfit: Sequence[Unfit]  # peers of the roster that can't be ones
     firewall: str
     load_firewall: bool  # whether file or kernel have another one
 
+    @cached_property
+    def text(self) -> str:
+        """What wg0.conf is to be."""
+        return self.sections.text()
+
     def without(self, keys: Container[str]) -> CheckedRoster:
         """Return the same without the peers that have these public keys."""
-        text = wg_config.split(self.text).without(keys).text()
-        return replace(self, text=text, config=self.config.without(keys))
+        return replace(self, sections=self.sections.without(keys), config=self.config.without(keys))
+
+    def including(self, more: Sorted) -> CheckedRoster:
+        """Return the same with these peers, too."""
+        sections = self.sections._replace(peers=[*self.sections.peers, *more.sections.peers])
+        config = self.config._replace(peers={**self.config.peers, **more.peers})
+        return replace(self, sections=sections, config=config)
 
 
 def check(order: ApplyOrder, snapshot: Snapshot, gateway: Gateway) -> CheckedRoster:
-    """Check configuration, firewall and private key.
+    """Check configuration, firewall and private key. A peer that can't be one is left out, and costs nobody else.
 
     :raises GatewayError: saying what is wrong; whatever isn't touched yet has to stay as it is.
     """
@@ -48,28 +61,49 @@ def check(order: ApplyOrder, snapshot: Snapshot, gateway: Gateway) -> CheckedRos
     private_key = read_text(order.private_key_file).strip()
     if not private_key:
         raise RefusedError(f"there is no private key in {order.private_key_file}; make one with `wg genkey`")
-    text = wg_config.installable(order.config, order.generation, private_key)
-    config = wg_config.parse(text, snapshot.device.allowed_ips() if snapshot.device else None)
-    _refuse_own_key(config, _own_public_key(gateway, snapshot, config.interface, private_key))
-    _refuse_revoked(config, order)
-    return CheckedRoster(text, config, order.firewall, _check_firewall(order.firewall, snapshot, gateway))
+    sections = wg_config.split(wg_config.installable(order.config, order.generation, private_key))
+    interface = wg_config.parse(sections.interface).interface
+    own_key = _own_public_key(gateway, snapshot, interface, private_key)
+    live = snapshot.device.allowed_ips() if snapshot.device else {}
+    found = wg_config.sort_out(sections, live, PeerCheck(order, own_key, interface, live), snapshot.sections)
+    return CheckedRoster(
+        sections=found.sections,
+        config=Config(interface, found.peers),
+        unfit=[*order.unfit, *found.unfit],
+        firewall=order.firewall,
+        load_firewall=_check_firewall(order.firewall, snapshot, gateway),
+    )
+
+
+class PeerCheck:
+    """Which peers one gateway can't have, although they are written as peers are."""
+
+    def __init__(self, order: ApplyOrder, own_key: str, interface: Interface, live: Mapping[str, str]) -> None:
+        self._revoked = order.revoked
+        self._own_key = own_key
+        self._live = live  # allowed addresses by public key
+        self._networks = [ipaddress.ip_interface(address).network for address in interface.addresses]
+
+    def __call__(self, peer: Peer) -> None:
+        """Check a peer. :raises ValueError: saying why it can't be one."""
+        if peer.public_key == self._own_key:
+            raise ValueError("has the gateway's own public key")
+        if peer.public_key in self._revoked:
+            raise ValueError("is a peer, but its key is revoked in the same roster")
+        if self._live.get(peer.public_key) == peer.allowed_ips:
+            return  # thousands are as they were when they were checked
+        if not peer.allowed_ips:
+            raise ValueError("has no address")
+        for address in peer.allowed_ips.split(","):
+            own = ipaddress.ip_network(address)
+            if not any(own.network_address in each and own.prefixlen >= each.prefixlen for each in self._networks):
+                raise ValueError(f"has the address {address}, which is outside the tunnel's networks")
 
 
 def _own_public_key(gateway: Gateway, snapshot: Snapshot, interface: Interface, private_key: str) -> str:
     if snapshot.device and snapshot.device.private_key == interface.private_key:
         return snapshot.device.public_key
     return output(gateway.run, ["wg", "pubkey"], private_key).strip()
-
-
-def _refuse_own_key(config: Config, public_key: str) -> None:
-    if public_key in config.peers:
-        raise RefusedError(f"{config.peers[public_key].name} has the gateway's own public key")
-
-
-def _refuse_revoked(config: Config, order: ApplyOrder) -> None:
-    for key in order.revoked:
-        if key in config.peers:
-            raise RefusedError(f"{config.peers[key].name} is a peer, but its key is revoked in the same roster")
 
 
 def _check_firewall(text: str, snapshot: Snapshot, gateway: Gateway) -> bool:

@@ -18,7 +18,7 @@ import base64
 import hashlib
 import ipaddress
 import re
-from typing import Container, Mapping, NamedTuple, Sequence
+from typing import Callable, Container, Mapping, NamedTuple, Sequence, Tuple
 
 from .commands import GatewayError
 from .managed import MARKER
@@ -34,7 +34,7 @@ _NAME = re.compile(
 _PLAIN = re.compile(r"PublicKey = \S{44}\nAllowedIPs = (?![^\n]*:\d+\.)([^\n#]*)\n+\Z")
 _PRIVATE_KEY_LINE = re.compile(r"^PrivateKey = [^\n]*\n", re.MULTILINE)
 NO_PRESHARED_KEY = base64.b64encode(bytes(32)).decode()
-_SHOWN_PROBLEMS = 5
+_SHOWN = 5
 _HOOKS = frozenset({"preup", "postup", "predown", "postdown"})
 
 
@@ -149,11 +149,14 @@ def relabelled(text: str, made_by: int) -> str:
     return re.sub(r"\(generation \d+\)", f"(generation {made_by})", text, count=1) if generation(text) else text
 
 
+Section = Tuple[str, str, str]  # of one peer: its public key, the line above it, and its settings
+
+
 class Sections(NamedTuple):
-    """A configuration cut at its headings. Each peer is its public key, the line above it, and its settings."""
+    """A configuration cut at its headings."""
 
     interface: str
-    peers: list[tuple[str, str, str]]
+    peers: list[Section]
 
     def comments(self) -> dict[str, str]:
         """Return the comment above each peer, by public key; an empty text where there is none."""
@@ -202,6 +205,26 @@ def _public_key(settings: str) -> str:
     return next((value.strip() for name, _equals, value in lines if name.strip().lower() == "publickey"), "")
 
 
+class Unfit(NamedTuple):
+    """A peer that can't be one, and why."""
+
+    name: str
+    label: PeerLabel
+    public_key: str  # empty if it hasn't the form of one
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.problem}"
+
+
+class Sorted(NamedTuple):
+    """Peers of a configuration, those that can be ones apart from those that can't."""
+
+    sections: Sections  # of the fit ones
+    peers: dict[str, Peer]  # the same by public key
+    unfit: list[Unfit]
+
+
 def parse(text: str, known: Mapping[str, str] | None = None) -> Config:
     """Read and check a whole configuration.
 
@@ -215,25 +238,101 @@ def parse(text: str, known: Mapping[str, str] | None = None) -> Config:
         interface = _interface(sections.interface)
     except ValueError as error:
         problems.append(f"[Interface]: {error}")
-    peers: dict[str, Peer] = {}
-    for number, (key, comment, settings) in enumerate(sections.peers, 1):
-        plain = _PLAIN.match(settings)
-        try:
-            if plain is not None and known is not None and known.get(key) == plain[1].replace(" ", ""):
-                peer = Peer(key, known[key], comment)
-            else:
-                peer = parse_peer(comment, settings)
-        except ValueError as error:
-            problems.append(f"{label_of(comment).name or f'peer number {number}'}: {error}")
-            continue
-        other = peers.setdefault(peer.public_key, peer)
-        if other is not peer:
-            problems.append(f"{peer.name} has the public key of {other.name}")
-    problems += _shared_addresses(list(peers.values()))
+    found = sort_out(sections, known)
+    problems += map(str, found.unfit)
     if problems or interface is None:
-        more = len(problems) - _SHOWN_PROBLEMS
-        raise ConfigError("; ".join(problems[:_SHOWN_PROBLEMS]) + (f"; and {more} more" if more > 0 else ""))
-    return Config(interface, peers)
+        raise ConfigError(first_of(problems, between="; "))
+    return Config(interface, found.peers)
+
+
+def first_of(texts: Sequence[str], between: str = ", ") -> str:
+    """Join the first few texts, and say how many more there are."""
+    more = len(texts) - _SHOWN
+    shown = [*texts[:_SHOWN], f"and {more} more"] if more > 0 else texts
+    return between.join(shown)
+
+
+def sort_out(
+    sections: Sections,
+    known: Mapping[str, str] | None = None,
+    check: Callable[[Peer], None] = lambda _peer: None,
+    filed: Sections | None = None,
+) -> Sorted:
+    """Tell the peers that can be ones from those that can't (R17, one bad item costs itself alone).
+
+    Of several with one key or address the one can that was filed so. If none was, none can: of an address `wg` would
+    take the last holder silently.
+
+    :param known: see parse().
+    :param check: raises ValueError for a peer that can't be one for another reason.
+    :param filed: the configuration before this one.
+    """
+    fit: list[tuple[Section, Peer]] = []
+    unfit: list[Unfit] = []
+    for number, section in enumerate(sections.peers, 1):
+        try:
+            peer = _read_peer(section, known or {})
+            check(peer)
+            fit.append((section, peer))
+        except ValueError as error:
+            unfit.append(_unfit(section, f"peer number {number}", str(error)))
+    clashes = _clashes([peer for _section, peer in fit])
+    for index in _as_filed({index: fit[index] for index in clashes}, filed):
+        del clashes[index]
+    unfit += [_unfit(fit[index][0], fit[index][1].name, problem) for index, problem in clashes.items()]
+    fit = [each for index, each in enumerate(fit) if index not in clashes]
+    kept = sections._replace(peers=[section for section, _peer in fit])
+    return Sorted(kept, {peer.public_key: peer for _section, peer in fit}, unfit)
+
+
+def _read_peer(section: Section, known: Mapping[str, str]) -> Peer:
+    key, comment, settings = section
+    plain = _PLAIN.match(settings)
+    if plain is not None and known.get(key) == plain[1].replace(" ", ""):
+        return Peer(key, known[key], comment)
+    return parse_peer(comment, settings)
+
+
+def _unfit(section: Section, number: str, problem: str) -> Unfit:
+    key, comment, _settings = section
+    label = label_of(comment)
+    return Unfit(label.name or number, label, key if is_key(key) else "", problem)
+
+
+def _clashes(peers: Sequence[Peer]) -> dict[int, str]:
+    """Find the peers that share a key or an address, by index (R9, one key, one device; one address, one device)."""
+    every = ",".join(part for peer in peers for part in (peer.public_key, peer.allowed_ips) if part).split(",")
+    if len(set(every)) == len(every):
+        return {}
+    holders: dict[str, list[int]] = {}
+    for index, peer in enumerate(peers):
+        for claim in dict.fromkeys([peer.public_key, *_parts(peer.allowed_ips)]):
+            holders.setdefault(claim, []).append(index)
+    problems: dict[int, str] = {}
+    for claim, indexes in holders.items():
+        for index, other in zip(indexes, (*indexes[1:], indexes[0])):
+            if index != other:
+                what = "public key" if claim == peers[index].public_key else f"address {claim}"
+                problems.setdefault(index, f"has the {what} of {peers[other].name}")
+    return problems
+
+
+def _as_filed(fit: Mapping[int, tuple[Section, Peer]], filed: Sections | None) -> list[int]:
+    """Select of peers that share something those which were filed like this before; by index."""
+    before = {key: (comment, settings) for key, comment, settings in filed.peers} if filed else {}
+    stay: dict[str, int] = {}
+    for index, (_section, peer) in fit.items():
+        if peer.public_key in before and is_filed(peer, *before[peer.public_key]):
+            stay.setdefault(peer.public_key, index)
+    return list(stay.values())
+
+
+def is_filed(peer: Peer, comment: str, settings: str) -> bool:
+    """Tell whether a file has a peer like this, whatever else the line above it says."""
+    try:
+        return parse_peer(comment, settings)._replace(comment=peer.comment) == peer
+    except ValueError:
+        return False
 
 
 def parse_peer(comment: str, text: str) -> Peer:
@@ -309,12 +408,17 @@ def _parts(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _check_key(setting: str, key: str) -> None:
+def is_key(text: str) -> bool:
+    """Tell whether this is a key as `wg` prints one."""
     try:
-        raw = base64.b64decode(key, validate=True)
+        raw = base64.b64decode(text, validate=True)
     except ValueError:
-        raw = b""
-    if len(raw) != 32 or base64.b64encode(raw).decode() != key:
+        return False
+    return len(raw) == 32 and base64.b64encode(raw).decode() == text
+
+
+def _check_key(setting: str, key: str) -> None:
+    if not is_key(key):
         raise ValueError(f"{setting} isn't 32 bytes of base64, as `wg` prints keys")
 
 
@@ -339,18 +443,3 @@ def _number(setting: str, text: str, highest: int) -> int:
 def _refuse_others(settings: Mapping[str, str]) -> None:
     if settings:
         raise ValueError(f"{', '.join(sorted(settings))}: no setting that a managed gateway has here")
-
-
-def _shared_addresses(peers: Sequence[Peer]) -> list[str]:
-    """Name peers that share an address (R9, one address, one device): `wg` gives it to the later one silently."""
-    every = ",".join(peer.allowed_ips for peer in peers if peer.allowed_ips).split(",")
-    if len(set(every)) == len(every):
-        return []
-    holders: dict[str, Peer] = {}
-    problems = []
-    for peer in peers:
-        for address in _parts(peer.allowed_ips):
-            holder = holders.setdefault(address, peer)
-            if holder is not peer:
-                problems.append(f"{peer.name} has the address {address} of {holder.name}")
-    return problems

@@ -130,12 +130,14 @@ def _networks(allowed_ips: str) -> frozenset[str]:
     return frozenset(str(ipaddress.ip_network(part)) for part in allowed_ips.split(",") if part not in ("", "(none)"))
 
 
-def removals(name: str, keys: Sequence[str]) -> list[list[str]]:
-    """Write the `wg` commands that take peers off a device."""
-    return [
-        ["wg", "set", name, *(word for key in keys[start : start + _BATCH] for word in ("peer", key, "remove"))]
-        for start in range(0, len(keys), _BATCH)
-    ]
+def batches(keys: Sequence[str]) -> list[Sequence[str]]:
+    """Cut keys into as many as one removal takes."""
+    return [keys[start : start + _BATCH] for start in range(0, len(keys), _BATCH)]
+
+
+def removal(name: str, keys: Sequence[str]) -> list[str]:
+    """Write the `wg` command that takes peers off a device; one batch at most."""
+    return ["wg", "set", name, *(word for key in keys for word in ("peer", key, "remove"))]
 
 
 def upserts(difference: Difference) -> str:

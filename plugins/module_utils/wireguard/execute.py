@@ -14,7 +14,7 @@ from .plan import Plan
 from .read import Snapshot
 from .report import Report
 from .state import State
-from .steps import RemovePeers, Step
+from .steps import PartlyDoneError, RemovePeers, Step
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,24 @@ def execute(plan: Plan, gateway: Gateway) -> Execution:
     After a step has failed, only urgent ones are done.
     """
     if gateway.check_mode:
-        report = _report(plan, plan.steps, plan.state)
+        report = _report(plan, [step.reports for step in plan.steps], plan.state)
         return Execution(report, replace(plan.afterwards, state=plan.state))
     state = plan.before
-    done: list[Step] = []
+    reports: list[Report] = []
     failures: list[tuple[Step, Exception]] = []
     for step in plan.steps:
         if failures and not step.urgent:
             continue
         try:
             state = perform(step, gateway, state)
-            done.append(step)
+            reports.append(step.reports)
+        except PartlyDoneError as error:
+            state = error.state
+            reports.append(error.report)
+            failures.append((step, error))
         except (GatewayError, OSError) as error:
             failures.append((step, error))
-    report = _report(plan, done, state)
+    report = _report(plan, reports, state)
     report = replace(report, problems=_problems(failures, report.removed) + report.problems)
     return Execution(report, replace(plan.afterwards, state=state), failed=bool(failures))
 
@@ -63,10 +67,10 @@ def perform(step: Step, gateway: Gateway, state: State) -> State:
     return step.action.run(gateway, state)
 
 
-def _report(plan: Plan, done: Sequence[Step], state: State) -> Report:
+def _report(plan: Plan, reports: Sequence[Report], state: State) -> Report:
     report = plan.report
-    for step in done:
-        report = report.followed_by(step.reports)
+    for done in reports:
+        report = report.followed_by(done)
     return replace(report, removals=list(state.removals))
 
 

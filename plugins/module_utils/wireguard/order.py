@@ -12,7 +12,7 @@ from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 from .bars import Bar
 from .commands import GatewayError
-from .config import PeerLabel, digest
+from .config import PeerLabel, Unfit, digest
 
 DOCUMENT_FORMAT = 2  # of the file that the action plugin transfers
 
@@ -26,6 +26,7 @@ class GatewayReason(str, Enum):
 
     REVOKED = "revoked"  # an operator's word
     EXPIRED = "expired"  # by the gateway's clock
+    UNFIT = "unfit"  # in the roster, but not as anything that can be a peer
     NOT_IN_ROSTER = "not_in_roster"
 
 
@@ -65,6 +66,7 @@ class ApplyOrder:
     firewall_error: str | None = None
     revoked: Mapping[str, Revocation] = field(default_factory=dict)  # confirmed, by public key
     excluded: Mapping[str, Revocation] = field(default_factory=dict)  # for whatever reason, by public key
+    unfit: Sequence[Unfit] = ()  # what the controller could not even render
     acknowledge: Sequence[str] = ()  # ids of removals whose receipts are safe
     accept_registry: str = ""  # id of the table that the gateway may follow from now on
     release_revoked: Sequence[str] = ()  # names whose bars end
@@ -86,6 +88,7 @@ class ApplyOrder:
         if fields.pop("format") != DOCUMENT_FORMAT:
             raise ValueError("the file from the controller has another format than this module")
         fields["registry"] = Origin(**fields["registry"])
+        fields["unfit"] = [_unfit(entry) for entry in fields["unfit"]]
         fields["revoked"] = _by_key(fields["revoked"])
         fields["excluded"] = {**_by_key(fields.pop("removed")), **_by_key(fields["excluded"])}
         return cls(**fields, **options)
@@ -113,5 +116,13 @@ def _by_key(entries: Iterable[Mapping[str, Any]]) -> dict[str, Revocation]:
 
 
 def _revocation(entry: Mapping[str, Any]) -> Revocation:
-    label = PeerLabel(*(entry[name] for name in PeerLabel._fields))
-    return Revocation(label, entry["reason"], entry["explained"])
+    return Revocation(_label(entry), entry["reason"], entry["explained"])
+
+
+def _unfit(entry: Mapping[str, Any]) -> Unfit:
+    label = _label(entry)
+    return Unfit(label.name or "a peer without a name", label, entry["public_key"], entry["problem"])
+
+
+def _label(entry: Mapping[str, Any]) -> PeerLabel:
+    return PeerLabel(*(entry[name] for name in PeerLabel._fields))

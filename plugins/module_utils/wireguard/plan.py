@@ -10,7 +10,7 @@ from typing import Iterable, Mapping, Sequence
 
 from . import config as wg_config
 from . import device as wg_device
-from .config import Config, Peer, PeerLabel, Sections, body, digest, parse_peer
+from .config import Config, PeerLabel, Sections, body, digest, is_filed
 from .device import Difference
 from .order import RefusedError, Revocation
 from .read import Snapshot
@@ -162,8 +162,7 @@ def _take_out_of_file(snapshot: Snapshot, after: Snapshot, only_there: Mapping[s
 def _take_off_device(keys: Sequence[str], removed: Mapping[str, Revocation]) -> list[Step]:
     if not keys:
         return []
-    report = Report(removed=_names(removed[key] for key in keys if key in removed))
-    return [Step(RemovePeers(tuple(keys)), report, urgent=True)]
+    return [Step(_removal_of(keys, removed), _report_removed(keys, removed), urgent=True)]
 
 
 def _names(revocations: Iterable[Revocation]) -> list[str]:
@@ -182,7 +181,9 @@ def device_steps(snapshot: Snapshot, config: Config, config_text: str, removed: 
         return []
     steps = []
     if difference.removed:
-        steps.append(Step(RemovePeers(difference.removed), _report_removed(difference.removed, removed)))
+        by_hand = [f"peer {key} added by hand" for key in difference.removed if key not in removed]
+        report = replace(_report_removed(difference.removed, removed), repaired=by_hand)
+        steps.append(Step(_removal_of(difference.removed, removed), report))
     if difference.updated or difference.added:
         steps.append(Step(SetPeers(difference), _report_set(difference, snapshot.sections)))
     steps += [Step(ChangeInterface(change), report_interface(change.what, snapshot, config_text)) for change in changes]
@@ -197,12 +198,12 @@ def report_interface(what: str, snapshot: Snapshot, config_text: str) -> Report:
     return Report(settings=[what])
 
 
+def _removal_of(keys: Sequence[str], removed: Mapping[str, Revocation]) -> RemovePeers:
+    return RemovePeers(tuple(keys), {key: removed[key].label.name for key in keys if key in removed})
+
+
 def _report_removed(keys: Sequence[str], removed: Mapping[str, Revocation]) -> Report:
-    """Report removed peers; one without a name was never in a roster."""
-    return Report(
-        removed=_names(removed[key] for key in keys if key in removed),
-        repaired=[f"peer {key} added by hand" for key in keys if key not in removed],
-    )
+    return Report(removed=_names(removed[key] for key in keys if key in removed))
 
 
 def _report_set(difference: Difference, sections: Sections) -> Report:
@@ -213,15 +214,8 @@ def _report_set(difference: Difference, sections: Sections) -> Report:
     updated = {}
     for update in difference.updated:
         what, key = " and ".join(update.fields), update.peer.public_key
-        if key in filed and _is_same(update.peer, *filed[key]):
+        if key in filed and is_filed(update.peer, *filed[key]):
             repaired.append(f"{update.peer.name} with other {what}")
         else:
             updated[update.peer.name] = what
     return Report(added=added, updated=updated, repaired=repaired)
-
-
-def _is_same(peer: Peer, comment: str, settings: str) -> bool:
-    try:
-        return parse_peer(comment, settings)._replace(comment=peer.comment) == peer
-    except ValueError:
-        return False

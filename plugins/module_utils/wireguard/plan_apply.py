@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Mapping
 
 from . import config as wg_config
-from .bars import Bar, how_to_release
+from .accept import Accepted, accept, problems_of
+from .bars import Bar
 from .check import CheckedRoster
 from .config import PeerLabel, body, digest
 from .order import ApplyOrder, GatewayReason, Revocation
@@ -25,7 +26,7 @@ from .plan import (
     with_removals,
 )
 from .read import Snapshot
-from .refusals import refuse_emptying, refuse_other_registry
+from .refusals import refuse_other_registry
 from .report import Report
 from .state import State
 from .steps import LoadFirewall, RestartUnit, Step, WriteFile
@@ -78,17 +79,13 @@ def plan_rest(order: ApplyOrder, roster: CheckedRoster, snapshot: Snapshot) -> P
     :raises RefusedError: the roster would leave the gateway without peers, or another registry was accepted meanwhile.
     """
     before = saved_state(snapshot)
-    refuse_other_registry(order, before)
     if before.generation > order.generation:
         report = Report(generation=before.generation, stale=True)
         return Plan((), before, before, snapshot, report)
-    barred = before.barred(roster.config.comments())
-    expired = wg_config.expired(roster.config.without(barred).comments(), snapshot.now)
-    if barred or expired:
-        roster = roster.without({**barred, **expired})
-    refuse_emptying(order, roster.config, snapshot)
-    removed = _removed(_reasons(order, expired), roster, snapshot)
-    begun = _begun(before, order, roster, snapshot, removed)
+    accepted = accept(order, roster, snapshot)
+    roster = accepted.roster
+    removed = _removed({**order.excluded, **accepted.reasons()}, roster, snapshot)
+    begun = _begun(replace(before, held=tuple(accepted.held)), order, roster, snapshot, removed)
     done = _done(begun, order, snapshot)
     steps = [
         *_load_firewall(roster, snapshot),
@@ -97,7 +94,7 @@ def plan_rest(order: ApplyOrder, roster: CheckedRoster, snapshot: Snapshot) -> P
         *device_steps(snapshot, roster.config, roster.text, removed),
         *record(begun, done),
     ]
-    report = _report(order, roster, snapshot, barred, expired)
+    report = _report(order, accepted, snapshot)
     return Plan(tuple(steps), before, done, snapshot, report)
 
 
@@ -105,12 +102,6 @@ def plan_restart(snapshot: Snapshot) -> Plan:
     """Plan the start of an interface that doesn't exist, by its unit."""
     state = saved_state(snapshot)
     return Plan((Step(RestartUnit(f"wg-quick@{snapshot.site.name}")),), state, state, snapshot)
-
-
-def _reasons(order: ApplyOrder, expired: Mapping[str, PeerLabel]) -> dict[str, Revocation]:
-    """Return why keys are not in the roster that is applied; the gateway's clock has the last word."""
-    by_clock = {key: Revocation(label, GatewayReason.EXPIRED.value) for key, label in expired.items()}
-    return {**order.excluded, **by_clock}
 
 
 def _removed(reasons: Mapping[str, Revocation], roster: CheckedRoster, snapshot: Snapshot) -> dict[str, Revocation]:
@@ -186,19 +177,13 @@ def _write_config(
     return [Step(WriteFile(snapshot.site.config, roster.text), report)]
 
 
-def _report(
-    order: ApplyOrder,
-    roster: CheckedRoster,
-    snapshot: Snapshot,
-    barred: Mapping[str, PeerLabel],
-    expired: Mapping[str, PeerLabel],
-) -> Report:
-    problems = [_unrecorded(bar, barred, order) for bar in saved_state(snapshot).bars if not bar.generation]
+def _report(order: ApplyOrder, accepted: Accepted, snapshot: Snapshot) -> Report:
+    roster = accepted.roster
     report = Report(
         generation=order.generation,
-        barred=[label.name for label in barred.values()],
-        expired=[label.name for label in expired.values()],
-        problems=[problem for problem in problems if problem],
+        barred=[label.name for label in accepted.barred.values()],
+        expired=[label.name for label in accepted.expired.values()],
+        problems=problems_of(accepted, order, snapshot),
     )
     if snapshot.link is None:  # its start adds the peers
         filed = snapshot.sections.comments()
@@ -206,15 +191,3 @@ def _report(
         missing = report_interface("interface missing", snapshot, roster.text)
         report = report.followed_by(replace(missing, added=added))
     return report
-
-
-def _unrecorded(bar: Bar, barred: Mapping[str, PeerLabel], order: ApplyOrder) -> str:
-    """Say whom a bar keeps out that no later run can end; empty if nobody."""
-    names = ", ".join(label.name for label in barred.values() if bar.names(label))
-    if not names:
-        return ""
-    return (
-        f"{names}: in the roster of generation {order.generation}, but barred on this gateway by a revocation of "
-        f"{bar.name} that the registry didn't get; kept out. Repeat the revocation, or release it: "
-        f"{how_to_release(bar.name)}"
-    )

@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 from . import config as wg_config
-from .config import Config, PeerLabel, body, digest
+from .config import Config, PeerLabel, body, digest, first_of
 from .order import ApplyOrder, RefusedError
 from .read import Snapshot
 from .state import State
-
-_SHOWN_NAMES = 5
 
 
 def refuse_other_registry(order: ApplyOrder, state: State) -> None:
@@ -44,6 +42,29 @@ def our_peers(snapshot: Snapshot) -> dict[str, PeerLabel]:
     return {key: wg_config.label_of(comment) for key, comment in comments.items()}
 
 
+def is_too_much(lost: int, total: int) -> bool:
+    """Tell whether peers must not all go at once without a reason (R5, mass-removal guard)."""
+    return (lost > 5 and lost * 4 > total) or (total >= 2 and lost * 2 > total)
+
+
+def peers_before(order: ApplyOrder, snapshot: Snapshot) -> int:
+    """Count our peers before this roster took any off, in this run or in one that was killed."""
+    state = snapshot.state or State()
+    removed = {removal.public_key for removal in state.removals if removal.generation == order.generation}
+    return len(removed.union(our_peers(snapshot)))
+
+
+def unexplained(order: ApplyOrder, snapshot: Snapshot) -> dict[str, PeerLabel]:
+    """Return our peers whom neither roster nor clock gives a reason to go, by public key.
+
+    A device whose key the registry changed since is known by its label.
+    """
+    explained = _explained(order, snapshot)
+    devices = {device_of(label) for label in explained.values() if label.user_id}
+    ours = our_peers(snapshot)
+    return {key: label for key, label in ours.items() if key not in explained and device_of(label) not in devices}
+
+
 def refuse_emptying(order: ApplyOrder, wanted: Config, snapshot: Snapshot) -> None:
     """Have the last word on emptiness (R5, mass-removal guard): each of two or more peers must go for a reason.
 
@@ -52,31 +73,16 @@ def refuse_emptying(order: ApplyOrder, wanted: Config, snapshot: Snapshot) -> No
     """
     if wanted.peers:
         return
-    ours = our_peers(snapshot)
-    explained = _explained(order, snapshot)
-    devices = {_device(label) for label in explained.values() if label.user_id}
-    unexplained = [
-        label.name or f"peer {key}"
-        for key, label in ours.items()
-        if key not in explained and _device(label) not in devices
-    ]
-    count = len(_removed_by(order, snapshot).union(ours))
-    if count < 2 or not unexplained:
+    count = peers_before(order, snapshot)
+    names = [label.name or f"peer {key}" for key, label in unexplained(order, snapshot).items()]
+    if count < 2 or not names:
         return
-    more = len(unexplained) - _SHOWN_NAMES
-    names = ", ".join(unexplained[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
     raise RefusedError(
         f"this roster would take the last of {count} peers off {snapshot.site.name} without a reason for "
-        f"{len(unexplained)} of them: {names}. Only its confirmed revocations were done. Check that the registry has "
-        "its registrations, and IAM's groups and vpn_access; whoever is to go, revoke or remove, or release by the "
+        f"{len(names)} of them: {first_of(names)}. Only its confirmed revocations were done. Check that the registry "
+        "has its registrations, and IAM's groups and vpn_access; whoever is to go, revoke or remove, or release by the "
         "word that the run prints"
     )
-
-
-def _removed_by(order: ApplyOrder, snapshot: Snapshot) -> set[str]:
-    """Return the public keys that this roster took off already, in this run or in one that was killed."""
-    state = snapshot.state or State()
-    return {removal.public_key for removal in state.removals if removal.generation == order.generation}
 
 
 def _explained(order: ApplyOrder, snapshot: Snapshot) -> dict[str, PeerLabel]:
@@ -89,6 +95,6 @@ def _explained(order: ApplyOrder, snapshot: Snapshot) -> dict[str, PeerLabel]:
     return {**pending, **by_roster, **by_clock}
 
 
-def _device(label: PeerLabel) -> PeerLabel:
+def device_of(label: PeerLabel) -> PeerLabel:
     """Return whose device it is, whatever the user is called and whichever key it has."""
     return label._replace(user_name="")

@@ -66,6 +66,7 @@ class State:
     loaded: str | None = None  # digest of the firewall's text and of what the kernel made of it
     removals: tuple[Removal, ...] = ()  # until acknowledged
     bars: tuple[Bar, ...] = ()
+    held: tuple[str, ...] = ()  # public keys of peers that stay although their items in the roster are unfit
 
     def pending(self) -> dict[str, Removal]:
         """Return the removals that were begun but not finished, by public key."""
@@ -102,8 +103,8 @@ def load(site: Site) -> State | None:
         content["generation"] = int(content["generation"])
         content["removals"] = [Removal(**removal) for removal in content["removals"]]
         content["bars"] = [Bar(**bar) for bar in content["bars"]]
-        for name in ("config", "firewall", "removals", "bars"):
-            content[name] = tuple(content[name])
+        for name in ("config", "firewall", "removals", "bars", "held"):
+            content[name] = tuple(content.get(name, ()))
         return State(**content)
     except FileNotFoundError:
         return None

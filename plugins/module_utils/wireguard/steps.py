@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, Sequence
+from typing import Mapping, Protocol, Sequence
 
 from . import device as wg_device
 from . import firewall
 from .commands import GatewayError, output
-from .config import Config, Interface
+from .config import Config, Interface, first_of
 from .device import Difference, InterfaceChange
 from .files import write
 from .gateway import Gateway
@@ -107,17 +107,40 @@ class LoadFirewall:
         return replace(state, loaded=firewall.loaded(gateway.run, self.text))
 
 
+class PartlyDoneError(GatewayError):
+    """A step was done in part: what is remembered, and what is to be reported of it."""
+
+    def __init__(self, message: str, state: State, report: Report) -> None:
+        super().__init__(message)
+        self.state = state
+        self.report = report
+
+
 @dataclass(frozen=True)
 class RemovePeers:
     """Take peers off the device."""
 
     keys: tuple[str, ...]
+    names: Mapping[str, str] = field(default_factory=dict)  # of user and device, by key, where they are known
 
     def run(self, gateway: Gateway, state: State) -> State:
-        """Send their removal."""
-        for command in wg_device.removals(gateway.site.name, self.keys):
-            output(gateway.run, command)
-        return state
+        """Send their removal. Who can't be removed keeps nobody else on the device (R17, one bad item).
+
+        :raises PartlyDoneError: naming who is still there; the removal of the others is saved.
+        """
+        refused = _refused_removals(gateway, self.keys)
+        if not refused:
+            return state
+        gone = [key for key in self.keys if key not in refused]
+        state = state.finished(gone, gateway.now())
+        save(gateway.site, state)
+        there = [self.names.get(key, f"peer {key}") for key in refused]
+        raise PartlyDoneError(
+            f"{first_of(there)} could not be taken off {gateway.site.name}, the next run tries again: "
+            f"{next(iter(refused.values()))}",
+            state,
+            Report(removed=[self.names[key] for key in gone if key in self.names]),
+        )
 
 
 @dataclass(frozen=True)
@@ -207,6 +230,23 @@ class RestartUnit:
         """Restart the unit."""
         output(gateway.run, ["systemctl", "restart", self.unit])
         return state
+
+
+def _refused_removals(gateway: Gateway, keys: Sequence[str]) -> dict[str, str]:
+    """Take peers off, one by one where a batch fails. :returns: what was said of each that is still there."""
+    refused: dict[str, str] = {}
+    for batch in wg_device.batches(keys):
+        try:
+            result = gateway.run(wg_device.removal(gateway.site.name, batch))
+        except GatewayError as error:  # one by one it wouldn't run either
+            refused.update(dict.fromkeys(batch, str(error)))
+            continue
+        if result.rc != 0 and len(batch) == 1:
+            refused[batch[0]] = result.stderr.strip()
+        elif result.rc != 0:
+            for key in batch:
+                refused.update(_refused_removals(gateway, [key]))
+    return refused
 
 
 def _refuse_differing(name: str, differing: Sequence[str]) -> None:

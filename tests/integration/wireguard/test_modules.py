@@ -58,6 +58,7 @@ def _brought(
         ],
         "excluded": [],
         "removed": [],
+        "unfit": [],
         **changes,
     }
     file = host.site.config_dir.parent / "brought.json"
@@ -73,6 +74,15 @@ def test_module_applies_what_was_brought_and_returns_names(host: Host) -> None:
     assert (result["changed"], result["added"], result["removed"]) == (True, ["carol/laptop"], ["alice/laptop"])
     assert [(removal["device"], removal["reason"]) for removal in result["removals"]] == [("laptop", "blocked")]
     assert host.peers == allowed(BOB, CAROL)
+
+
+def test_r17_module_names_the_peer_that_the_controller_could_not_write(host: Host) -> None:
+    host.apply(host.order(1, [BOB]))
+    unfit = {**ALICE.label()._asdict(), "public_key": "", "problem": "the public key isn't 32 bytes of base64"}
+    result = _module(host, "wireguard_interface", config_file=str(_brought(host, 2, [BOB], unfit=[unfit])))
+    assert result["failed"]
+    assert result["msg"].endswith("alice/laptop: the public key isn't 32 bytes of base64")
+    assert host.peers == allowed(BOB)
 
 
 def test_r4_failed_module_returns_what_it_has_done(host: Host) -> None:

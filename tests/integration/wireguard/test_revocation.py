@@ -50,13 +50,6 @@ def test_r4_revocation_is_done_although_the_rest_is_refused(host: Host, broken: 
     assert [removal.name for removal in outcome.removals if removal.removed_at] == ["alice/laptop"]
 
 
-def test_r4_revocation_is_done_although_another_peer_is_invalid(host: Host) -> None:
-    host.apply(host.order(1, [ALICE, BOB]))
-    outcome = host.apply(host.order(2, [BOB, CAROL, DAVE._replace(address=CAROL.number)], revoked=[ALICE]))
-    assert outcome.problems[0].startswith("dave/laptop has the address 10.44.0.5/32 of carol/laptop")
-    assert (outcome.removed, outcome.added, host.peers) == (["alice/laptop"], [], allowed(BOB))
-
-
 def test_r4_revocation_is_done_although_another_run_holds_the_lock(host: Host) -> None:
     host.apply(host.order(1, [ALICE, BOB]))
     with held(host.site.apply_lock) as process:
@@ -147,13 +140,6 @@ def test_r4_who_could_not_be_taken_out_of_the_file_stays_out_after_a_restart(hos
     outcome = host.apply(host.order(2, [BOB, CAROL], revoked=[ALICE]))
     assert (outcome.problems, host.peers) == ([], allowed(BOB, CAROL))
     assert [(removal.name, removal.removed_at) for removal in outcome.removals] == [("alice/laptop", int(host.now))]
-
-
-def test_r4_revocation_of_one_who_is_also_a_peer_wins(host: Host) -> None:
-    host.apply(host.order(1, [ALICE, BOB]))
-    outcome = host.apply(host.order(2, [ALICE, BOB], revoked=[ALICE]))
-    assert outcome.problems == ["alice/laptop is a peer, but its key is revoked in the same roster"]
-    assert host.peers == allowed(BOB)
 
 
 def test_r4_revocation_is_sent_although_the_device_cannot_be_read(host: Host) -> None:

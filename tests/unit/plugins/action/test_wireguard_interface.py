@@ -15,6 +15,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.tracklib.vpn.plugins.action.wireguard_interface import ActionModule
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import PeerLabel
 
 from tests.support.wireguard_host import REGISTRY, TEMPLATES, Person, key, variables
 
@@ -118,16 +119,53 @@ def test_r4_revocations_are_brought_whatever_a_template_does(
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"public_key": "short"}, {"allowed_ips": ["all"]}, {"held": ...}, {"expires_at": "soon"}, {"expires_at": ...}],
+    ("change", "problem"),
+    [
+        ({"public_key": "short"}, "the public key isn't 32 bytes of base64"),
+        ({"public_key": None}, "the public key isn't 32 bytes of base64"),
+        ({"allowed_ips": ["all"]}, "an allowed address isn't in CIDR form"),
+        ({"allowed_ips": 7}, "'int' object is not iterable"),
+        ({"held": ...}, "no 'held'"),
+        ({"expires_at": "soon"}, "invalid literal for int() with base 10: 'soon'"),
+        ({"expires_at": float("inf")}, "cannot convert float infinity to integer"),
+        ({"expires_at": ...}, "no 'expires_at'"),
+        ({"user_id": ""}, "it isn't said whose it is"),
+        ({"user_name": None}, "it isn't said whose it is"),
+    ],
 )
-def test_r4_revocations_are_brought_whatever_a_peer_holds(roster: Path, change: dict[str, Any]) -> None:
+def test_r17_peer_that_cannot_be_written_costs_itself_alone(roster: Path, change: dict[str, Any], problem: str) -> None:
     entry = {name: value for name, value in {**ALICE.entry(), **change}.items() if value is not ...}
-    _rewrite(roster, peers=[entry])
+    _rewrite(roster, peers=[entry, Person("carol", 3).entry()])
     action = _action(roster)
     action.run()
+    assert "config_error" not in action.sent
+    assert "# carol/laptop " in action.sent["config"]
+    assert "alice" not in action.sent["config"]
+    (unfit,) = action.sent["unfit"]
+    names = ALICE.label()._asdict() | {name: "" for name in change if name in PeerLabel._fields}
+    public_key = "" if "public_key" in change else key(1)
+    assert unfit == {**names, "public_key": public_key, "problem": problem}
     assert [entry["public_key"] for entry in action.sent["revoked"]] == [key(2)]
-    assert "config_error" in action.sent
+
+
+@pytest.mark.parametrize("entry", [None, 7, "peer", [], {}])
+def test_r17_peer_that_is_none_at_all_costs_nobody_anything(roster: Path, entry: object) -> None:
+    _rewrite(roster, peers=[entry, ALICE.entry()], revoked=[entry, BOB.entry("blocked")])
+    action = _action(roster)
+    action.run()
+    assert "# alice/laptop " in action.sent["config"]
+    assert [item["problem"] for item in action.sent["unfit"]] == ["it isn't said whose it is"]
+    assert [entry["public_key"] for entry in action.sent["revoked"]] == [key(2)]
+
+
+@pytest.mark.parametrize("missing", ["reason", "user_name", "user_id", "device", "account_id"])
+def test_r4_r17_revocation_that_does_not_say_all_is_brought_all_the_same(roster: Path, missing: str) -> None:
+    entry = {name: value for name, value in BOB.entry("blocked").items() if name != missing}
+    _rewrite(roster, revoked=[entry])
+    action = _action(roster)
+    action.run()
+    (revoked,) = action.sent["revoked"]
+    assert (revoked["public_key"], revoked[missing]) == (key(2), "")
 
 
 def test_r15_a_revoked_key_that_no_device_can_have_is_left_out(roster: Path) -> None:

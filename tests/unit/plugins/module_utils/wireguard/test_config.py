@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 import pytest
-from ansible_collections.tracklib.vpn.plugins.action.wireguard_interface import render
+from ansible_collections.tracklib.vpn.plugins.action.wireguard_interface import render, sort_out
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard import config
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -46,7 +46,9 @@ def _roster(entries: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _rendered(*entries: dict[str, Any]) -> str:
-    text = render(TEMPLATES / "wg0.conf.j2", _roster(list(entries)), variables("wg0"))
+    peers, unfit = sort_out(list(entries))
+    assert unfit == []
+    text = render(TEMPLATES / "wg0.conf.j2", _roster(peers), variables("wg0"))
     return config.installable(text, 7, PRIVATE_KEY)
 
 
@@ -177,8 +179,9 @@ def test_r15_no_name_adds_a_line_or_is_evaluated(name: str, field: str) -> None:
     ],
 )
 def test_r15_no_key_or_address_says_anything_else(field: str, value: object) -> None:
-    with pytest.raises(ValueError, match=r"alice/laptop: (the public key|an allowed address) isn't"):
-        _rendered({**ALICE.entry(), field: value})
+    peers, (unfit,) = sort_out([{**ALICE.entry(), field: value}, BOB.entry()])
+    assert [peer["user_name"] for peer in peers] == ["bob"]
+    assert re.match("(the public key|an allowed address) isn't", unfit["problem"])
 
 
 def test_r15_jinja_in_a_variable_is_not_evaluated() -> None:
@@ -189,8 +192,8 @@ def test_r15_jinja_in_a_variable_is_not_evaluated() -> None:
 @pytest.mark.parametrize(
     ("second", "complaint"),
     [
-        (Person("bob", 1, address=9), "bob/laptop has the public key of alice/laptop"),
-        (Person("bob", 2, address=1), "bob/laptop has the address 10.44.0.3/32 of alice/laptop"),
+        (Person("bob", 1, address=9), "bob/laptop: has the public key of alice/laptop"),
+        (Person("bob", 2, address=1), "bob/laptop: has the address 10.44.0.3/32 of alice/laptop"),
     ],
 )
 @pytest.mark.parametrize("on_device", [True, False])
@@ -202,10 +205,60 @@ def test_r9_a_key_or_address_of_two_peers_is_refused_with_both_names(
         config.parse(_rendered(ALICE.entry(), second.entry()), known)
 
 
+def _sections(*people: Person) -> config.Sections:
+    return config.split(_rendered(*(one.entry() for one in people)))
+
+
+CLASHES = [
+    (Person("bob", 1, address=9), "public key"),
+    (Person("bob", 2, address=1), "address 10.44.0.3/32"),
+]
+
+
+@pytest.mark.parametrize(("second", "what"), CLASHES)
+@pytest.mark.parametrize("order", [1, -1])
+def test_r9_r17_of_two_with_one_key_or_address_the_one_can_be_a_peer_that_was_filed_so(
+    second: Person, what: str, order: int
+) -> None:
+    both = [ALICE, second][::order]
+    found = config.sort_out(_sections(*both, Person("carol", 3)), filed=_sections(ALICE))
+    assert [peer.name for peer in found.peers.values()] == ["alice/laptop", "carol/laptop"]
+    assert found.sections.text().count("[Peer]") == 2
+    (unfit,) = found.unfit
+    assert str(unfit) == f"bob/laptop: has the {what} of alice/laptop"
+    assert unfit.label == second.label()
+
+
+@pytest.mark.parametrize(("second", "what"), CLASHES)
+@pytest.mark.parametrize("filed", [None, [], [ALICE._replace(address=7)], [ALICE._replace(number=7)]])
+def test_r9_r17_of_two_with_one_key_or_address_none_can_be_a_peer_if_none_was_filed_so(
+    second: Person, what: str, filed: list[Person] | None
+) -> None:
+    before = None if filed is None else _sections(*filed)
+    found = config.sort_out(_sections(ALICE, second, Person("carol", 3)), filed=before)
+    assert [peer.name for peer in found.peers.values()] == ["carol/laptop"]
+    assert {unfit.name for unfit in found.unfit} == {"alice/laptop", "bob/laptop"}
+    assert all(f"has the {what} of" in unfit.problem for unfit in found.unfit)
+
+
+def test_r9_peer_that_is_given_twice_alike_is_one_peer_if_it_was_filed() -> None:
+    found = config.sort_out(_sections(ALICE, ALICE), filed=_sections(ALICE))
+    assert [peer.name for peer in found.peers.values()] == ["alice/laptop"]
+    assert found.sections.text().count("[Peer]") == 1
+
+
+def test_r17_peer_that_cannot_be_read_is_left_out_with_its_key_if_that_can() -> None:
+    entry = _rendered(ALICE.entry(), BOB.entry()).replace("10.44.0.3/32", "10.44.0.300/32")
+    found = config.sort_out(config.split(entry))
+    assert [peer.name for peer in found.peers.values()] == ["bob/laptop"]
+    ((name, label, public_key, _problem),) = found.unfit
+    assert (name, label, public_key) == ("alice/laptop", ALICE.label(), key(1))
+
+
 def test_r9_one_address_in_two_spellings_is_refused() -> None:
     text = _rendered({**ALICE.entry(), "allowed_ips": ["::ffff:10.0.0.1/128"]})
     text += _rendered({**BOB.entry(), "allowed_ips": ["::ffff:a00:1/128"]}).partition("\n\n")[2]
-    with pytest.raises(config.ConfigError, match=r"bob/laptop has the address .* of alice/laptop"):
+    with pytest.raises(config.ConfigError, match=r"bob/laptop: has the address .* of alice/laptop"):
         config.parse(text, {key(1): "::ffff:10.0.0.1/128"})
 
 

@@ -20,12 +20,13 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.device impo
     Link,
     LivePeer,
     PeerUpdate,
+    batches,
     diff,
     interface_changes,
     parse_dump,
     read,
     read_link,
-    removals,
+    removal,
     upserts,
 )
 from hypothesis import given, settings
@@ -82,9 +83,13 @@ def _addconf(peers: dict[str, Peer], text: str) -> None:
         peers[peer.public_key] = peer
 
 
+def _removals(keys: Sequence[str]) -> list[list[str]]:
+    return [removal("wg0", batch) for batch in batches(keys)]
+
+
 def _send(peers: dict[str, Peer], difference: Difference) -> dict[str, Peer]:
     peers = dict(peers)
-    for command in removals("wg0", difference.removed):
+    for command in _removals(difference.removed):
         assert command[:3] == ["wg", "set", "wg0"]
         for word, public_key, verb in zip(command[3::3], command[4::3], command[5::3], strict=True):
             assert (word, verb) == ("peer", "remove")
@@ -106,7 +111,7 @@ def test_the_difference_between_any_two_states_gives_the_second(
 @given(_peers(), _peers())
 def test_r7_who_stays_the_same_is_never_mentioned(before: dict[str, Peer], after: dict[str, Peer]) -> None:
     difference = diff({number: _live(peer) for number, peer in before.items()}, after)
-    sent = upserts(difference) + str(removals("wg0", difference.removed))
+    sent = upserts(difference) + str(_removals(difference.removed))
     assert not [number for number, peer in after.items() if before.get(number) == peer and number in sent]
 
 
@@ -123,7 +128,7 @@ def test_the_order_and_spelling_of_addresses_is_no_difference() -> None:
 
 def test_many_removals_are_few_commands_and_none_is_too_long() -> None:
     keys = [key(number) for number in range(9000)]
-    commands = removals("wg0", keys)
+    commands = _removals(keys)
     assert [word for command in commands for word in command if len(word) == 44] == keys
     assert len(commands) == 3
     assert max(sum(len(word) + 1 for word in command) for command in commands) < 1_000_000
@@ -375,11 +380,11 @@ def test_updates_mention_only_what_differs_and_come_before_additions() -> None:
 
 
 def test_no_removal_is_no_command() -> None:
-    assert removals("wg7", []) == []
+    assert _removals([]) == []
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(4000, [4000]), (4001, [4000, 1])])
 def test_a_command_holds_four_thousand_removals(count: int, sizes: list[int]) -> None:
-    commands = removals("wg7", [str(number) for number in range(count)])
+    commands = _removals([str(number) for number in range(count)])
     assert [(len(command) - 3) // 3 for command in commands] == sizes
-    assert commands[0][:9] == ["wg", "set", "wg7", "peer", "0", "remove", "peer", "1", "remove"]
+    assert commands[0][:9] == ["wg", "set", "wg0", "peer", "0", "remove", "peer", "1", "remove"]

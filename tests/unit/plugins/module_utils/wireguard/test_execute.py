@@ -16,7 +16,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.files impor
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.gateway import Gateway
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan import Plan
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.report import Report
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import State, load
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import Removal, State, load
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.steps import (
     Action,
     LoadFirewall,
@@ -94,7 +94,52 @@ def test_removal_that_failed_is_no_removal(gateway: Gateway) -> None:
     done = execute(_plan(_off(FAILING, urgent=True), _off("b", urgent=True)), gateway)
     assert done.report.removed == ["b"]
     (problem,) = done.report.problems
-    assert problem.startswith("`wg set wg0 peer failing …` failed with exit status 1")
+    assert problem == "peer failing could not be taken off wg0, the next run tries again: no"
+
+
+def _begun(*names: str) -> State:
+    removals = [
+        Removal(f"id-{name}", name, "laptop", "1", "A", name, "f", 1, "blocked", last_handshake=None, removed_at=None)
+        for name in names
+    ]
+    return State(generation=5, removals=tuple(removals))
+
+
+def test_r17_peer_that_cannot_be_removed_keeps_nobody_else_there_and_stays_recorded(gateway: Gateway) -> None:
+    names = {"a": "alice/laptop", FAILING: "bob/laptop", "b": "carol/laptop"}
+    begun = _begun(*names)
+    removal = Step(RemovePeers(tuple(names), names), Report(removed=list(names.values())), urgent=True)
+    finished = Step(RecordState(begun.finished(names, 7)))
+    done = execute(_plan(Step(RecordState(begun), urgent=True), removal, finished), gateway)
+    assert [call[3:] for call in _calls(gateway)[1:]] == [["peer", name, "remove"] for name in names]
+    assert done.report.removed == ["alice/laptop", "carol/laptop"]
+    assert done.report.problems == ["bob/laptop could not be taken off wg0, the next run tries again: no"]
+    state = load(gateway.site)
+    assert state is not None
+    assert {each.user_name: each.removed_at is None for each in state.removals} == {
+        "a": False,
+        FAILING: True,
+        "b": False,
+    }
+    assert done.report.removals == list(state.removals)
+    assert done.afterwards.state == state
+
+
+class Missing(Commands):
+    """A program that isn't installed."""
+
+    def __call__(self, args: Sequence[str], stdin: str = "") -> CommandResult:
+        super().__call__(args, stdin)
+        raise CommandError("`wg` isn't installed")
+
+
+def test_removal_by_a_program_that_does_not_run_is_tried_once(gateway: Gateway) -> None:
+    gateway.run = Missing()
+    done = execute(_plan(Step(RemovePeers(("a", "b"), {"a": "alice/laptop"}))), gateway)
+    assert len(_calls(gateway)) == 1
+    assert done.report.problems == [
+        "alice/laptop, peer b could not be taken off wg0, the next run tries again: `wg` isn't installed"
+    ]
 
 
 def test_failures_before_and_at_a_removal_are_both_told(gateway: Gateway) -> None:

@@ -98,7 +98,7 @@ def test_r5_roster_without_peers_is_refused_with_the_names_of_whom_it_does_not_e
         _rest(snapshot(people), excluded=_left_out(people[:1], "expired"))
     message = str(refused.value)
     assert "take the last of 8 peers off wg0 without a reason for 7 of them" in message
-    assert "user2/laptop, user3/laptop, user4/laptop, user5/laptop, user6/laptop and 2 more. Only its" in message
+    assert "user2/laptop, user3/laptop, user4/laptop, user5/laptop, user6/laptop, and 2 more. Only its" in message
 
 
 def test_r5_removals_that_only_a_sweep_explains_do_not_empty_a_gateway() -> None:
