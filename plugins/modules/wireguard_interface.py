@@ -76,6 +76,15 @@ options:
         another table of the same. A gateway follows the registry of the first roster that it applies.
       - The playbook C(tracklib.vpn.reconcile) takes it as the variable C(vpn_accept_registry).
     type: str
+  other_interfaces:
+    description:
+      - Names of interfaces of this host that are configured beside this one.
+      - Any other one that this module made, which it knows by the files in O(state_dir), is taken down with its unit
+        and its rules, since nobody keeps its peers as they should be any more. RV(repaired) names it. Its files are
+        kept, with the suffix C(.replaced-TIME).
+    type: list
+    elements: str
+    default: []
   release_revoked:
     description:
       - Lets those be peers again whom O(revoke) barred on this gateway while the registry couldn't be reached. Names
@@ -295,6 +304,7 @@ def _apply_order(params: dict[str, Any]) -> ApplyOrder:
         private_key_file=Path(private_key_file),
         accept_registry=params["accept_registry"] or "",
         release_revoked=params["release_revoked"],
+        other_interfaces=params["other_interfaces"],
         lock_timeout=params["lock_timeout"],
     )
 
@@ -325,6 +335,7 @@ def main() -> None:
             "state_dir": {"type": "path", "default": "/var/lib/tracklib-vpn"},
             "lock_timeout": {"type": "int", "default": 30},
             "accept_registry": {"type": "str"},
+            "other_interfaces": {"type": "list", "elements": "str", "default": []},
             "release_revoked": {"type": "list", "elements": "str", "default": []},
             "revoke": {
                 "type": "dict",

@@ -123,6 +123,8 @@ class Recorder:
         self.calls.append(list(args))
         self.inputs.append(stdin)
         if args[0] == "systemctl":  # there is no systemd here; this is what its unit runs
+            if args[1] == "disable":
+                return commands.CommandResult(0, "", "")
             assert list(args) == ["systemctl", "restart", f"wg-quick@{self._host.name}"]
             done = self._host.program("up")
             return commands.CommandResult(done.returncode, done.stdout, done.stderr)
@@ -156,6 +158,12 @@ class Host:
         subprocess.run(["ip", "netns", "add", self.namespace], check=True)
         self.sh("ip", "link", "set", "dev", "lo", "up")
         self.sh("sysctl", "-qw", *FORWARDING)  # as the role's file in /etc/sysctl.d has it
+
+    def rename_interface(self) -> str:
+        """Have another interface configured from now on. :returns: the name of the one that was."""
+        former, self.name = self.name, f"{self.name}b"
+        self.site = self.site._replace(name=self.name)
+        return former
 
     def close(self) -> None:
         """Remove everything."""

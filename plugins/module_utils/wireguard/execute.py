@@ -29,6 +29,11 @@ class Execution:
         """Return the same, ended by an error."""
         return replace(self, report=self.report.with_problem(error), failed=True)
 
+    def joined_by(self, other: Execution) -> Execution:
+        """Return the same together with what was done to another interface, whose own removals aren't this one's."""
+        report = self.report.followed_by(replace(other.report, removals=self.report.removals))
+        return replace(self, report=report, failed=self.failed or other.failed)
+
     def followed_by(self, later: Execution) -> Execution:
         """Return both as one, done one after the other."""
         return replace(later, report=self.report.followed_by(later.report))

@@ -22,6 +22,10 @@ class Gateway:
         self.check_mode = check_mode
         self._clock = clock
 
+    def of(self, site: Site) -> Gateway:
+        """Return a handle for another interface of the same host."""
+        return Gateway(site, self.run, self.check_mode, self._clock)
+
     def now(self) -> int:
         """Return the time in seconds since the epoch."""
         return int(self._clock())

@@ -9,9 +9,9 @@ None of these raises GatewayError or OSError: they are in the report's problems.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Callable
+from typing import Callable, Sequence
 
-from .check import check, has_firewall
+from .check import CheckedRoster, check, has_firewall
 from .commands import GatewayError
 from .config import Interface
 from .execute import Execution, execute
@@ -20,6 +20,7 @@ from .gateway import Gateway
 from .order import ApplyOrder, RefusedError, RevokeOrder
 from .plan import Plan, saved_state
 from .plan_apply import plan_rest, plan_restart, plan_revocations
+from .plan_former import former_sites, heir, plan_inheritance, plan_moving_aside, plan_takedown
 from .plan_revoke import plan_expire, plan_revoke
 from .plan_start import (
     filed_interface,
@@ -143,23 +144,48 @@ def _revoke_meanwhile(order: ApplyOrder, gateway: Gateway) -> Execution:
 
 def _apply_alone(order: ApplyOrder, gateway: Gateway) -> Execution:
     """Apply everything while no other run does."""
-    revocations = _at_once(lambda now: plan_revocations(order, now), gateway, order.lock_timeout)
+    former = [gateway.of(site) for site in former_sites(gateway.site, order.other_interfaces)]
+    states = [saved_state(read(each)) for each in former]
+    revocations = _at_once(lambda now: plan_revocations(order, heir(now, states)), gateway, order.lock_timeout)
     if revocations.failed or revocations.report.stale:
         return revocations
-    return _apply_rest(order, gateway, revocations)
+    try:
+        for each in former:
+            there = _at_once(lambda now: plan_revocations(order, now), each, order.lock_timeout)
+            revocations = revocations.joined_by(there)
+    except (GatewayError, OSError) as error:
+        return revocations.stopped_by(error)
+    return _apply_rest(order, gateway, revocations, former)
 
 
-def _apply_rest(order: ApplyOrder, gateway: Gateway, revocations: Execution) -> Execution:
+def _apply_rest(order: ApplyOrder, gateway: Gateway, revocations: Execution, former: Sequence[Gateway]) -> Execution:
     """Check the rest without keeping a revocation waiting, and apply it."""
     snapshot = revocations.afterwards
     try:
         _refuse_other_content(order, gateway, snapshot)
         roster = check(order, snapshot, gateway)
+        for each in former:
+            revocations = revocations.joined_by(_take_down(order, roster, gateway, each))
+            if revocations.failed:
+                return revocations
         with gateway.state_lock(order.lock_timeout):
             rest = execute(plan_rest(order, roster, read_again(gateway, snapshot)), gateway)
     except (GatewayError, OSError) as error:
         return revocations.stopped_by(error)
     return _repair_surroundings(gateway, revocations.followed_by(rest), roster.config.interface)
+
+
+def _take_down(order: ApplyOrder, roster: CheckedRoster, gateway: Gateway, former: Gateway) -> Execution:
+    """Take a former interface down, and have this one remember what it knew before its files are moved aside."""
+    with former.apply_lock(order.lock_timeout), former.state_lock(order.lock_timeout):
+        down = execute(plan_takedown(order, roster, read(former)), former)
+        if down.failed:
+            return down
+        with gateway.state_lock(order.lock_timeout):
+            inherited = execute(plan_inheritance(read(gateway), saved_state(down.afterwards)), gateway)
+        if inherited.failed:
+            return down.joined_by(inherited)
+        return down.joined_by(execute(plan_moving_aside(down.afterwards), former))
 
 
 def _repair_surroundings(gateway: Gateway, done: Execution, wanted: Interface) -> Execution:

@@ -70,6 +70,7 @@ class ApplyOrder:
     acknowledge: Sequence[str] = ()  # ids of removals whose receipts are safe
     accept_registry: str = ""  # id of the table that the gateway may follow from now on
     release_revoked: Sequence[str] = ()  # names whose bars end
+    other_interfaces: Sequence[str] = ()  # ours, too, and configured beside this one
     lock_timeout: float = 30.0  # seconds
 
     @property

@@ -92,6 +92,10 @@ def _damage_state(host: Host) -> None:
     host.site.state.write_text("{")
 
 
+def _rename(host: Host) -> None:
+    host.rename_interface()
+
+
 def _pass_expiry(host: Host) -> None:
     host.now = EXPIRY
 
@@ -139,6 +143,20 @@ SCENARIOS = {
         [BOB, MOVED, DAVE],
         ["alice/laptop", "erin/laptop"],
         _stop,
+    ),
+    "apply under another interface name": Scenario(
+        _apply,
+        [
+            "RecordState",
+            *REMOVAL,
+            *("RecordState", "ChangeInterface", "ChangeInterface", "ChangeInterface"),
+            *("RecordState", "MoveAside", "MoveAside", "MoveAside"),
+            *("RecordState", "WriteFile", "LoadFirewall"),
+            *("RecordState", "WriteFile", "RestartUnit", "RecordState"),
+        ],
+        [BOB, MOVED, DAVE],
+        ["alice/laptop", "erin/laptop"],
+        _rename,
     ),
     "revoke": Scenario(lambda host: host.revoke("alice"), REMOVAL, [BOB, CAROL, ERIN], ["alice/laptop"]),
     "expire": Scenario(
@@ -211,7 +229,7 @@ def test_r4_r6_r7_run_killed_after_any_step_is_completed_by_the_next(
     assert "tracklib_vpn" in running.rules
     assert f"10.44.0.0/16 dev {running.name}" in running.sh("ip", "route")
     assert running.sh("sysctl", "-n", "net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding").split() == ["1", "1"]
-    if scenario.prepare not in (_stop, _tamper):
+    if scenario.prepare not in (_stop, _tamper, _rename):
         assert not any(key(BOB.number) in text for text in mentioned if "[Interface]" not in text)
     again = scenario.run(running)
     assert (again.changed, again.problems) == (False, [])
