@@ -28,6 +28,8 @@ description:
   - In O(compose), O(groups) and O(keyed_groups) the tags are also C(tags), as in P(amazon.aws.aws_ec2#inventory). No
     host variable has that name, because Ansible reserves it and would warn in every run.
   - What comes from AWS, tags above all, is never evaluated as a template.
+  - When AWS can't be reached, or doesn't answer within 20 seconds, the gateways are those of its last answer to the
+    same question, with a warning.
   - Two instances that would have one name are both named C(NAME-INSTANCE_ID), with a warning.
 author:
   - Tracklib (@tracklib)
@@ -44,6 +46,10 @@ notes:
   - The cache holds the host variables and never the credentials. It isn't used after O(regions), O(filters),
     O(profile), O(endpoint_url) or O(assume_role_arn) changed, nor when no gateway was found.
 options:
+  last_seen_dir:
+    description: Where the last answer is kept, readable by its owner alone, for when AWS can't be reached.
+    type: path
+    default: ~/.cache/tracklib-vpn
   plugin:
     description: Names this plugin.
     type: str
@@ -124,10 +130,12 @@ cache_timeout: 300
 
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Network
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleParserError
@@ -135,7 +143,14 @@ from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import boto3_tag_list_to_ansible_dict
 from ansible_collections.amazon.aws.plugins.module_utils.transformation import ansible_dict_to_boto3_filter_list
 from ansible_collections.amazon.aws.plugins.plugin_utils.inventory import AWSInventoryBase
-from ansible_collections.tracklib.vpn.plugins.module_utils.aws import CLIENT_CONFIG, DENIED_CODES, AWSCallError, calling
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws import (
+    CLIENT_CONFIG,
+    DENIED_CODES,
+    UNREACHABLE,
+    AWSCallError,
+    calling,
+)
+from ansible_collections.tracklib.vpn.plugins.module_utils.last_seen import LastSeen, within
 from ansible_collections.tracklib.vpn.plugins.module_utils.names.zones import Zone, zones_of_vpc
 
 if TYPE_CHECKING:
@@ -146,6 +161,7 @@ if TYPE_CHECKING:
     HostVariables = dict[str, Any]
 
 GROUP = "vpn_gateways"
+_DEADLINE = 20  # seconds to wait for AWS where there is a last answer
 _PAGE = 1000  # EC2's largest
 _SESSION_NAME = "ansible_aws_tracklib.vpn.gateway_dynamic_inventory"  # as amazon.aws names those of its inventories
 _HOST_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
@@ -157,6 +173,10 @@ _ATTRIBUTES = {
     "private-dns-name": "private_dns_name",
     "private-ip-address": "private_ip_address",
 }
+
+
+class _UnreachableError(AnsibleParserError):  # type: ignore[misc]  # ansible brings no types
+    """AWS gave no answer."""
 
 
 class InventoryModule(AWSInventoryBase):  # type: ignore[misc]  # amazon.aws brings no types
@@ -180,7 +200,7 @@ class InventoryModule(AWSInventoryBase):  # type: ignore[misc]  # amazon.aws bri
         query = self._query()
         gateways = self._cached(query, path, cache)
         if not gateways:
-            gateways = self._find(query)
+            gateways = self._found_or_last_seen(query)
             self.update_cached_result(path, False, {"query": query, "gateways": gateways})
         if not gateways:
             self.warn(
@@ -212,6 +232,26 @@ class InventoryModule(AWSInventoryBase):  # type: ignore[misc]  # amazon.aws bri
         gateways: list[HostVariables] = answer["gateways"]
         return gateways
 
+    def _found_or_last_seen(self, query: dict[str, Any]) -> list[HostVariables]:
+        """Ask AWS; where it can't be reached, take its last answer, so that a leaver can be cut off all the same."""
+        last_seen = LastSeen(Path(self.get_option("last_seen_dir")).expanduser(), query)
+        answer = last_seen.read()
+        if answer is None:
+            gateways = self._find(query)
+        else:
+            try:
+                gateways = within(_DEADLINE, lambda: self._find(query))
+            except (_UnreachableError, TimeoutError) as error:
+                seen = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(answer.at))
+                self.warn(f"AWS can't be reached ({error}); the gateways are those that were last seen, at {seen}")
+                return list(answer.value)
+        if gateways:
+            try:
+                last_seen.write(gateways)
+            except ValueError as error:
+                self.warn(f"the gateways can't be kept for when AWS can't be reached: {error}")
+        return gateways
+
     def _find(self, query: dict[str, Any]) -> list[HostVariables]:
         from botocore.config import Config
 
@@ -228,7 +268,7 @@ class InventoryModule(AWSInventoryBase):  # type: ignore[misc]  # amazon.aws bri
             with calling("sts:AssumeRole", role_arn):
                 answer = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=_SESSION_NAME)
         except AWSCallError as error:
-            raise AnsibleParserError(_explain(error)) from None
+            raise _parser_error(error) from None
         given = answer["Credentials"]
         return {
             "profile_name": None,
@@ -270,7 +310,7 @@ class InventoryModule(AWSInventoryBase):  # type: ignore[misc]  # amazon.aws bri
             if error.code in DENIED_CODES and not self.get_option("strict_permissions"):
                 self.warn(f"{error}; going on without, because strict_permissions is off")
                 return
-            raise AnsibleParserError(_explain(error)) from None
+            raise _parser_error(error) from None
 
     def _add(self, gateways: list[HostVariables]) -> None:
         self.inventory.add_group(GROUP)
@@ -447,6 +487,11 @@ def _attribute(gateway: HostVariables, attribute: str) -> str | None:
 
 def _label(gateway: HostVariables) -> str:
     return f"{gateway['instance_id']} in {gateway['region']}"
+
+
+def _parser_error(error: AWSCallError) -> AnsibleParserError:
+    kind = _UnreachableError if error.code == UNREACHABLE else AnsibleParserError
+    return kind(_explain(error))
 
 
 def _explain(error: AWSCallError) -> str:

@@ -10,12 +10,13 @@ from datetime import datetime
 from typing import Any, Iterator
 
 try:
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError, NoRegionError
     from botocore.parsers import ResponseParserError
     from botocore.utils import parse_timestamp as sdk_parse_timestamp
 except ImportError:  # AnsibleAWSModule reports the missing SDK
     pass
 
+UNREACHABLE = "Unreachable"  # AWSCallError.code where no answer came
 DENIED_CODES = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 _BAD_CREDENTIALS = (
     "InvalidClientTokenId",
@@ -26,10 +27,11 @@ _BAD_CREDENTIALS = (
     "AuthFailure",
 )
 
-# botocore's standard mode retries throttling by any of its names, resets and 5xx; five tries take about 8 s.
+# botocore's standard mode retries throttling by any of its names, resets and 5xx; five tries take about 8 s, and
+# some 20 s where packets are dropped.
 CLIENT_CONFIG: dict[str, Any] = {
     "retries": {"mode": "standard", "total_max_attempts": 5},
-    "connect_timeout": 10,
+    "connect_timeout": 3,
     "read_timeout": 30,
 }
 # Lambda ends a function's call after 30 s, so none of its own may wait for long.
@@ -65,6 +67,8 @@ def calling(action: str, resource: str) -> Iterator[None]:
         ) from error
     except NoRegionError as error:
         raise AWSCallError(f"no AWS region for {action} on {resource}; set region or AWS_REGION") from error
+    except HTTPClientError as error:
+        raise AWSCallError(f"{action} on {resource} failed: {_one_line(error)}", UNREACHABLE) from error
     except (BotoCoreError, ResponseParserError) as error:
         raise AWSCallError(f"{action} on {resource} failed: {_one_line(error)}") from error
 
