@@ -18,6 +18,8 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.tracklib.vpn.plugins.filter.gateway_addresses import gateway_addresses
+from ansible_collections.tracklib.vpn.plugins.filter.granted_networks import granted_networks
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
@@ -86,6 +88,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible brings no types
             "unfit": unfit,
             "acknowledge": [str(removal_id) for removal_id in roster.get("acknowledge", ())],
         }
+        if roster.get("refused"):
+            return {**document, "config_error": str(roster["refused"])}
         for option, result in (("template", "config"), ("firewall_template", "firewall")):
             try:
                 document[result] = self._render(option, {**roster, "peers": peers})
@@ -156,6 +160,7 @@ def render(template: Path, roster: dict[str, Any], variables: dict[str, Any]) ->
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters.update(gateway_addresses=gateway_addresses, granted_networks=granted_networks)
     facts = {
         "generation": int(roster["generation"]),
         "made_at": int(roster["made_at"]),

@@ -20,10 +20,6 @@ options:
     description: The variables of the playbook C(revoke) by their names.
     type: dict
     required: true
-  account_id:
-    description: The user's account.
-    type: str
-    required: true
   failure:
     description: Why there is no roster; null if there is one.
     type: str
@@ -33,7 +29,7 @@ EXAMPLES = r"""
 - name: Show what is left to do
   ansible.builtin.debug:
     msg: >-
-      {{ written | tracklib.vpn.revocation_problems(given={'revoke_user_name': 'alice'}, account_id='111122223333',
+      {{ written | tracklib.vpn.revocation_problems(given={'revoke_user_name': 'alice'},
       failure='AWS is down') }}
 """
 
@@ -49,10 +45,8 @@ from typing import Any, Callable, Mapping
 from ansible_collections.tracklib.vpn.plugins.module_utils import report
 
 
-def revocation_problems(
-    written: Mapping[str, Any], given: Mapping[str, str], account_id: str, failure: str | None = None
-) -> list[str]:
-    return report.revocation_problems(written, given, account_id, failure)
+def revocation_problems(written: Mapping[str, Any], given: Mapping[str, str], failure: str | None = None) -> list[str]:
+    return report.revocation_problems(written, given, failure)
 
 
 class FilterModule:

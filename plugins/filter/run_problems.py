@@ -16,6 +16,18 @@ options:
     description: The result of M(tracklib.vpn.roster), empty if it failed.
     type: dict
     required: true
+  gateways:
+    description: The result of M(tracklib.vpn.wireguard_interface) for each gateway's name.
+    type: dict
+    default: {}
+  signs:
+    description: The result of M(tracklib.vpn.early_signs), which may have failed or been skipped.
+    type: dict
+    default: {}
+  claiming:
+    description: The result of M(tracklib.vpn.gateway_keys), which may have failed or been skipped.
+    type: dict
+    default: {}
   login:
     description: The result of M(tracklib.vpn.instance_connect_key).
     type: dict
@@ -52,13 +64,8 @@ from typing import Any, Callable, Mapping, Sequence
 from ansible_collections.tracklib.vpn.plugins.module_utils import report
 
 
-def run_problems(
-    roster: Mapping[str, Any],
-    login: Mapping[str, Any] | None = None,
-    recording: Mapping[str, Any] | None = None,
-    revocation: Sequence[str] = (),
-) -> list[str]:
-    return report.run_problems(roster, login or {}, recording or {}, revocation)
+def run_problems(roster: Mapping[str, Any], revocation: Sequence[str] = (), **steps: Mapping[str, Any]) -> list[str]:
+    return report.run_problems(roster, report.StepResults(**steps), revocation)
 
 
 class FilterModule:

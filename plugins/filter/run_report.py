@@ -26,6 +26,10 @@ options:
     type: list
     elements: dict
     default: []
+  signs:
+    description: The result of M(tracklib.vpn.early_signs).
+    type: dict
+    default: {}
   check_mode:
     description: Whether the run only checked.
     type: bool
@@ -54,9 +58,10 @@ def run_report(
     gateways: Mapping[str, Mapping[str, Any]],
     roster: Mapping[str, Any] | None = None,
     receipts: Sequence[Mapping[str, Any]] = (),
+    signs: Mapping[str, Any] | None = None,
     check_mode: bool = False,
 ) -> list[str]:
-    return run_lines(gateways, roster or {}, receipts, check_mode=check_mode)
+    return run_lines(gateways, roster or {}, receipts, signs or {}, check_mode=check_mode)
 
 
 class FilterModule:

@@ -38,14 +38,6 @@ def granting_groups(grants: Iterable[tuple[Iterable[str], Iterable[str]]]) -> Gr
     return gathered
 
 
-class Granted(NamedTuple):
-    """What a run decided by: whose users may be peers, and which addresses devices have."""
-
-    accounts: tuple[str, ...]
-    granting: GrantingGroups
-    pools: tuple[str, ...]  # CIDR
-
-
 class Grant(NamedTuple):
     """An entry of an access policy: members of `groups` in `accounts` reach `networks`."""
 

@@ -31,6 +31,11 @@ REGISTRY_OPTIONS: dict[str, Any] = {
     "account_id": {"type": "str", "required": True},
     "registry_table": {"type": "str", "default": "tracklib-vpn"},
 }
+IDENTITY_ACCOUNTS_OPTION: dict[str, Any] = {
+    "type": "list",
+    "elements": "dict",
+    "options": {"account_id": {"type": "str", "required": True}, "role_arn": {"type": "str"}},
+}
 USER_OPTIONS: dict[str, Any] = {
     "user_name": {"type": "str", "required": True},
     "identity_account_id": {"type": "str"},
@@ -82,7 +87,17 @@ def session(module: AnsibleAWSModule) -> Session:
 
 
 def registry(module: AnsibleAWSModule) -> Registry:
-    """The registry that the module's options name."""
+    """The registry that the module's options name.
+
+    :raises RegistryError: the table is none (R16, the wrong world is refused).
+    """
+    table = registry_table(module)
+    table.check_identity()
+    return table
+
+
+def registry_table(module: AnsibleAWSModule) -> Registry:
+    """The registry in the table that the module's options name, whether it is one yet or not."""
     return Registry(client(module, "dynamodb"), module.params["registry_table"])
 
 

@@ -9,7 +9,7 @@ Times are seconds since the epoch (UTC). Addresses are written without a prefix 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Tuple
+from typing import Mapping, NamedTuple, Sequence, Tuple
 
 # IAM is eventually consistent: a sweep begun this soon after a deletion may still list the user, in seconds.
 CONSISTENCY = 15 * 60
@@ -17,6 +17,7 @@ USER_NAME = "[A-Za-z0-9_+=,.@-]{1,64}"  # of an IAM user
 DEVICE_NAME = "[a-z0-9-]{1,32}"  # a regular expression of Python's, Rust's and JavaScript's
 
 Owner = Tuple[str, str]  # a user's identity: (account_id, user_id)
+Device = Tuple[str, str, str]  # a device's identity: (account_id, user_id, device)
 
 
 def check_device_name(device: str, user_name: str) -> str:
@@ -44,6 +45,16 @@ class User(NamedTuple):
     tags: tuple[tuple[str, str], ...] = ()
 
 
+class RegistryIdentity(NamedTuple):
+    """Which registry it is, and in which table."""
+
+    identity: str  # random; kept over export, import and restore
+    account_id: str
+    region: str
+    table: str
+    table_id: str  # DynamoDB's; a restored or copied table has another one
+
+
 class Sweep(NamedTuple):
     """One complete read of an account's users: those that existed at some moment after `begun_at`."""
 
@@ -53,8 +64,12 @@ class Sweep(NamedTuple):
 
     def named(self, user_name: str) -> User | None:
         """Find the user of that name; IAM compares names without regard to case."""
+        return next(iter(self.all_named(user_name)), None)
+
+    def all_named(self, user_name: str) -> list[User]:
+        """List the users of that name: one, unless the sweep saw a name change hands."""
         wanted = user_name.casefold()
-        return next((user for user in self.users.values() if user.user_name.casefold() == wanted), None)
+        return [user for user in self.users.values() if user.user_name.casefold() == wanted]
 
 
 class Registration(NamedTuple):
@@ -77,9 +92,18 @@ class Registration(NamedTuple):
         return (self.account_id, self.user_id)
 
     @property
+    def identity(self) -> Device:
+        """The device's identity: (account_id, user_id, device)."""
+        return (self.account_id, self.user_id, self.device)
+
+    @property
     def label(self) -> str:
         """What people call it: `alice/laptop`."""
         return f"{self.user_name}/{self.device}"
+
+    def has_expired(self, now: float) -> bool:
+        """Tell whether its life is over at `now`, in seconds since the epoch."""
+        return self.expires_at is not None and self.expires_at <= now
 
     @property
     def life(self) -> float | None:
@@ -101,6 +125,52 @@ class Tombstone(NamedTuple):
     user_name: str
     user_id: str | None
     event_time: float
+    spared: tuple[str, ...] = ()  # user_ids that had the name, but were known under another one before
+
+
+class Removed(NamedTuple):
+    """The record that a user or an operator removed a registration: its device needs no other reason to go."""
+
+    account_id: str
+    user_id: str
+    device: str
+    user_name: str
+    public_key: str
+    removed_at: float
+
+    @property
+    def identity(self) -> Device:
+        """The device's identity: (account_id, user_id, device)."""
+        return (self.account_id, self.user_id, self.device)
+
+
+class Registered(NamedTuple):
+    """What the registry says of devices."""
+
+    registrations: Sequence[Registration]
+    unreadable: Mapping[Device, str] = {}  # devices whose items can't be read, and why
+    removed: Sequence[Removed] = ()
+
+
+class Departure(NamedTuple):
+    """A device that stopped being a peer without anything that explains it; the guard counts it for a day."""
+
+    account_id: str
+    user_id: str
+    device: str
+    left_at: float
+
+    @property
+    def identity(self) -> Device:
+        """The device's identity: (account_id, user_id, device)."""
+        return (self.account_id, self.user_id, self.device)
+
+
+class Decision(NamedTuple):
+    """What a run decided, as far as the next one counts from it."""
+
+    peers: tuple[Registration, ...] = ()  # held ones among them
+    departures: tuple[Departure, ...] = ()
 
 
 class Sign(NamedTuple):

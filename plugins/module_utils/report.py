@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from .registry.receipts import FORMATS
 
@@ -18,18 +18,21 @@ def run_lines(
     gateways: Mapping[str, Mapping[str, Any]],
     roster: Mapping[str, Any],
     receipts: Sequence[Mapping[str, Any]],
+    signs: Mapping[str, Any],
     *,
     check_mode: bool,
 ) -> list[str]:
     """Return what a run did, or would do in check mode, as lines for an operator.
 
     `gateways` has the result of the module `wireguard_interface` for each gateway's name, empty where there is none;
-    `roster` is the result of the module `roster`, empty when it failed; `receipts` are those recorded in this run.
+    `roster` is the result of the module `roster`, empty when it failed; `receipts` are those recorded in this run;
+    `signs` is the result of the module `early_signs`, empty when it didn't run.
     """
     return [
         *_roster_lines(roster),
         *(line for name, result in gateways.items() for line in _gateway_lines(name, result, check_mode=check_mode)),
         *_receipt_lines(receipts),
+        *_sign_lines(signs),
         *_notice_lines(roster, check_mode=check_mode),
     ]
 
@@ -90,9 +93,15 @@ def _receipt_lines(receipts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             heading = ""
 
 
+def _sign_lines(signs: Mapping[str, Any]) -> Iterator[str]:
+    for name in signs.get("names", []):
+        then = "; suspended, the next run takes the tunnel away" if name in signs["suspended"] else ""
+        yield f"early sign: {name} has neither a login profile nor an active access key left in IAM{then}"
+    if signs.get("left", 0):
+        yield f"early sign: {signs['left']} more are checked by the next runs"
+
+
 def _notice_lines(roster: Mapping[str, Any], *, check_mode: bool) -> Iterator[str]:
-    for name in roster.get("early_signs", []):
-        yield f"early sign: {name} has neither a login profile nor an active access key left in IAM"
     for name in roster.get("held", [])[:SHOWN]:
         yield f"held: {name} stays a peer until an operator releases the removal"
     if check_mode:
@@ -100,40 +109,59 @@ def _notice_lines(roster: Mapping[str, Any], *, check_mode: bool) -> Iterator[st
             yield f"left out: {one['name']} ({one['reason']}: {one['detail']})"
 
 
-def run_problems(
-    roster: Mapping[str, Any], login: Mapping[str, Any], recording: Mapping[str, Any], revocation: Sequence[str]
-) -> list[str]:
+class StepResults(NamedTuple):
+    """The results of a run's modules after `roster`, each empty where it didn't run."""
+
+    gateways: Mapping[str, Mapping[str, Any]] = {}  # of wireguard_interface, by gateway
+    login: Mapping[str, Any] = {}  # of instance_connect_key
+    recording: Mapping[str, Any] = {}  # of receipts
+    signs: Mapping[str, Any] = {}  # of early_signs
+    claiming: Mapping[str, Any] = {}  # of gateway_keys
+
+
+def run_problems(roster: Mapping[str, Any], steps: StepResults, revocation: Sequence[str]) -> list[str]:
     """Return what needs an operator after a run, whose gateways have been served.
 
-    `roster`, `login` and `recording` are the results of the modules `roster`, `instance_connect_key` and `receipts`,
-    empty where one didn't run; `revocation` comes from :func:`revocation_problems`.
+    `roster` is the result of the module `roster`, empty where it failed; `revocation` comes from
+    :func:`revocation_problems`.
     """
-    problems = [*revocation, *roster.get("problems", []), *login.get("problems", [])]
-    if recording and not recording.get("skipped", False) and "receipts" not in recording:
+    problems = [*revocation, *roster.get("problems", []), *steps.login.get("problems", [])]
+    stale = sorted(name for name, result in steps.gateways.items() if result.get("stale", False))
+    if stale:
         problems.append(
-            f"the receipts of removals could not be recorded: {recording.get('msg', 'see above')} "
+            f"{', '.join(stale)}: a later roster is in force, twice in this run; another controller, or a clock that "
+            "is wrong, makes rosters meanwhile. Find it, and run this again"
+        )
+    if _has_failed(steps.recording, "receipts"):
+        problems.append(
+            f"the receipts of removals could not be recorded: {steps.recording.get('msg', 'see above')} "
             "The gateways keep these removals for the next run."
+        )
+    if _has_failed(steps.signs, "names"):
+        problems.append(f"early signs of leaving could not be checked: {steps.signs.get('msg', 'see above')}")
+    problems += steps.signs.get("problems", [])
+    if _has_failed(steps.claiming, "claimed"):
+        problems.append(
+            f"the gateways' keys could not be kept from being devices': {steps.claiming.get('msg', 'see above')}"
         )
     return problems
 
 
-def revocation_problems(
-    written: Mapping[str, Any], given: Mapping[str, str], account_id: str, failure: str | None
-) -> list[str]:
+def _has_failed(result: Mapping[str, Any], expected: str) -> bool:
+    """Tell whether a module ran and didn't return what it does when it succeeds."""
+    return bool(result) and not result.get("skipped", False) and expected not in result
+
+
+def revocation_problems(written: Mapping[str, Any], given: Mapping[str, str], failure: str | None) -> list[str]:
     """Return what an operator has to do after a revocation.
 
     `written` is the result of the module `revocation`, empty when it didn't run; `given` has the variables of the
-    playbook `revoke`; `account_id` is the user's; `failure` says why there is no roster, None when there is one.
+    playbook `revoke`; `failure` says why there is no roster, None when there is one.
     """
     recorded = bool(written) and not written.get("failed", False)
     problems = []
     if failure is not None:
         problems.append(_not_durable(given, failure, recorded=recorded))
-    if recorded and all(one["user_id"] is None for one in written.get("revocations", [])):
-        problems.append(
-            f"nobody named {given['revoke_user_name']} is known to IAM, the last sweep or the registry in account "
-            f"{account_id}: a tombstone was written by name only. Check the name and revoke_account_id."
-        )
     return problems
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import uuid
+import difflib
 from enum import Enum
 from typing import Callable, Iterable, NamedTuple, Sequence
 
@@ -14,16 +14,21 @@ from .model import Block, Registration, Sweep, Tombstone, User
 from .registry.dynamodb import RegistryError
 from .registry.table import Registry
 
+_SHOWN = 5  # names
+
 
 class RecordKind(str, Enum):
-    """What a revocation is written as: a block of a user whom IAM has, a tombstone of one whom it doesn't have."""
+    """What a revocation is written as.
+
+    A known id is blocked, which no sweep reverses. A user whom IAM doesn't have any more gets a tombstone as well.
+    """
 
     BLOCK = "block"
     TOMBSTONE = "tombstone"
 
 
 class Revoked(NamedTuple):
-    """A user, or only one device of the user, by the name that the operator gave."""
+    """A user, or only one device of the user: by an IAM name, the name of a registered label, or a user_id."""
 
     account_id: str
     user_name: str
@@ -31,69 +36,124 @@ class Revoked(NamedTuple):
 
 
 class RevocationRecord(NamedTuple):
-    """What stands in the registry after a revocation. `user_id` is None if none is known for the name."""
+    """What stands in the registry after a revocation."""
 
     kind: RecordKind
-    user_id: str | None
+    user_id: str
+    user_name: str
+
+
+class Known(NamedTuple):
+    """What is known of the users of an account.
+
+    That is what IAM says of the asked name, the last sweep, the registrations, and the peers of the last decision: a
+    peer's registration may be unreadable or gone.
+    """
+
+    user: User | None
+    error: AWSCallError | None  # why IAM didn't say
+    stored: Sweep | None
+    registrations: Sequence[Registration]
+
+    def name_of(self, user_id: str) -> str:
+        """Return the latest name of an id that somebody knows."""
+        if self.user is not None and self.user.user_id == user_id:
+            return self.user.user_name
+        if self.stored is not None and user_id in self.stored.users:
+            return self.stored.users[user_id].user_name
+        return next(each.user_name for each in self.registrations if each.user_id == user_id)
+
+    def ids(self) -> set[str]:
+        """Return every id that somebody knows."""
+        listed = set() if self.stored is None else set(self.stored.users)
+        asked = set() if self.user is None else {self.user.user_id}
+        return listed | asked | {registration.user_id for registration in self.registrations}
 
 
 class Whom(NamedTuple):
-    """Whom a revocation hits, and why IAM didn't say so itself; `error` is None if it did."""
+    """Whom a revocation hits: user_ids, each with its latest name; `error` says why IAM didn't say so itself."""
 
-    kind: RecordKind
-    user_ids: Sequence[str]
-    error: AWSCallError | None = None
+    names: dict[str, str]
+    deleted: bool  # IAM has no user of the name
+    error: AWSCallError | None
 
-    @property
-    def records(self) -> list[RevocationRecord]:
-        """One for each id; without any, one by name alone."""
-        wanted: list[str | None] = [*self.user_ids] if self.user_ids else [None]
-        return [RevocationRecord(self.kind, user_id) for user_id in wanted]
-
-
-def known_ids(stored: Sweep | None, registrations: Iterable[Registration], revoked: Revoked) -> list[str]:
-    """List the ids that a name stands for by the last complete sweep, or that only registrations still know."""
-    name = revoked.user_name.casefold()
-    listed = stored.named(name) if stored is not None else None
-    ids = {listed.user_id} if listed is not None else set()
-    ids |= {
-        registration.user_id
-        for registration in registrations
-        if registration.account_id == revoked.account_id
-        and registration.user_name.casefold() == name
-        and (stored is None or registration.user_id not in stored.users)
-    }
-    return sorted(ids)
+    def records(self, device: str | None) -> list[RevocationRecord]:
+        """List what is to be written."""
+        kinds = [RecordKind.BLOCK]
+        if self.deleted and device is None:
+            kinds.append(RecordKind.TOMBSTONE)
+        return [RevocationRecord(kind, user_id, name) for user_id, name in self.names.items() for kind in kinds]
 
 
 def identify(find: Callable[[], User | None], table: Registry, revoked: Revoked) -> Whom:
-    """Find out whom a name means: who IAM says, else the ids that the registry knows.
+    """Find out whom a name, a label or an id means.
 
     :param find: asks IAM for the user; returns None if there is none.
-    :raises AWSCallError: IAM doesn't answer, and the registry knows no id for the name.
+    :raises AWSCallError: IAM doesn't answer, and the registry knows nobody of the name.
+    :raises RegistryError: it means nobody, or several users who have different names by now.
     """
+    known = _known(find, table, revoked.account_id)
+    wanted = revoked.user_name.casefold()
+    if revoked.user_name in known.ids():
+        return Whom({revoked.user_name: known.name_of(revoked.user_name)}, deleted=False, error=known.error)
+    labelled = {each.user_id for each in known.registrations if each.user_name.casefold() == wanted}
+    names = {user_id: known.name_of(user_id) for user_id in known.ids()}
+    matched = {
+        user_id: name for user_id, name in sorted(names.items()) if name.casefold() == wanted or user_id in labelled
+    }
+    if not matched and known.error is not None:
+        raise known.error
+    if not matched:
+        raise RegistryError(_nobody(revoked, names))
+    if len(matched) > 1 and any(name.casefold() != wanted for name in matched.values()):
+        raise RegistryError(_ambiguous(revoked, matched))
+    return Whom(matched, deleted=known.user is None and known.error is None, error=known.error)
+
+
+def _known(find: Callable[[], User | None], table: Registry, account_id: str) -> Known:
+    user, error = None, None
     try:
         user = find()
-    except AWSCallError as error:
-        user_ids = _registry_ids(table, revoked)
-        if not user_ids:
-            raise
-        return Whom(RecordKind.BLOCK, user_ids, error)
-    if user is not None:
-        return Whom(RecordKind.BLOCK, [user.user_id])
-    return Whom(RecordKind.TOMBSTONE, _registry_ids(table, revoked))
+    except AWSCallError as reason:
+        error = reason
+    facts = table.facts()
+    labelled = [*facts.registered.registrations, *facts.decision.peers]
+    registrations = [each for each in labelled if each.account_id == account_id]
+    return Known(user, error, facts.sweeps.get(account_id), registrations)
 
 
-def _registry_ids(table: Registry, revoked: Revoked) -> list[str]:
-    return known_ids(table.sweep(revoked.account_id), table.devices.registrations(), revoked)
+def _nobody(revoked: Revoked, names: dict[str, str]) -> str:
+    by_name = {name.casefold(): name for name in names.values()}
+    near = difflib.get_close_matches(revoked.user_name.casefold(), by_name, n=_SHOWN, cutoff=0.5)
+    nearest = ", ".join(by_name[name] for name in near) or "none is like it"
+    return (
+        f"nobody is called {revoked.user_name} in account {revoked.account_id}: neither IAM, the last sweep nor a "
+        f"registration knows the name or id, and nothing was written. The nearest names: {nearest}"
+    )
 
 
-def missing(records: Iterable[RevocationRecord], blocks: Iterable[Block], revoked: Revoked) -> list[RevocationRecord]:
-    """Leave out the blocks that exist already. A tombstone is written each time: its time of deletion is a new one."""
-    existing = {
-        block.user_id for block in blocks if (block.account_id, block.device) == (revoked.account_id, revoked.device)
+def _ambiguous(revoked: Revoked, matched: dict[str, str]) -> str:
+    users = ", ".join(f"{user_id} (now {name})" for user_id, name in matched.items())
+    return (
+        f"{revoked.user_name} may mean several users: {users}. Nothing was written; give the id of the one you mean "
+        "as the user's name"
+    )
+
+
+def missing(records: Iterable[RevocationRecord], table: Registry, revoked: Revoked) -> list[RevocationRecord]:
+    """Leave out what stands in the registry already."""
+    account_id, device = revoked.account_id, revoked.device
+    present = {
+        (RecordKind.BLOCK, block.user_id)
+        for block in table.blocks()
+        if (block.account_id, block.device) == (account_id, device)
     }
-    return [record for record in records if record.kind is RecordKind.TOMBSTONE or record.user_id not in existing]
+    present |= {
+        (RecordKind.TOMBSTONE, each.user_id)
+        for each in table.tombstones()
+        if each.account_id == account_id and each.user_id
+    }
+    return [record for record in records if (record.kind, record.user_id) not in present]
 
 
 def write(table: Registry, records: Iterable[RevocationRecord], revoked: Revoked, reason: str, now: float) -> None:
@@ -103,22 +163,21 @@ def write(table: Registry, records: Iterable[RevocationRecord], revoked: Revoked
     """
     for record in records:
         if record.kind is RecordKind.TOMBSTONE:
-            event_id = f"operator-{uuid.uuid4()}"
-            table.write_tombstone(Tombstone(revoked.account_id, event_id, revoked.user_name, record.user_id, now))
-        elif record.user_id is not None:
+            event_id = f"operator-{record.user_id}"
+            tombstone = Tombstone(revoked.account_id, event_id, record.user_name, record.user_id, now)
+            table.write_tombstone(tombstone)
+        else:
             table.block(Block(revoked.account_id, record.user_id, revoked.device, reason, now))
 
 
-def lift(find: Callable[[], User | None], table: Registry, revoked: Revoked, *, check_mode: bool) -> list[Block]:
-    """Delete the block of the user, or of the device, and return it; an empty list if there was none.
-
-    :raises RegistryError: IAM has no user of that name.
-    """
-    user = find()
-    if user is None:
-        raise RegistryError(f"{revoked.user_name} can't be unblocked: there is no IAM user of that name")
-    wanted = (user.account_id, user.user_id, revoked.device)
-    lifted = [block for block in table.blocks() if (block.account_id, block.user_id, block.device) == wanted]
-    if lifted and not check_mode:
-        table.unblock(lifted[0])
+def lift(table: Registry, whom: Whom, revoked: Revoked, *, check_mode: bool) -> list[Block]:
+    """Delete the block of the user, or of the device, and return it; an empty list if there was none."""
+    lifted = [
+        block
+        for block in table.blocks()
+        if (block.account_id, block.device) == (revoked.account_id, revoked.device) and block.user_id in whom.names
+    ]
+    if not check_mode:
+        for block in lifted:
+            table.unblock(block)
     return lifted

@@ -3,46 +3,20 @@
 
 """The roster decision: who is a peer, who isn't and why. Pure: no AWS, no Ansible, no clock.
 
-It holds the rules R1 (identity), R2 (whitelist), R3 (partial knowledge), R4 (confirmed revocation), R5 (mass-removal
-guard) and R9 (one key, one device).
+`whitelist` says who may connect, `guard` what becomes of removals that nothing explains (R5, mass-removal guard). Here
+is what is particular to a registration: its end, its key, its addresses (R9, one key, one device).
 """
 
 from __future__ import annotations
 
-import hashlib
-from enum import Enum
-from typing import Iterable, NamedTuple, Sequence
+from typing import Iterable, Iterator, NamedTuple, Sequence
 
 from .access import GrantingGroups
 from .addresses import Network, holds
+from .guard import Guarded, Limits, Loss, guard
 from .keys import check_public_key
-from .model import CONSISTENCY, Block, Owner, Registration, Sweep, Tombstone
-
-
-class Reason(str, Enum):
-    """Why a registration is no peer, as the roster file says it."""
-
-    TOMBSTONED = "tombstoned"
-    BLOCKED = "blocked"
-    NOT_IN_SWEEP = "not_in_sweep"
-    NOT_IN_GROUP = "not_in_group"
-    EXPIRED = "expired"
-    INVALID_KEY = "invalid_key"
-    DUPLICATE_KEY = "duplicate_key"
-    DUPLICATE_ADDRESS = "duplicate_address"
-    ADDRESS_OUTSIDE_POOL = "address_outside_pool"
-
-    @property
-    def is_revocation(self) -> bool:
-        """Whether it is a confirmed revocation, which nothing holds or delays (R4, confirmed revocation)."""
-        return self in (Reason.TOMBSTONED, Reason.BLOCKED)
-
-
-class Grounds(NamedTuple):
-    """What speaks against a user or a device, and in which words."""
-
-    reason: Reason
-    detail: str
+from .model import Block, Decision, Device, Owner, Registered, Registration, Removed, Tombstone
+from .whitelist import AccountSweeps, Grounds, Reason, Whitelist
 
 
 class Exclusion(NamedTuple):
@@ -51,38 +25,22 @@ class Exclusion(NamedTuple):
     registration: Registration
     reason: Reason
     detail: str
-
-
-class AccountSweeps(NamedTuple):
-    """What is known of the users of one identity account."""
-
-    account_id: str
-    sweep: Sweep | None  # this run's; None if incomplete
-    stored: Sweep | None  # the last complete one before
-    absent_twice: frozenset[str] = frozenset()  # user_ids stored, but absent from two sweeps of this run
-    error: str | None = None
+    is_released: bool = False  # an operator let it go
 
     @property
-    def in_force(self) -> Sweep | None:
-        """What decides: this run's sweep if it is complete, else the stored one (R3, partial knowledge)."""
-        return self.sweep or self.stored
+    def is_explained(self) -> bool:
+        """Whether nobody has to look for a mistake behind it."""
+        return self.is_released or self.reason.is_explained
 
 
 class Policy(NamedTuple):
-    """What operators configure. A registration outside the pools is left out."""
+    """What operators configure."""
 
     granting: GrantingGroups
-    pools: Sequence[Network]
-    guard_count: int = 5
-    guard_share: float = 25.0  # percent
-    release: str | None = None  # the token of the removals that an operator lets go
-
-
-class LastRun(NamedTuple):
-    """What the last run decided by. The registrations that it let in are what the gateways have."""
-
-    sweeps: Sequence[Sweep]
-    granting: GrantingGroups
+    pools: Sequence[Network] | None  # a registration outside them is left out; None to go without that check
+    limits: Limits = Limits()
+    release: frozenset[str] = frozenset()  # which held removals an operator lets go, as `guard` has it
+    gateway_keys: frozenset[str] = frozenset()  # public keys that no device may have
 
 
 class Roster(NamedTuple):
@@ -92,35 +50,22 @@ class Roster(NamedTuple):
     held: set[Registration]  # subset of peers
     revoked: list[Exclusion]  # subset of excluded
     excluded: list[Exclusion]
+    removed: list[Removed]  # whose keys are no peers'
     leavers: list[Tombstone]
     reversed: list[Tombstone]
+    spared: list[Tombstone]
     release_token: str | None
-
-
-class _Candidate(NamedTuple):
-    """A registration, what speaks against its user or device, and what speaks against the registration itself."""
-
-    registration: Registration
-    refused: Grounds | None
-    fault: Grounds | None
-
-
-class _Guarded(NamedTuple):
-    """What the guard makes of the unexplained removals."""
-
-    leavers: dict[Owner, Tombstone]
-    held: set[Registration]
-    release_token: str | None
+    decision: Decision  # for the next run to count from
 
 
 def decide(
     *,
     accounts: Sequence[AccountSweeps],
-    registrations: Sequence[Registration],
-    tombstones: Sequence[Tombstone],
+    registered: Registered,
+    tombstones: Iterable[Tombstone],
     blocks: Iterable[Block],
     policy: Policy,
-    last: LastRun,
+    last: Decision,
     now: float,
 ) -> Roster:
     """Decide for every registration.
@@ -128,136 +73,85 @@ def decide(
     :param last: a removal is one from what this gave, so that a mistake in the policy is held as one in IAM is.
     :param now: seconds since the epoch; registrations that expire at or before it are left out.
     """
-    blocked = _reasons_of_blocks(blocks)
-    whitelist = _Whitelist([account.in_force for account in accounts], tombstones, blocked, policy.granting)
-    candidates = [
-        _Candidate(registration, whitelist.refusal(registration), _fault(registration, policy, now))
-        for registration in registrations
-    ]
-    before = _Whitelist(last.sweeps, tombstones, blocked, last.granting)
-    guarded = _guard(accounts, candidates, before, policy)
-
-    peers: list[Registration] = []
-    excluded: list[Exclusion] = []
-    for candidate in candidates:
-        grounds = _grounds(candidate, guarded)
+    whitelist = Whitelist(accounts, tombstones, blocks, policy.granting)
+    excluded: dict[Device, Exclusion] = {}
+    peers: dict[Device, Registration] = {}
+    for registration in registered.registrations:
+        grounds = _grounds(registration, whitelist, policy, now)
         if grounds is None:
-            peers.append(candidate.registration)
+            peers[registration.identity] = registration
         else:
-            excluded.append(Exclusion(candidate.registration, grounds.reason, grounds.detail))
-    revoked = [exclusion for exclusion in excluded if exclusion.reason.is_revocation]
-    others = [exclusion for exclusion in excluded if not exclusion.reason.is_revocation]
-    peers, duplicates = _without_duplicates(peers, {exclusion.registration.public_key for exclusion in revoked})
+            excluded[registration.identity] = Exclusion(registration, *grounds)
+    missing = [peer for peer in last.peers if peer.identity not in peers and peer.identity not in excluded]
+    for peer in missing:
+        grounds = _ending(peer, whitelist, now)
+        if grounds is not None:
+            excluded[peer.identity] = Exclusion(peer, *grounds)
+    _exclude_duplicates(peers, excluded, last)
+
+    explained = {identity for identity, exclusion in excluded.items() if exclusion.is_explained}
+    explained.update(record.identity for record in registered.removed)
+    before = {peer.identity: peer for peer in last.peers if peer.identity in peers or peer.identity not in explained}
+    must_hold = {(account.account_id, user_id) for account in accounts for user_id in account.absences.held}
+    guarded = guard(
+        [
+            _loss(peer, excluded.get(identity), registered, policy)._replace(must_hold=peer.owner in must_hold)
+            for identity, peer in before.items()
+            if identity not in peers
+        ],
+        before=before,
+        present=peers,
+        departures=[each for each in last.departures if each.identity not in explained],
+        limits=policy.limits,
+        release=policy.release,
+        now=now,
+    )
+    _settle(guarded, peers, excluded)
+    if guarded.held:  # what they had may have been given to others meanwhile
+        _exclude_duplicates(peers, excluded, last)
+    revoked = [exclusion for exclusion in excluded.values() if exclusion.reason.is_revocation]
+    others = [exclusion for exclusion in excluded.values() if not exclusion.reason.is_revocation]
+    keys = {peer.public_key for peer in peers.values()}
     return Roster(
-        peers=peers,
-        held=guarded.held & set(peers),
+        peers=list(peers.values()),
+        held={loss.kept for loss in guarded.held if loss.kept.identity in peers},
         revoked=revoked,
-        excluded=revoked + others + duplicates,
-        leavers=list(guarded.leavers.values()),
+        excluded=revoked + others,
+        removed=[record for record in registered.removed if record.public_key not in keys],
+        leavers=list(_leavers(accounts, excluded.values())),
         reversed=whitelist.reversed,
-        release_token=guarded.release_token,
+        spared=whitelist.spared,
+        release_token=guarded.token,
+        decision=Decision(tuple(peers.values()), guarded.departures),
     )
 
 
-def _grounds(candidate: _Candidate, guarded: _Guarded) -> Grounds | None:
-    """Why a candidate is no peer once the guard has spoken; None if it is one."""
-    if candidate.registration.owner in guarded.leavers:
-        return Grounds(Reason.TOMBSTONED, "absent from two complete sweeps of IAM")
-    if candidate.registration in guarded.held:
-        return None
-    return candidate.refused or candidate.fault
+def _grounds(registration: Registration, whitelist: Whitelist, policy: Policy, now: float) -> Grounds | None:
+    """Why a registration is no peer before the guard has spoken; None if it is one."""
+    return _ending(registration, whitelist, now) or whitelist.refusal(registration) or _fault(registration, policy)
 
 
-def refusal(
-    sweep: Sweep, user_id: str, tombstones: Sequence[Tombstone], blocks: Iterable[Block], granting: GrantingGroups
-) -> Grounds | None:
-    """Tell why no device of a user may be a peer; None if nothing speaks against the user.
-
-    :param sweep: the sweep in force of the user's account; of its users only this one counts.
-    """
-    whitelist = _Whitelist([sweep], tombstones, _reasons_of_blocks(blocks), granting)
-    return whitelist.refusal_of_user((sweep.account_id, user_id))
-
-
-def _reasons_of_blocks(blocks: Iterable[Block]) -> dict[tuple[str, str, str | None], str]:
-    return {(block.account_id, block.user_id, block.device): block.reason for block in blocks}
-
-
-class _Whitelist:
-    """Who may connect by one set of sweeps and grants, apart from what is particular to a registration."""
-
-    def __init__(
-        self,
-        sweeps: Sequence[Sweep | None],
-        tombstones: Sequence[Tombstone],
-        blocked: dict[tuple[str, str, str | None], str],
-        granting: GrantingGroups,
-    ) -> None:
-        self._sweeps = {sweep.account_id: sweep for sweep in sweeps if sweep is not None}
-        self._blocked = blocked
-        self._granting = granting
-        self.reversed: list[Tombstone] = []
-        self._tombstoned: dict[Owner, str] = {}
-        for tombstone in tombstones:
-            self._apply(tombstone)
-        self._refusals: dict[Owner, Grounds | None] = {}
-
-    def _apply(self, tombstone: Tombstone) -> None:
-        sweep = self._sweeps.get(tombstone.account_id)
-        outweighed = sweep is not None and sweep.begun_at > tombstone.event_time + CONSISTENCY
-        detail = f"deleted: tombstone {tombstone.event_id}"
-        if tombstone.user_id is not None:
-            if outweighed and sweep is not None and tombstone.user_id in sweep.users:
-                self.reversed.append(tombstone)
-            else:
-                self._tombstoned[(tombstone.account_id, tombstone.user_id)] = detail
-        elif sweep is not None and not outweighed:
-            name = tombstone.user_name.casefold()
-            for user in sweep.users.values():
-                if user.user_name.casefold() == name and user.created_at < tombstone.event_time:
-                    self._tombstoned[(user.account_id, user.user_id)] = detail
-
-    def refusal(self, registration: Registration) -> Grounds | None:
-        """What speaks against the user of a registration, or against its device."""
-        owner = registration.owner
-        if owner not in self._refusals:
-            self._refusals[owner] = self.refusal_of_user(owner)
-        of_user = self._refusals[owner]
-        device_block = self._blocked.get((*owner, registration.device))
-        if device_block is None or (of_user is not None and of_user.reason is Reason.TOMBSTONED):
-            return of_user
-        return Grounds(Reason.BLOCKED, f"device blocked: {device_block}")
-
-    def refusal_of_user(self, owner: Owner) -> Grounds | None:
-        """What speaks against a user, whatever the device."""
-        account_id, user_id = owner
-        if owner in self._tombstoned:
-            return Grounds(Reason.TOMBSTONED, self._tombstoned[owner])
-        if (account_id, user_id, None) in self._blocked:
-            return Grounds(Reason.BLOCKED, f"user blocked: {self._blocked[(account_id, user_id, None)]}")
-        sweep = self._sweeps.get(account_id)
-        if sweep is None:
-            return Grounds(Reason.NOT_IN_SWEEP, f"account {account_id} isn't configured or was never swept completely")
-        user = sweep.users.get(user_id)
-        if user is None:
-            return Grounds(Reason.NOT_IN_SWEEP, f"no IAM user with the id {user_id} in account {account_id}")
-        granting = self._granting.get(account_id, frozenset())
-        if granting.isdisjoint(user.groups):
-            groups = ", ".join(sorted(granting))
-            return Grounds(Reason.NOT_IN_GROUP, f"in none of the groups that grant access: {groups}")
-        return None
-
-
-def _fault(registration: Registration, policy: Policy, now: float) -> Grounds | None:
-    """What keeps a registration out whoever its user is."""
-    if registration.expires_at is not None and registration.expires_at <= now:
+def _ending(registration: Registration, whitelist: Whitelist, now: float) -> Grounds | None:
+    """What ends a registration without any doubt: a revocation, or its expiry."""
+    if whitelist.is_revoked(registration):
+        return whitelist.refusal(registration)
+    if registration.has_expired(now):
         return Grounds(Reason.EXPIRED, "the registration expired; renew it")
+    return None
+
+
+def _fault(registration: Registration, policy: Policy) -> Grounds | None:
+    """What keeps a registration out whoever its user is, and however long it lives."""
     try:
         check_public_key(registration.public_key)
     except ValueError as error:
         return Grounds(Reason.INVALID_KEY, str(error))
+    if registration.public_key in policy.gateway_keys:
+        return Grounds(Reason.INVALID_KEY, "it is a gateway's own public key; make a key on the device")
     if not registration.addresses:
         return Grounds(Reason.ADDRESS_OUTSIDE_POOL, "the registration has no address; register it again")
+    if policy.pools is None:
+        return None
     for address in registration.addresses:
         if not holds(policy.pools, address):
             pools = ", ".join(str(pool) for pool in policy.pools)
@@ -268,82 +162,71 @@ def _fault(registration: Registration, policy: Policy, now: float) -> Grounds | 
     return None
 
 
-def _guard(
-    accounts: Sequence[AccountSweeps], candidates: Sequence[_Candidate], before: _Whitelist, policy: Policy
-) -> _Guarded:
-    """Tell confirmed leavers from removals that nothing explains, and hold too many of these (R5, mass-removal guard).
+def _exclude_duplicates(peers: dict[Device, Registration], excluded: dict[Device, Exclusion], last: Decision) -> None:
+    """Should the registry ever hold a duplicate, who was a peer keeps what others also claim.
 
-    A registration that a revocation or a fault of its own keeps out counts neither as a removal nor as one before.
+    Among those the older registration does (R9, one key, one device).
     """
-    counted = [
-        candidate
-        for candidate in candidates
-        if candidate.fault is None and (candidate.refused is None or not candidate.refused.reason.is_revocation)
-    ]
-    baseline = [candidate for candidate in counted if before.refusal(candidate.registration) is None]
-    removals = {candidate.registration for candidate in baseline if candidate.refused is not None}
-    absent = {
-        registration
+    before = {_claims(peer) for peer in last.peers}
+    revoked = (each.registration.public_key for each in excluded.values() if each.reason.is_revocation)
+    keys = dict.fromkeys(revoked, "a revoked registration")
+    addresses: dict[str, str] = {}
+    in_order = sorted(peers.values(), key=lambda peer: (_claims(peer) not in before, peer.created_at))
+    for peer in in_order:
+        clash = next((address for address in peer.addresses if address in addresses), None)
+        if peer.public_key in keys:
+            grounds = Grounds(Reason.DUPLICATE_KEY, f"its key is already that of {keys[peer.public_key]}")
+        elif clash is not None:
+            grounds = Grounds(Reason.DUPLICATE_ADDRESS, f"{clash} is already that of {addresses[clash]}")
+        else:
+            keys[peer.public_key] = peer.label
+            addresses.update((address, peer.label) for address in peer.addresses)
+            continue
+        excluded[peer.identity] = Exclusion(peers.pop(peer.identity), *grounds)
+
+
+def _claims(peer: Registration) -> tuple[Device, str, tuple[str, ...]]:
+    return (peer.identity, peer.public_key, peer.addresses)
+
+
+def _loss(peer: Registration, exclusion: Exclusion | None, registered: Registered, policy: Policy) -> Loss:
+    """Describe the loss of a peer of the last decision; held, it stays as its registration says, if that is fit."""
+    if exclusion is not None:
+        is_fit = _fault(exclusion.registration, policy) is None
+        is_users = exclusion.reason in (Reason.NOT_IN_SWEEP, Reason.NOT_IN_GROUP)
+        kept = exclusion.registration if is_fit and is_users else peer
+        return Loss(kept, Grounds(exclusion.reason, exclusion.detail))
+    if peer.identity in registered.unreadable:
+        return Loss(peer, Grounds(Reason.UNREADABLE, registered.unreadable[peer.identity]))
+    detail = "its registration is gone from the registry, without a record that anybody removed it"
+    return Loss(peer, Grounds(Reason.NOT_REGISTERED, detail))
+
+
+def _settle(guarded: Guarded, peers: dict[Device, Registration], excluded: dict[Device, Exclusion]) -> None:
+    """Put the guard's word into the decision."""
+    for loss in guarded.held:
+        peers[loss.kept.identity] = loss.kept
+        excluded.pop(loss.kept.identity, None)
+    for loss in guarded.gone:
+        excluded[loss.kept.identity] = Exclusion(loss.kept, *loss.grounds)
+    for loss in guarded.released:
+        excluded[loss.kept.identity] = Exclusion(loss.kept, *loss.grounds, is_released=True)
+
+
+def _leavers(accounts: Iterable[AccountSweeps], excluded: Iterable[Exclusion]) -> Iterator[Tombstone]:
+    """Write the tombstones of users whose absence IAM confirmed."""
+    begun_at: dict[Owner, float] = {
+        (account.account_id, user_id): account.sweep.begun_at
         for account in accounts
-        for registration in removals
-        if registration.account_id == account.account_id and registration.user_id in account.absent_twice
+        if account.sweep is not None
+        for user_id in account.absences.confirmed
     }
-    token = _release_token(removals)
-    if policy.release is not None and policy.release == token:
-        return _Guarded(_leavers(accounts, absent), set(), None)
-    confirmed = set() if _exceeds(len(absent), len(baseline), policy) else absent
-    unexplained = removals - confirmed
-    if _exceeds(len(unexplained), len(baseline), policy):
-        return _Guarded(_leavers(accounts, confirmed), unexplained, token)
-    return _Guarded(_leavers(accounts, confirmed), set(), None)
-
-
-def _exceeds(count: int, total: int, policy: Policy) -> bool:
-    return count > policy.guard_count and count * 100 > total * policy.guard_share
-
-
-def _leavers(accounts: Sequence[AccountSweeps], confirmed: Iterable[Registration]) -> dict[Owner, Tombstone]:
-    """The tombstones of users whose absence is confirmed."""
-    begun_at = {account.account_id: account.sweep.begun_at for account in accounts if account.sweep is not None}
-    return {
-        registration.owner: Tombstone(
+    leavers = {each.registration.owner: each.registration for each in excluded if each.registration.owner in begun_at}
+    for owner, registration in leavers.items():
+        yield Tombstone(
             account_id=registration.account_id,
             event_id=f"sweep-{registration.user_id}",
             user_name=registration.user_name,
             user_id=registration.user_id,
-            event_time=begun_at[registration.account_id],
+            event_time=begun_at[owner],
         )
-        for registration in confirmed
-    }
-
-
-def _release_token(removals: Iterable[Registration]) -> str:
-    """Names exactly these removals: an operator who releases them releases no others."""
-    names = sorted("/".join((*registration.owner, registration.device)) for registration in removals)
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
-
-
-def _without_duplicates(
-    peers: Sequence[Registration], revoked_keys: set[str]
-) -> tuple[list[Registration], list[Exclusion]]:
-    """Should the registry ever hold a duplicate, the older registration keeps what a later one also claims.
-
-    R9, one key, one device.
-    """
-    keys = dict.fromkeys(revoked_keys, "a revoked registration")
-    addresses: dict[str, str] = {}
-    kept: set[Registration] = set()
-    duplicates: list[Exclusion] = []
-    for peer in sorted(peers, key=lambda registration: registration.created_at):
-        clash = next((address for address in peer.addresses if address in addresses), None)
-        if peer.public_key in keys:
-            detail = f"its key is already that of {keys[peer.public_key]}"
-            duplicates.append(Exclusion(peer, Reason.DUPLICATE_KEY, detail))
-        elif clash is not None:
-            detail = f"{clash} is already that of {addresses[clash]}"
-            duplicates.append(Exclusion(peer, Reason.DUPLICATE_ADDRESS, detail))
-        else:
-            keys[peer.public_key] = peer.label
-            addresses.update((address, peer.label) for address in peer.addresses)
-            kept.add(peer)
-    return [peer for peer in peers if peer in kept], duplicates

@@ -10,8 +10,9 @@ from typing import Any, Iterable, Mapping
 
 from .files import write_private
 from .model import Registration
-from .roster import AccountSweeps, Exclusion, Reason
+from .roster import Exclusion
 from .run import RunResult
+from .whitelist import AccountSweeps
 
 FORMAT = 2
 
@@ -23,13 +24,14 @@ def content(result: RunResult) -> dict[str, Any]:
         "format": FORMAT,
         "generation": result.generation,
         "made_at": int(result.made_at),
-        "registry": dict(result.registry),
+        "registry": result.registry._asdict(),
+        "refused": result.refused,
         "accounts": accounts(result.accounts),
         "peers": [{**_peer(peer), "held": peer in roster.held} for peer in roster.peers],
         "revoked": [_excluded(exclusion) for exclusion in roster.revoked],
         "excluded": [_excluded(exclusion) for exclusion in roster.excluded],
-        "removed": [],
-        "acknowledge": result.acknowledge,
+        "removed": [{**record._asdict(), "reason": "removed"} for record in roster.removed],
+        "acknowledge": result.facts.acknowledge,
     }
 
 
@@ -59,12 +61,8 @@ def _peer(registration: Registration) -> dict[str, Any]:
 
 
 def _excluded(exclusion: Exclusion) -> dict[str, Any]:
-    return {
-        **_peer(exclusion.registration),
-        "reason": exclusion.reason.value,
-        "detail": exclusion.detail,
-        "explained": exclusion.reason.is_revocation or exclusion.reason is Reason.EXPIRED,
-    }
+    why = {"reason": exclusion.reason.value, "detail": exclusion.detail, "explained": exclusion.is_explained}
+    return {**_peer(exclusion.registration), **why}
 
 
 def replace(path: str, result: RunResult) -> bool:

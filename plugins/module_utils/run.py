@@ -6,27 +6,26 @@
 from __future__ import annotations
 
 import time
-from enum import Enum
-from typing import TYPE_CHECKING, Callable, Iterable, Mapping, NamedTuple, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Callable, Iterable, NamedTuple, Sequence
 
-from .access import Granted
-from .addresses import PoolError, holds, parse_pools
+from .access import GrantingGroups
+from .addresses import holds
 from .aws import AWSCallError
-from .iam.signs import Signs, check, suspension
-from .iam.sweep import merged, sweep
-from .model import Block, Registration, Sweep
-from .registry.table import Registry, RegistryFacts
-from .roster import AccountSweeps, LastRun, Policy, Reason, Roster, decide
+from .iam.absences import ask
+from .iam.sweep import sweep
+from .model import Registration, RegistryIdentity
+from .registry.dynamodb import RegistryError
+from .registry.facts import RegistryFacts
+from .registry.table import Registry
+from .roster import Policy, Roster, decide
+from .whitelist import Absences, AccountSweeps, Whitelist
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
 
-
-class EarlySigns(str, Enum):
-    """What to do about users who can't sign in to AWS any more."""
-
-    WARN = "warn"
-    SUSPEND = "suspend"
+_SHOWN = 5  # devices in a message
+_MOST_FAILURES = 3
 
 
 class AccountToSweep(NamedTuple):
@@ -41,24 +40,26 @@ class RunOptions(NamedTuple):
 
     accounts: Sequence[AccountToSweep]
     policy: Policy
-    early_signs: EarlySigns = EarlySigns.WARN
+    refused: str | None = None  # why pools or networks can't be used; the policy has no pools then
 
 
 class RunResult(NamedTuple):
     """What a run found and decided."""
 
+    registry: RegistryIdentity
     generation: int
     made_at: float
+    facts: RegistryFacts
+    renamed: Sequence[Registration]  # whose users have another name in IAM than in the registry
     accounts: Sequence[AccountSweeps]
     roster: Roster
-    signs: Sequence[Signs]
-    acknowledge: list[str]  # ids of removals that the gateways may forget
-    registry: Mapping[str, str] = dict.fromkeys(("identity", "account_id", "region", "table", "table_id"), "")
+    refused: str | None  # why gateways must do nothing but revocations
+    problems: list[str]
 
     @property
-    def early_signs(self) -> list[str]:
-        """Names of the users who can't sign in to AWS any more."""
-        return sorted(confirmed.user_name for checked in self.signs for confirmed in checked.confirmed)
+    def signs(self) -> int:
+        """How many early signs of leaving wait to be checked."""
+        return len(self.facts.signs)
 
 
 IamOf = Callable[[AccountToSweep], "IAMClient"]  # raises AWSCallError where the credentials can't be had
@@ -67,162 +68,169 @@ IamOf = Callable[[AccountToSweep], "IAMClient"]  # raises AWSCallError where the
 def run(
     table: Registry, iam_of: IamOf, options: RunOptions, *, check_mode: bool, clock: Callable[[], float] = time.time
 ) -> RunResult:
-    """Decide who is a peer, and write to the registry what the next run needs.
+    """Decide who is a peer. What the next run needs is written by `keep_books`, once the roster is.
 
-    The generation comes first, so that a run with a higher one has seen later facts (R6, no resurrection). Tombstones
-    and blocks are written before the roster leaves the controller (R4, confirmed revocation).
+    The registry's identity comes first (R16, the wrong world is refused), then the generation, so that a run with a
+    higher one has seen later facts (R6, no resurrection). Tombstones are written before the roster leaves the
+    controller (R4, confirmed revocation).
 
     :param check_mode: whether to leave the registry as it is.
     :raises AWSCallError: the registry doesn't answer.
-    :raises PoolError: the pools no longer hold the address of a peer; nothing was changed.
+    :raises RegistryError: the table is no registry.
     """
+    registry = table.identity()
     generation = table.generation() if check_mode else table.take_generation()
     facts = table.facts()
-    accounts = [_sweeps(iam_of, account, facts) for account in options.accounts]
-    signs = [
-        _signs(iam_of, account, swept, facts, clock) for account, swept in zip(options.accounts, accounts, strict=True)
-    ]
-    suspensions = _suspensions(signs, options.early_signs)
-    granted = _granted(options)
+    granting = options.policy.granting
+    accounts = [_swept(iam_of, account, facts, granting, clock) for account in options.accounts]
+    registrations = _relabelled(facts.registered.registrations, accounts)
+    renamed = [new for new, old in zip(registrations, facts.registered.registrations) if new != old]
+    last = facts.decision._replace(peers=tuple(_relabelled(facts.decision.peers, accounts)))
     now = clock()
-    roster = _decide(facts, accounts, suspensions, granted, options.policy, now)
-    check_pools(roster, options.policy, facts.granted or granted)
+    refused = facts.decision_problem or options.refused or _lost_by_pools(facts, options.policy, now)
+    policy = options.policy._replace(gateway_keys=options.policy.gateway_keys | facts.gateway_keys)
+    roster = decide(
+        accounts=accounts,
+        registered=facts.registered._replace(registrations=registrations),
+        tombstones=facts.tombstones,
+        blocks=facts.blocks,
+        policy=policy._replace(pools=None) if refused else policy,
+        last=last,
+        now=now,
+    )
+    problems = [*_problems(accounts, roster), *facts.problems]
+    if refused:
+        problems.append(refused)
     if not check_mode:
-        _write_suspensions(table, signs, suspensions)
-        _write_decision(table, accounts, roster, generation)
-        if not roster.held and granted != facts.granted:
-            table.store_granted(granted, generation)
-    return RunResult(generation, now, accounts, roster, signs, facts.acknowledge)
+        problems += _write_all(
+            Write(f"the tombstone of {leaver.user_name}", partial(table.write_tombstone, leaver))
+            for leaver in roster.leavers
+        )
+    return RunResult(registry, generation, now, facts, renamed, accounts, roster, refused, problems)
 
 
-def _sweeps(iam_of: IamOf, account: AccountToSweep, facts: RegistryFacts) -> AccountSweeps:
-    """Sweep an account; again if registered users are missing, since only a second absence confirms."""
+def keep_books(table: Registry, result: RunResult) -> list[str]:
+    """Write what the next run needs, once the roster is where it belongs (R17: bookkeeping costs no revocation).
+
+    :returns: what couldn't be written, in sentences for an operator.
+    """
+    swept = [account.sweep for account in result.accounts if account.sweep is not None]
+    writes = [
+        Write(f"the sweep of account {sweep.account_id}", partial(table.store_sweep, sweep, result.generation))
+        for sweep in swept
+    ]
+    if result.refused is None and result.roster.decision != result.facts.decision:
+        decision = partial(table.store_decision, result.roster.decision, result.generation)
+        writes.append(Write("the decision, from which the next run counts removals", decision))
+    writes += [
+        Write(f"the new name of {registration.label}", partial(table.devices.relabel, registration))
+        for registration in result.renamed
+    ]
+    writes += [
+        Write(f"whom tombstone {each.event_id} doesn't mean", partial(table.spare, each))
+        for each in result.roster.spared
+    ]
+    if result.facts.surplus:
+        writes.append(Write("that old parts are gone", partial(table.forget_surplus, result.facts.surplus)))
+    return _write_all(writes)
+
+
+class Write(NamedTuple):
+    """Something to write to the registry."""
+
+    what: str  # for people
+    write: Callable[[], object]
+
+
+def _write_all(writes: Iterable[Write]) -> list[str]:
+    """Write one after the other, whatever becomes of each; return the failures as sentences."""
+    problems: list[str] = []
+    for what, write in writes:
+        if len(problems) == _MOST_FAILURES:  # each may have taken all its retries
+            problems.append(f"{what}, and perhaps more, was not tried")
+            break
+        try:
+            write()
+        except (AWSCallError, RegistryError) as error:
+            problems.append(f"{what} could not be written to the registry, run it again: {error}")
+    return problems
+
+
+def _swept(
+    iam_of: IamOf, account: AccountToSweep, facts: RegistryFacts, granting: GrantingGroups, clock: Callable[[], float]
+) -> AccountSweeps:
+    """Sweep an account, and ask IAM about the users who are absent.
+
+    Whatever goes wrong costs this account its sweep, and nothing else (R3, partial knowledge changes nothing).
+    """
     stored = facts.sweeps.get(account.account_id)
     try:
         iam = iam_of(account)
-        first = sweep(iam, account.account_id)
-        if not missing(first, stored, facts.registrations):
-            return AccountSweeps(account.account_id, first, stored)
-        both = merged(first, sweep(iam, account.account_id))
-    except AWSCallError as error:
-        return AccountSweeps(account.account_id, None, stored, error=str(error))
-    return AccountSweeps(account.account_id, both, stored, missing(both, stored, facts.registrations))
+        swept = sweep(iam, account.account_id, clock)
+        expected = _expected(AccountSweeps(account.account_id, swept, stored), facts, granting)
+        return AccountSweeps(account.account_id, swept, stored, ask(iam, swept, expected))
+    except Exception as error:  # noqa: BLE001  # whatever it is, other accounts go on
+        what = "" if isinstance(error, AWSCallError) else f"{type(error).__name__}: "
+        unswept = AccountSweeps(account.account_id, None, stored, error=f"{what}{error}")
+        return unswept._replace(absences=_unasked(unswept, _expected(unswept, facts, granting)))
 
 
-def missing(swept: Sweep, stored: Sweep | None, registrations: Iterable[Registration]) -> frozenset[str]:
-    """List the user_ids of registered users whom the stored sweep of an account lists and a new one doesn't."""
-    if stored is None:
-        return frozenset()
-    return frozenset(
-        registration.user_id
-        for registration in registrations
-        if registration.account_id == swept.account_id
-        and registration.user_id in stored.users
-        and registration.user_id not in swept.users
-    )
+def _unasked(account: AccountSweeps, expected: Iterable[str]) -> Absences:
+    """Hold the peers whom the stored sweep doesn't list: nobody asked IAM about them in this run."""
+    listed = {} if account.stored is None else account.stored.users
+    return Absences(held=frozenset(user_id for user_id in expected if user_id not in listed))
 
 
-def _signs(
-    iam_of: IamOf, account: AccountToSweep, swept: AccountSweeps, facts: RegistryFacts, clock: Callable[[], float]
-) -> Signs:
-    """What IAM says of an account's early signs; no call is made where there are none."""
-    signs = [sign for sign in facts.signs if sign.account_id == account.account_id]
-    if swept.sweep is None or not signs:
-        return Signs()
-    blocked = {(block.account_id, block.user_id) for block in facts.blocks if block.device is None}
-    registered = {registration.owner for registration in facts.registrations} - blocked
-    try:
-        return check(iam_of(account), swept.sweep, signs, registered, clock())
-    except AWSCallError as error:
-        return Signs(error=f"early signs of leaving in account {account.account_id} could not be checked: {error}")
+def _expected(account: AccountSweeps, facts: RegistryFacts, granting: GrantingGroups) -> dict[str, str]:
+    """Return whom a sweep should list, with the name that each had last: who was a peer, if nothing ended that."""
+    whitelist = Whitelist([account], facts.tombstones, facts.blocks, granting)
+    known = {} if account.stored is None else account.stored.users
+    return {
+        peer.user_id: known[peer.user_id].user_name if peer.user_id in known else peer.user_name
+        for peer in facts.decision.peers
+        if peer.account_id == account.account_id and whitelist.revocation_of_user(peer.owner) is None
+    }
 
 
-def _suspensions(signs: Iterable[Signs], early_signs: EarlySigns) -> list[Block]:
-    if early_signs is EarlySigns.WARN:
-        return []
-    return [suspension(confirmed.sign) for checked in signs for confirmed in checked.confirmed]
+def _relabelled(registrations: Iterable[Registration], accounts: Iterable[AccountSweeps]) -> list[Registration]:
+    """Return registrations with the names that IAM has for their users now."""
+    names = {
+        (account.account_id, user.user_id): user.user_name
+        for account in accounts
+        if account.in_force is not None
+        for user in account.in_force.users.values()
+    }
+    return [each._replace(user_name=names.get(each.owner, each.user_name)) for each in registrations]
 
 
-def _granted(options: RunOptions) -> Granted:
-    policy = options.policy
-    return Granted(
-        accounts=tuple(account.account_id for account in options.accounts),
-        granting=policy.granting,
-        pools=tuple(map(str, policy.pools)),
-    )
-
-
-def _decide(
-    facts: RegistryFacts,
-    accounts: Sequence[AccountSweeps],
-    suspensions: Sequence[Block],
-    granted: Granted,
-    policy: Policy,
-    now: float,
-) -> Roster:
-    last = facts.granted or granted
-    swept = [facts.sweeps[account_id] for account_id in last.accounts if account_id in facts.sweeps]
-    return decide(
-        accounts=accounts,
-        registrations=facts.registrations,
-        tombstones=facts.tombstones,
-        blocks=[*facts.blocks, *suspensions],
-        policy=policy,
-        last=LastRun(swept, last.granting),
-        now=now,
-    )
-
-
-def check_pools(roster: Roster, policy: Policy, last: Granted) -> None:
-    """Refuse pools that leave out devices which the last run's held, before anything is changed.
-
-    :raises PoolError: naming up to five of the devices and what to do.
-    """
-    before = parse_pools(last.pools)
+def _lost_by_pools(facts: RegistryFacts, policy: Policy, now: float) -> str | None:
+    """Say whether the pools leave out devices that are peers and not leaving anyway; None if they don't."""
+    if policy.pools is None:
+        return None
+    addresses = {each.identity: each.addresses for each in facts.registered.registrations if not each.has_expired(now)}
+    whitelist = Whitelist([], facts.tombstones, facts.blocks, policy.granting)
     lost = sorted(
-        f"{exclusion.registration.label} ({', '.join(exclusion.registration.addresses)})"
-        for exclusion in roster.excluded
-        if exclusion.reason is Reason.ADDRESS_OUTSIDE_POOL
-        and exclusion.registration.addresses
-        and all(holds(before, address) for address in exclusion.registration.addresses)
+        f"{peer.label} ({', '.join(peer.addresses)})"
+        for peer in facts.decision.peers
+        if addresses.get(peer.identity) == peer.addresses
+        and not whitelist.is_revoked(peer)
+        and not all(holds(policy.pools, address) for address in peer.addresses)
     )
-    if lost:
-        more = ", …" if len(lost) > 5 else ""
-        raise PoolError(
-            f"the address pools {', '.join(map(str, policy.pools))} no longer hold the addresses of {len(lost)} "
-            f"devices that {', '.join(last.pools)} held: {', '.join(lost[:5])}{more}. Nothing was "
-            "changed. Have the old pool in vpn_address_pools beside the new one until these devices are registered "
-            "again or removed"
-        )
+    if not lost:
+        return None
+    more = ", …" if len(lost) > _SHOWN else ""
+    return (
+        f"the address pools {', '.join(map(str, policy.pools))} don't hold the addresses of {len(lost)} devices that "
+        f"are peers: {', '.join(lost[:_SHOWN])}{more}. Confirmed revocations were applied, and nothing else. Have the "
+        "old pool in vpn_address_pools beside the new one until these devices are registered again or removed"
+    )
 
 
-def _write_suspensions(table: Registry, signs: Iterable[Signs], suspensions: Sequence[Block]) -> None:
-    for block in suspensions:
-        table.block(block)
-    for checked in signs:
-        for sign in checked.refuted:
-            table.forget_sign(sign)
-        if suspensions:
-            for confirmed in checked.confirmed:
-                table.forget_sign(confirmed.sign)
-
-
-def _write_decision(table: Registry, accounts: Iterable[AccountSweeps], roster: Roster, generation: int) -> None:
-    """Leavers' tombstones; and unless removals are held, the sweeps, from which the next run counts removals."""
-    for tombstone in roster.leavers:
-        table.write_tombstone(tombstone)
-    if roster.held:
-        return
-    for account in accounts:
-        if account.sweep is not None:
-            table.store_sweep(account.sweep, generation)
-
-
-def problems(result: RunResult) -> list[str]:
+def _problems(accounts: Iterable[AccountSweeps], roster: Roster) -> list[str]:
     """Say in sentences what an operator must look at; a run with any must end non-zero."""
-    sentences = [checked.error for checked in result.signs if checked.error is not None]
-    for account in result.accounts:
-        if account.sweep is None and account.stored is None:
+    sentences = []
+    for account in accounts:
+        if account.in_force is None:
             sentences.append(
                 f"account {account.account_id} was never swept completely, so none of its users is a peer: "
                 f"{account.error}"
@@ -232,12 +240,13 @@ def problems(result: RunResult) -> list[str]:
                 f"the sweep of account {account.account_id} is incomplete, the last complete one decided: "
                 f"{account.error}"
             )
-    if result.roster.held:
-        names = ", ".join(sorted(registration.label for registration in result.roster.held))
+        sentences += account.absences.problems
+    if roster.held:
+        names = ", ".join(sorted(registration.label for registration in roster.held))
         sentences.append(
-            f"{len(result.roster.held)} removals are held, no deletion, block or expiry explains them: {names}. Look "
-            "for a mistake in IAM's groups, vpn_access or vpn_identity_accounts. "
-            f"If they are right, run again with vpn_release_held={result.roster.release_token}"
+            f"{len(roster.held)} removals are held, no deletion, block or expiry explains them: {names}. Look for a "
+            "mistake in IAM's groups, vpn_access, vpn_identity_accounts or the registry. If they are right, release "
+            f'them by name, or all with -e \'{{"vpn_release_held": ["{roster.release_token}"]}}\''
         )
     return sentences
 

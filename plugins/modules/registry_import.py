@@ -13,6 +13,8 @@ description:
   - The whole file is checked before anything is written.
   - A table that holds anything else than items of this file, each as the file has it, is refused. So an import that was
     interrupted goes on when it is run again with the same file, as long as nothing else wrote to the table.
+  - The table gets the identity that the exported registry has. The gateways refuse the new table until they are told
+    of it (C(vpn_accept_registry)), so that a copy never takes their place unasked.
   - Blocks and tombstones are written before registrations, so that what an interrupted import leaves lets nobody in who
     is to stay out.
 author:
@@ -72,7 +74,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     REGISTRY_OPTIONS,
     check_credentials,
     one_line_failures,
-    registry,
+    registry_table,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.export import from_file
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.items import counts
@@ -94,7 +96,7 @@ def main() -> None:
     with one_line_failures(module):
         check_credentials(module)
         items = _items(module.params["src"])
-        written = registry(module).restore(items, check_mode=module.check_mode)
+        written = registry_table(module).restore(items, check_mode=module.check_mode)
     module.exit_json(changed=written > 0, counts=counts(items), written=written)
 
 

@@ -10,8 +10,11 @@ version_added: 0.1.0
 short_description: Blocks and unblocks a user or a device
 description:
   - Writes to the registry that a user, or one device, may not connect, or takes that back.
-  - A user who exists in IAM is blocked by id. One who doesn't exist gets a tombstone, for each id that the last
-    complete sweep or a registration knows for the name, or for the name alone.
+  - Users are found by the name that IAM, the last complete sweep or a registration has for them, or by their id. Each
+    id that is found is blocked, which nothing but an operator takes back. A user whom IAM doesn't have any more gets a
+    tombstone as well.
+  - A name that means nobody is refused, with the nearest names; one that means users who have different names by now
+    is refused with their ids.
   - The gateways follow with the next run of the playbook C(tracklib.vpn.reconcile). The playbook
     C(tracklib.vpn.revoke) runs this module and applies the revocation to the gateways at once.
 author:
@@ -20,14 +23,14 @@ options:
   state:
     description:
       - V(blocked) revokes the user, or only O(device). When IAM doesn't answer, the ids known from the last complete
-        sweep are blocked.
+        sweep and the registrations are blocked.
       - V(unblocked) lifts the block of the user, or of O(device). The user's block and a device's are lifted one by
         one. A tombstone isn't lifted; a later complete sweep that lists the user outweighs it.
     type: str
     choices: [blocked, unblocked]
     default: blocked
   user_name:
-    description: Name of the IAM user.
+    description: Name of the user in IAM or in a registration (C(alice) of C(alice/laptop)), or the user's unique id.
     type: str
     required: true
   device:
@@ -58,8 +61,7 @@ attributes:
   diff_mode:
     support: full
   idempotent:
-    support: partial
-    details: A user who isn't in IAM gets another tombstone with each run, since the time of deletion is a new one.
+    support: full
 seealso:
   - module: tracklib.vpn.registration
   - module: tracklib.vpn.registrations_info
@@ -98,8 +100,15 @@ revocations:
       description: V(block) or V(tombstone).
       type: str
     user_id:
-      description: Whom it is for; null if no id is known for the name.
+      description: Whom it is for.
       type: str
+    user_name:
+      description: The latest name that is known of that user.
+      type: str
+refused:
+  description: Whether the name means nobody, or several users, so that nothing was written.
+  returned: on such a failure
+  type: bool
 generation:
   description:
     - A generation taken after that was written, for O(tracklib.vpn.wireguard_interface#module:generation) where a user
@@ -126,8 +135,16 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     user_account,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import check_device_name
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
-from ansible_collections.tracklib.vpn.plugins.module_utils.revocation import Revoked, identify, lift, missing, write
+from ansible_collections.tracklib.vpn.plugins.module_utils.revocation import (
+    Revoked,
+    Whom,
+    identify,
+    lift,
+    missing,
+    write,
+)
 
 
 def _revoked(module: AnsibleAWSModule) -> Revoked:
@@ -137,19 +154,18 @@ def _revoked(module: AnsibleAWSModule) -> Revoked:
 def ensure_blocked(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
     """Write what isn't written yet."""
     revoked = _revoked(module)
-    whom = identify(partial(find_user, module, table), table, revoked)
-    if whom.error is not None:
-        module.warn(f"IAM didn't answer ({whom.error}); {revoked.user_name} is blocked by the ids of the last sweep")
-    new = missing(whom.records, table.blocks(), revoked)
+    whom = _whom(module, table)
+    records = whom.records(revoked.device)
+    new = missing(records, table, revoked)
     if module.check_mode:
         generation = table.generation()
     else:
         write(table, new, revoked, module.params["reason"], time.time())
         generation = table.take_generation()
-    written = "".join(f"{record.kind.value} {revoked.user_name} ({record.user_id})\n" for record in new)
+    written = "".join(f"{record.kind.value} {record.user_name} ({record.user_id})\n" for record in new)
     return {
         "changed": bool(new),
-        "revocations": [{"kind": record.kind.value, "user_id": record.user_id} for record in whom.records],
+        "revocations": [{**record._asdict(), "kind": record.kind.value} for record in records],
         "generation": generation,
         "diff": {"before": "", "after": written},
     }
@@ -157,9 +173,21 @@ def ensure_blocked(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
 
 def ensure_unblocked(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
     """Lift the block, if there is one."""
-    lifted = lift(partial(find_user, module, table), table, _revoked(module), check_mode=module.check_mode)
-    before = "".join(f"block {module.params['user_name']} ({block.user_id}): {block.reason}\n" for block in lifted)
+    whom = _whom(module, table)
+    lifted = lift(table, whom, _revoked(module), check_mode=module.check_mode)
+    before = "".join(f"block {whom.names[block.user_id]} ({block.user_id}): {block.reason}\n" for block in lifted)
     return {"changed": bool(lifted), "diff": {"before": before, "after": ""}}
+
+
+def _whom(module: AnsibleAWSModule, table: Registry) -> Whom:
+    try:
+        whom = identify(partial(find_user, module, table), table, _revoked(module))
+    except RegistryError as error:
+        module.fail_json(msg=str(error), refused=True)
+    if whom.error is not None:
+        ids = ", ".join(whom.names)
+        module.warn(f"IAM didn't answer ({whom.error}); {module.params['user_name']} is taken for the known ids {ids}")
+    return whom
 
 
 _ENSURE = {"blocked": ensure_blocked, "unblocked": ensure_unblocked}

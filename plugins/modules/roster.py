@@ -9,14 +9,19 @@ module: roster
 version_added: 0.1.0
 short_description: Decides who is a peer of the gateways
 description:
-  - Takes a generation, sweeps IAM, reads the registry, decides who may be a peer, and writes the roster to a file
-    that M(tracklib.vpn.wireguard_interface) applies to the gateways.
+  - Checks the credentials' account and the registry's identity, takes a generation, sweeps IAM, reads the registry,
+    decides who may be a peer, and writes the roster to a file that M(tracklib.vpn.wireguard_interface) applies to the
+    gateways.
   - A sweep that isn't complete changes nobody's membership. The last complete one decides then, and RV(problems)
     says so. Blocks, tombstones, expiry and changed keys count all the same.
-  - More removals than the guard allows, that no tombstone, block, expiry or registry change explains, are held until
-    an operator releases them. They are counted from what the last run decided by, so that a mistake in O(access) or
-    O(identity_accounts) is held as well.
-  - Pools that no longer hold a peer's address are refused before anything changes.
+  - A user who was a peer and whom a complete sweep no longer lists is revoked if C(iam:GetUser) says that there is no
+    such user. If IAM doesn't say, or none of an account's peers is listed, nobody is.
+  - Removals that no tombstone, block, expiry or removed registration explains are held until an operator releases them,
+    when they are too many together with those of the last 24 hours. They are counted from what the last run decided,
+    so that a mistake in O(access) or O(identity_accounts), or a registration that can't be read, is held as well.
+  - Pools that overlap or no longer hold a peer's address, and networks in O(access) that are none, stop everything on
+    the gateways but confirmed revocations.
+  - An item of the registry that can't be read is named in RV(problems), and keeps out nobody but whom it is about.
 author:
   - Tracklib (@tracklib)
 options:
@@ -43,15 +48,6 @@ options:
     type: list
     elements: str
     required: true
-  early_signs:
-    description:
-      - What to do about a user of whom an event told that a login profile or access key was taken away, if IAM shows
-        neither a login profile nor an active access key any more.
-      - V(warn) names the user in RV(early_signs) and changes nothing. V(suspend) blocks the user, until an operator
-        unblocks by M(tracklib.vpn.revocation).
-    type: str
-    choices: [warn, suspend]
-    default: warn
   guard_count:
     description: Unexplained removals beyond this number, and beyond O(guard_share), are held.
     type: int
@@ -60,9 +56,25 @@ options:
     description: Unexplained removals beyond this share of all peers, in percent, and beyond O(guard_count), are held.
     type: float
     default: 25.0
+  guard_majority:
+    description: Unexplained removals beyond this share of all peers, in percent, are held where there are two or more.
+    type: float
+    default: 50.0
+  guard_many:
+    description: Unexplained removals beyond this number, and beyond O(guard_many_share), are held.
+    type: int
+    default: 20
+  guard_many_share:
+    description: Unexplained removals beyond this share of all peers, in percent, and beyond O(guard_many), are held.
+    type: float
+    default: 2.0
   release_held:
-    description: The RV(release_token) of an earlier run. Lets exactly the removals go that it named.
-    type: str
+    description:
+      - Which held removals to let go, by the names of devices (C(alice/laptop)) or users (C(alice)), by user id, or by
+        the RV(release_token) of an earlier run, which stands for exactly those that it held.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - tracklib.vpn.access
   - tracklib.vpn.registry
@@ -133,11 +145,10 @@ held:
   type: list
   elements: str
 early_signs:
-  description: Names of the users who can't sign in to AWS any more, see O(early_signs).
+  description: How many early signs of leaving wait for M(tracklib.vpn.early_signs).
   returned: success
-  type: list
-  elements: str
-  sample: [alice]
+  type: int
+  sample: 0
 problems:
   description: Sentences for an operator. A run with any must end non-zero, after the gateways were served.
   returned: success
@@ -153,47 +164,51 @@ from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.tracklib.vpn.plugins.module_utils import roster_file
-from ansible_collections.tracklib.vpn.plugins.module_utils.access import ACCESS_OPTION, Access
+from ansible_collections.tracklib.vpn.plugins.module_utils.access import ACCESS_OPTION, Access, granting_groups
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
+    IDENTITY_ACCOUNTS_OPTION,
     REGISTRY_OPTIONS,
+    check_credentials,
     iam_client,
     one_line_failures,
-    registry,
+    registry_table,
 )
+from ansible_collections.tracklib.vpn.plugins.module_utils.guard import Limits
 from ansible_collections.tracklib.vpn.plugins.module_utils.roster import Policy
 from ansible_collections.tracklib.vpn.plugins.module_utils.run import (
     AccountToSweep,
-    EarlySigns,
     RunOptions,
     RunResult,
-    problems,
+    keep_books,
     reversals,
     run,
 )
 
 
-def _policy(params: dict[str, Any]) -> Policy:
-    access = Access.parse(params["access"], params["account_id"])
-    return Policy(
-        granting=access.granting,
-        pools=parse_pools(params["address_pools"], [str(network) for network in access.networks()]),
-        guard_count=params["guard_count"],
-        guard_share=params["guard_share"],
-        release=params["release_held"],
-    )
-
-
 def _options(params: dict[str, Any]) -> RunOptions:
     accounts = [AccountToSweep(**account) for account in params["identity_accounts"] or []]
-    return RunOptions(
-        accounts=accounts or [AccountToSweep(params["account_id"])],
-        policy=_policy(params),
-        early_signs=EarlySigns(params["early_signs"]),
+    limits = Limits(
+        some=params["guard_count"],
+        some_share=params["guard_share"],
+        majority=params["guard_majority"],
+        many=params["guard_many"],
+        many_share=params["guard_many_share"],
     )
+    granting = granting_groups(
+        (entry["groups"], entry["accounts"] or [params["account_id"]]) for entry in params["access"]
+    )
+    policy = Policy(granting, None, limits, frozenset(params["release_held"]))
+    options = RunOptions(accounts or [AccountToSweep(params["account_id"])], policy)
+    try:
+        networks = Access.parse(params["access"]).networks()
+        pools = parse_pools(params["address_pools"], [str(network) for network in networks])
+    except ValueError as error:
+        return options._replace(refused=f"{error}. Confirmed revocations are applied, and nothing else")
+    return options._replace(policy=policy._replace(pools=pools))
 
 
-def _result(result: RunResult) -> dict[str, Any]:
+def _result(result: RunResult, problems: list[str]) -> dict[str, Any]:
     roster = result.roster
     return {
         "generation": result.generation,
@@ -213,17 +228,18 @@ def _result(result: RunResult) -> dict[str, Any]:
             for exclusion in roster.excluded
         ],
         "held": sorted(registration.label for registration in roster.held),
-        "early_signs": result.early_signs,
-        "problems": problems(result),
+        "early_signs": len(result.facts.signs),
+        "problems": problems,
         "release_token": roster.release_token,
     }
 
 
 def make_roster(module: AnsibleAWSModule) -> dict[str, Any]:
-    """Decide, then write the file."""
-    dest = module.params["dest"]
+    """Decide, write the file, and only then what the next run needs."""
+    check_credentials(module)
+    table, dest = registry_table(module), module.params["dest"]
     result = run(
-        registry(module),
+        table,
         lambda account: iam_client(module, account.account_id, account.role_arn),
         _options(module.params),
         check_mode=module.check_mode,
@@ -231,7 +247,8 @@ def make_roster(module: AnsibleAWSModule) -> dict[str, Any]:
     for sentence in reversals(result.roster):
         module.warn(sentence)
     changed = roster_file.replace(dest, result)
-    return {"changed": changed, "dest": dest, **_result(result)}
+    problems = result.problems if module.check_mode else [*result.problems, *keep_books(table, result)]
+    return {"changed": changed, "dest": dest, **_result(result, problems)}
 
 
 def main() -> None:
@@ -239,17 +256,15 @@ def main() -> None:
         argument_spec={
             **REGISTRY_OPTIONS,
             "dest": {"type": "path", "required": True},
-            "identity_accounts": {
-                "type": "list",
-                "elements": "dict",
-                "options": {"account_id": {"type": "str", "required": True}, "role_arn": {"type": "str"}},
-            },
+            "identity_accounts": IDENTITY_ACCOUNTS_OPTION,
             "access": ACCESS_OPTION,
             "address_pools": {"type": "list", "elements": "str", "required": True},
-            "early_signs": {"type": "str", "choices": [sign.value for sign in EarlySigns], "default": "warn"},
             "guard_count": {"type": "int", "default": 5},
             "guard_share": {"type": "float", "default": 25.0},
-            "release_held": {"type": "str", "no_log": False},
+            "guard_majority": {"type": "float", "default": 50.0},
+            "guard_many": {"type": "int", "default": 20},
+            "guard_many_share": {"type": "float", "default": 2.0},
+            "release_held": {"type": "list", "elements": "str", "default": [], "no_log": False},
         },
         supports_check_mode=True,
     )

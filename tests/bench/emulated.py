@@ -103,6 +103,7 @@ def _fill(users: int, devices: int) -> None:
     boto3.client("cloudformation").create_stack(StackName="registry", TemplateBody=template)
     registry = Registry(boto3.client("dynamodb"), TABLE)
     found = sweep(boto3.client("iam"), ACCOUNT)
+    registry.make_identity()
     registry.store_sweep(found, 1)
     serialize = TypeSerializer().serialize
     for registration in registrations(list(found.users), devices):

@@ -103,10 +103,12 @@ def run_module(aws_env: dict[str, str], tmp_path: Path) -> Callable[..., dict[st
 
 @pytest.fixture
 def vpn(aws_client: Callable[..., Any], run_module: Callable[..., dict[str, Any]]) -> Vpn:
-    """An empty account with the registry table, made from the template that `deploy` applies."""
+    """An empty account with the registry table, made as `deploy` makes it."""
     template = (ROOT / "roles/control_plane/files/registry.yml").read_text()
     aws_client("cloudformation").create_stack(StackName="registry", TemplateBody=template)
-    return Vpn(aws_client("iam"), aws_client("dynamodb"), "tracklib-vpn", run_module)
+    made = Vpn(aws_client("iam"), aws_client("dynamodb"), "tracklib-vpn", run_module)
+    made.registry().make_identity()
+    return made
 
 
 @pytest.fixture

@@ -254,19 +254,49 @@ def test_blocking_an_existing_user_writes_a_block_and_lifting_it_removes_it(vpn:
     assert vpn.module("registrations_info")["registrations"][0]["blocked"] is None
 
 
-def test_blocking_a_deleted_user_writes_a_tombstone_for_the_known_id(vpn: Vpn) -> None:
+def test_r4_deleted_user_is_blocked_by_the_known_id_and_gets_a_tombstone(vpn: Vpn) -> None:
     user_id = vpn.user("alice")
     vpn.register("alice", "laptop", keys.generate()[1])
     vpn.delete_user("alice")
     result = vpn.module("revocation", user_name="ALICE")
-    assert result["revocations"] == [{"kind": "tombstone", "user_id": user_id}]
+    of_alice = {"user_id": user_id, "user_name": "alice"}
+    assert result["revocations"] == [{"kind": kind, **of_alice} for kind in ("block", "tombstone")]
+    only_laptop = vpn.module("revocation", user_name="alice", device="laptop")
+    assert only_laptop["revocations"] == [{"kind": "block", **of_alice}]  # which no sweep reverses
+
+
+def test_r1_name_that_a_newcomer_has_by_now_is_refused_with_the_ids_of_both(vpn: Vpn) -> None:
+    renamed = vpn.user("alice")
+    vpn.register("alice", "laptop", keys.generate()[1])
+    vpn.iam.update_user(UserName="alice", NewUserName="alice.smith")
+    newcomer = vpn.user("alice")
+    users = {
+        user_id: User(ACCOUNT, user_id, name, 0) for user_id, name in ((renamed, "alice.smith"), (newcomer, "alice"))
+    }
+    vpn.registry().store_sweep(Sweep(ACCOUNT, 1, users), 1)
+    refused = vpn.fails("revocation", user_name="alice")
+    assert f"{renamed} (now alice.smith)" in refused
+    assert f"{newcomer} (now alice)" in refused
+    assert vpn.items("block") == []
+    for asked in (renamed, "alice.smith"):
+        (written,) = vpn.module("revocation", user_name=asked)["revocations"]
+        assert written["user_id"] == renamed
+
+
+def test_r4_name_that_nobody_has_is_refused_with_the_nearest_ones(vpn: Vpn) -> None:
+    vpn.user("alice.smith")
+    vpn.register("alice.smith", "laptop", keys.generate()[1])
+    refused = vpn.fails("revocation", user_name="alice.smit")
+    assert f"nobody is called alice.smit in account {ACCOUNT}" in refused
+    assert "The nearest names: alice.smith" in refused
+    assert vpn.items("tombstone") == []
 
 
 def test_user_spelt_in_another_case_is_blocked_by_id_and_gets_no_tombstone(vpn: Vpn) -> None:
     user_id = vpn.user("alice")
     vpn.registry().store_sweep(Sweep(ACCOUNT, 1, {user_id: User(ACCOUNT, user_id, "alice", 0)}), 1)
     blocked = vpn.module("revocation", user_name="ALICE")
-    assert blocked["revocations"] == [{"kind": "block", "user_id": user_id}]
+    assert blocked["revocations"] == [{"kind": "block", "user_id": user_id, "user_name": "alice"}]
     assert vpn.module("revocation", state="unblocked", user_name="Alice")["changed"]
     assert vpn.registry().facts().tombstones == []
 

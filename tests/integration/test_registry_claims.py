@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block, Receipt, Registration
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block, Receipt, Registration, Sign, Sweep
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
 
 from tests.support.claims import claims
@@ -34,6 +35,9 @@ REMOVAL = {
 }
 
 
+GATEWAY_KEY = keys.generate()[1]
+
+
 class Case(NamedTuple):
     """A call that finds something to do, if its module does anything; FOLDER stands for the test's own."""
 
@@ -42,6 +46,9 @@ class Case(NamedTuple):
 
 
 CASES = {
+    "early_signs": Case({}, changes=True),
+    "gateway_keys": Case({"gateways": [{"name": "gateway-1", "public_key": GATEWAY_KEY}]}, changes=True),
+    "registry_identity": Case({"registry_table": OTHER}, changes=True),
     "registrations_info": Case({"access": ACCESS}, changes=False),
     "receipts_info": Case({}, changes=False),
     "receipts": Case({"gateways": [{"name": "gateway-1", "removals": [REMOVAL]}]}, changes=True),
@@ -86,6 +93,8 @@ def subject(request: pytest.FixtureRequest, vpn: Vpn, aws_client: Callable[..., 
     registry.record(
         [Receipt("gateway-2", "1", ACCOUNT, "AIDA2", "carol", "phone", "9f86", "tombstoned", 1, None, now, now, now)]
     )
+    registry.store_sweep(Sweep(ACCOUNT, now, {}), 1)
+    registry.write_sign(Sign(ACCOUNT, "AIDA0", "DeleteLoginProfile", now - DAY))
     folder = tmp_path / "folder"
     folder.mkdir()
     vpn.module("registry_export", dest=str(folder / "registry.jsonl"))

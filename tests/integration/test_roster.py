@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from tests.support import fault_proxy as faults
 from tests.support.fault_proxy import FaultProxy
 
-from .vpn import ACCOUNT, Vpn
+from .conftest import ROOT
+from .vpn import ACCOUNT, POOLS, Vpn
 
 # two tries instead of five: what is tested is what happens when AWS keeps failing
 FEW_TRIES = {"retries": {"mode": "standard", "total_max_attempts": 2}}
@@ -152,7 +154,7 @@ def test_r3_failing_second_page_changes_nothing_and_says_so(
 def test_r3_page_that_promises_more_without_saying_where_is_incomplete(roster: Runs, fault_proxy: FaultProxy) -> None:
     fault_proxy.page_size = 1
     fault_proxy.fail(SWEEP, faults.without_marker)
-    assert "a page is missing" in roster(fault_proxy)["problems"][0]
+    assert "broke off after 1 users" in roster(fault_proxy)["problems"][0]
 
 
 def test_r3_passing_fault_is_retried(roster: Runs, fault_proxy: FaultProxy) -> None:
@@ -168,11 +170,16 @@ def test_r3_blocks_apply_during_an_incomplete_sweep(roster: Runs, fault_proxy: F
     assert roster.peers() == ["alice/laptop", "bob/laptop"]
 
 
-def test_r3_failing_second_sweep_confirms_nobody(roster: Runs, fault_proxy: FaultProxy) -> None:
+@pytest.mark.parametrize("code", ["AccessDenied", "Throttling"])
+def test_r4_question_that_iam_does_not_answer_confirms_nobody_and_the_sweep_stays(
+    roster: Runs, fault_proxy: FaultProxy, code: str
+) -> None:
     roster.vpn.delete_user("alice")
-    fault_proxy.fail(SWEEP, faults.error(403, "AccessDenied"), first=2)
-    assert roster(fault_proxy)["problems"]
-    assert "alice/laptop" in roster.peers()
+    fault_proxy.fail("GetUser", faults.error(400, code))
+    result = roster(fault_proxy)
+    assert "IAM didn't say whether they are deleted" in result["problems"][0]
+    assert result["accounts"][0]["complete"]
+    assert roster.vpn.items("tombstone") == []
 
 
 def test_r3_credentials_of_another_account_make_the_sweep_incomplete(roster: Runs) -> None:
@@ -193,7 +200,7 @@ def test_r5_mass_removal_is_held_and_the_token_releases_it(roster: Runs) -> None
     assert held["counts"]["held"] == 6
     assert "alice/laptop" in held["problems"][0]
     assert roster()["release_token"] == held["release_token"]
-    released = roster(release_held=held["release_token"])
+    released = roster(release_held=[held["release_token"]])
     assert released["problems"] == []
     assert roster.peers() == ["gina/laptop"]
 
@@ -209,9 +216,141 @@ def test_r5_group_mistyped_in_the_policy_is_held_until_it_is_put_right(roster: R
         assert held["counts"] == {"peers": 6, "held": 6, "revoked": 0, "excluded": 0}
         assert "vpn_access" in held["problems"][0]
     assert roster()["counts"]["held"] == 0
-    roster(access=mistyped, release_held=held["release_token"])
+    roster(access=mistyped, release_held=[held["release_token"]])
     assert roster.peers() == []
     assert roster(access=mistyped)["counts"]["held"] == 0
+
+
+def test_r16_credentials_of_another_account_are_refused_before_a_generation_is_taken(roster: Runs) -> None:
+    before, generation = roster.dest.read_text(), roster.vpn.registry().generation()
+    failure = roster.vpn.fails("roster", dest=str(roster.dest), account_id="999999999999")
+    assert f"belong to account {ACCOUNT}, expected 999999999999" in failure
+    assert (roster.dest.read_text(), roster.vpn.registry().generation()) == (before, generation)
+
+
+def test_r16_table_without_an_identity_is_refused_before_anything_is_written(
+    roster: Runs, aws_client: Callable[..., Any]
+) -> None:
+    before = roster.dest.read_text()
+    template = (ROOT / "roles/control_plane/files/registry.yml").read_text()
+    parameters = [{"ParameterKey": "TableName", "ParameterValue": "empty"}]
+    aws_client("cloudformation").create_stack(StackName="empty", TemplateBody=template, Parameters=parameters)
+    calls: dict[str, dict[str, Any]] = {"roster": {"dest": str(roster.dest)}, "revocation": {"user_name": "alice"}}
+    for module, options in calls.items():
+        assert "table empty is no registry: it has no identity" in roster.vpn.fails(
+            module, registry_table="empty", **options
+        )
+    assert roster.dest.read_text() == before
+    assert aws_client("dynamodb").scan(TableName="empty")["Count"] == 0
+
+
+def test_r16_roster_says_which_registry_and_table_it_was_made_from(roster: Runs) -> None:
+    made = roster.content()["registry"]
+    assert (made["account_id"], made["region"], made["table"]) == (ACCOUNT, "eu-west-1", "tracklib-vpn")
+    identity = roster.vpn.module("registry_identity")
+    assert (identity["changed"], identity["registry"]) == (False, made)
+    assert len(made["table_id"]) > 8
+
+
+@pytest.mark.parametrize("users", [1, 3, 7])
+def test_r4_empty_answer_of_iam_removes_nobody(vpn: Vpn, tmp_path: Path, fault_proxy: FaultProxy, users: int) -> None:
+    for number in range(users):
+        vpn.user(f"user{number}")
+        vpn.register(f"user{number}", "laptop", keys.generate()[1])
+    runs = Runs(vpn, tmp_path / "roster.json")
+    assert runs()["problems"] == []
+    fault_proxy.fail(SWEEP, faults.without_users)
+    assert runs(fault_proxy)["problems"]
+    assert len(runs.peers()) == users
+    assert vpn.items("tombstone") == []
+    assert runs()["problems"] == []
+
+
+@pytest.mark.parametrize("fault", [faults.without_end, faults.of_another_service, faults.with_a_bad_date])
+def test_r3_answer_that_is_not_iams_changes_nothing(roster: Runs, fault_proxy: FaultProxy, fault: faults.Fault) -> None:
+    roster.vpn.delete_user("alice")
+    fault_proxy.fail(SWEEP, fault)
+    result = roster(fault_proxy)
+    assert f"the sweep of account {ACCOUNT} is incomplete" in result["problems"][0]
+    assert roster.peers() == ["alice/laptop", "bob/laptop", "carol/laptop"]
+
+
+def test_r3_held_removal_and_a_throttled_sweep_cut_no_newcomer(roster: Runs, fault_proxy: FaultProxy) -> None:
+    for name in ("alice", "bob", "carol"):
+        roster.vpn.iam.remove_user_from_group(GroupName="vpn", UserName=name)
+    assert roster()["counts"]["held"] == 3
+    roster.vpn.user("dora")
+    roster.vpn.register("dora", "laptop", keys.generate()[1])
+    assert "dora/laptop" in (roster(), roster.peers())[1]
+    fault_proxy.fail(SWEEP, faults.error(400, "Throttling"))
+    assert "dora/laptop" in (roster(fault_proxy), roster.peers())[1]
+
+
+def test_r5_one_of_those_held_is_released_by_name(roster: Runs) -> None:
+    for name in ("alice", "bob", "carol"):
+        roster.vpn.iam.remove_user_from_group(GroupName="vpn", UserName=name)
+    assert roster()["counts"]["held"] == 3
+    assert roster(release_held=["carol"])["held"] == ["alice/laptop", "bob/laptop"]
+    assert roster.peers() == ["alice/laptop", "bob/laptop"]
+
+
+def test_r1_labels_follow_the_sweep(roster: Runs) -> None:
+    roster.vpn.iam.update_user(UserName="alice", NewUserName="alice.smith")
+    roster()
+    assert roster.peers() == ["alice.smith/laptop", "bob/laptop", "carol/laptop"]
+    (registered,) = roster.vpn.module("registrations_info", user_name="alice.smith")["registrations"]
+    assert registered["user_name"] == "alice.smith"
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"pk": {"S": "registration"}, "sk": {"S": f"{ACCOUNT}/AIDAX/laptop"}, "addresses": {"N": "7"}},
+        {"pk": {"S": "registration"}, "sk": {"S": "nonsense"}},
+        {"pk": {"S": "tombstone"}, "sk": {"S": f"{ACCOUNT}/event"}},
+        {"pk": {"S": "sweep"}, "sk": {"S": "999999999999"}, "data": {"S": "x"}},
+        {"pk": {"S": "sign"}, "sk": {"S": "x"}},
+        {"pk": {"S": "recorded"}, "sk": {"S": "gateway-1"}},
+    ],
+)
+def test_r17_unreadable_item_is_named_and_costs_nobody_else(roster: Runs, item: dict[str, Any]) -> None:
+    roster.vpn.module("revocation", user_name="carol")
+    roster.vpn.dynamodb.put_item(TableName=roster.vpn.table, Item=item)
+    result = roster()
+    assert f"item {item['pk']['S']} {item['sk']['S']} can't be read" in result["problems"][0]
+    assert len(result["problems"]) == 1
+    assert roster.peers() == ["alice/laptop", "bob/laptop"]
+
+
+def test_r17_block_without_a_reason_still_blocks(roster: Runs) -> None:
+    (user_id,) = {peer["user_id"] for peer in roster.content()["peers"] if peer["user_name"] == "carol"}
+    block = {"pk": {"S": "block"}, "sk": {"S": f"{ACCOUNT}/{user_id}"}}
+    roster.vpn.dynamodb.put_item(TableName=roster.vpn.table, Item=block)
+    assert roster()["problems"] == []
+    assert roster.peers() == ["alice/laptop", "bob/laptop"]
+
+
+def test_r17_bookkeeping_that_fails_costs_no_revocation(roster: Runs, fault_proxy: FaultProxy) -> None:
+    roster.vpn.delete_user("alice")
+    fault_proxy.fail("PutItem", faults.json_error(400, "ProvisionedThroughputExceededException"))
+    result = roster(fault_proxy)
+    assert any("could not be written to the registry" in problem for problem in result["problems"])
+    assert [revoked["user_name"] for revoked in roster.content()["revoked"]] == ["alice"]
+    assert roster.peers() == ["bob/laptop", "carol/laptop"]
+
+
+def test_r9_gateways_own_key_is_no_devices(roster: Runs) -> None:
+    key = keys.generate()[1]
+    gateways = [{"name": "gateway-1", "public_key": key}]
+    assert roster.vpn.module("gateway_keys", check=True, gateways=gateways)["claimed"] == ["gateway-1"]
+    assert roster.vpn.module("gateway_keys", gateways=gateways)["claimed"] == ["gateway-1"]
+    assert not roster.vpn.module("gateway_keys", gateways=gateways)["changed"]
+    options: dict[str, Any] = {"user_name": "alice", "device": "phone", "public_key": key, "address_pools": POOLS}
+    assert "is that of gateway/gateway-1" in roster.vpn.fails("registration", **options)
+    held = roster.content()["peers"][0]["public_key"]
+    assert "is registered for a device" in roster.vpn.fails(
+        "gateway_keys", gateways=[{"name": "gateway-2", "public_key": held}]
+    )
 
 
 def test_r6_each_run_has_a_higher_generation(roster: Runs) -> None:
@@ -226,23 +365,32 @@ def test_unreachable_registry_fails_before_any_decision(roster: Runs, fault_prox
     assert roster.dest.read_text() == before
 
 
-def test_pool_overlapping_a_granted_network_fails_before_anything_changes(roster: Runs) -> None:
-    before = roster.vpn.registry().generation()
-    failure = roster.vpn.fails("roster", dest=str(roster.dest), address_pools=["10.20.0.0/24"])
-    assert "10.20.0.0/24 overlaps 10.20.0.0/16" in failure
-    assert roster.vpn.registry().generation() == before
-
-
-def test_pool_that_no_longer_holds_a_device_fails_before_anything_changes(roster: Runs) -> None:
-    roster.vpn.iam.remove_user_from_group(GroupName="vpn", UserName="carol")
-    before, stored = roster.dest.read_text(), roster.vpn.items("sweep")
-    new = ["10.45.0.0/20", "fd44:7472:6163:6b::/64"]
-    failure = roster.vpn.fails("roster", dest=str(roster.dest), address_pools=new)
-    assert "no longer hold the addresses of 2 devices" in failure
-    assert "alice/laptop (10.44.0." in failure
-    assert (roster.dest.read_text(), roster.vpn.items("sweep")) == (before, stored)
-    roster(address_pools=[*new, "10.44.0.0/20"])
-    assert roster.peers() == ["alice/laptop", "bob/laptop"]
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"address_pools": ["10.20.0.0/24"]}, "10.20.0.0/24 overlaps 10.20.0.0/16"),
+        ({"address_pools": ["10.44.0.0/20", "10.44.8.0/24"]}, "overlap; give each address to one pool only"),
+        (
+            {"address_pools": ["10.45.0.0/20"]},
+            "don't hold the addresses of 2 devices that are peers: alice/laptop (10.44.0.2",
+        ),
+        ({"access": [{"groups": ["vpn"], "networks": ["10.20.0.0/33"]}]}, "'10.20.0.0/33' in access"),
+    ],
+)
+def test_r17_pools_or_networks_that_do_not_fit_stop_everything_but_revocations(
+    roster: Runs, options: dict[str, Any], sentence: str
+) -> None:
+    roster.vpn.module("revocation", user_name="carol")
+    roster.vpn.user("dora")
+    roster.vpn.register("dora", "laptop", keys.generate()[1])
+    before = {item["sk"]["S"]: item for item in roster.vpn.items("sweep")}["decision"]
+    assert sentence in roster(**options)["problems"][-1]
+    assert sentence in roster.content()["refused"]
+    assert [revoked["user_name"] for revoked in roster.content()["revoked"]] == ["carol"]
+    assert {item["sk"]["S"]: item for item in roster.vpn.items("sweep")}["decision"] == before
+    roster(address_pools=["10.45.0.0/20", *POOLS])
+    assert roster.content()["refused"] is None
+    assert roster.peers() == ["alice/laptop", "bob/laptop", "dora/laptop"]
 
 
 def test_sweep_of_1000_users_is_two_requests(vpn: Vpn, fault_proxy: FaultProxy) -> None:

@@ -3,9 +3,9 @@
 
 """moto's server, one request at a time: its DynamoDB transactions aren't atomic between threads, AWS's are.
 
-Its Cloud Map, CloudFormation, CodeBuild, EventBridge and load balancers are completed, see cloud_map.py,
-cloudformation.py, builds.py, events.py and target_health.py, and its signatures are checked where that matters, see
-signatures.py.
+Its Cloud Map, CloudFormation, CodeBuild, DynamoDB, EventBridge and load balancers are completed, see cloud_map.py,
+cloudformation.py, builds.py, table_ids.py, events.py and target_health.py, and its signatures are checked where that
+matters, see signatures.py.
 
 Usage: python -m tests.support.emulator PORT [DIRECTORY]
 
@@ -22,7 +22,7 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import run_simple
 
-from . import builds, cloud_map, cloudformation, events, instance_connect, signatures, target_health
+from . import builds, cloud_map, cloudformation, events, instance_connect, signatures, table_ids, target_health
 
 
 def main() -> None:
@@ -32,6 +32,7 @@ def main() -> None:
     cloudformation.complete()
     events.complete()
     signatures.complete()
+    table_ids.complete()
     target_health.complete()
     if len(sys.argv) > 2:
         instance_connect.complete(Path(sys.argv[2]))

@@ -241,3 +241,17 @@ def without_marker(handler: Handler, answer: Answer) -> None:
     """A page that says there are more, and not where."""
     status, headers, body = answer
     send(handler, (status, headers, re.sub(rb"<Marker>.*?</Marker>", b"", body)))
+
+
+def _rewritten(pattern: bytes, replacement: bytes) -> Fault:
+    def fault(handler: Handler, answer: Answer) -> None:
+        status, headers, body = answer
+        send(handler, (status, headers, re.sub(pattern, replacement, body, flags=re.DOTALL)))
+
+    return fault
+
+
+without_users = _rewritten(rb"<UserDetailList>.*</UserDetailList>", b"<UserDetailList/>")
+without_end = _rewritten(rb"<IsTruncated>\w+</IsTruncated>", b"")
+with_a_bad_date = _rewritten(rb"<CreateDate>[^<]*</CreateDate>", b"<CreateDate>yesterday</CreateDate>")
+of_another_service = _rewritten(rb".*", b"<html><body>Sign in to the guest network</body></html>")

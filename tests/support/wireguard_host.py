@@ -60,12 +60,11 @@ def variables(interface: str, networks: Sequence[str] = ("10.20.0.0/16",)) -> di
     """What the role gives its templates."""
     return {
         "interface": interface,
-        "addresses": ["10.44.0.1/16", "fd44:7472:6163:6b::1/64"],
         "pools": ["10.44.0.0/16", "fd44:7472:6163:6b::/64"],
         "listen_port": 51820,
         "mtu": 1420,
         "connections_per_peer": 2000,
-        "networks": networks,
+        "access": [{"groups": ["vpn"], "networks": networks}],
         "private_dns": False,
         "masquerade": True,
     }

@@ -48,50 +48,63 @@ def sweep(iam: IAMClient, account_id: str, clock: Callable[[], float] = time.tim
             request["Marker"] = marker
         with calling("iam:GetAccountAuthorizationDetails", f"account {account_id}"):
             page = iam.get_account_authorization_details(**request)
-        for detail in page.get("UserDetailList", []):
-            user = _user(detail, account_id)
-            if user.user_id in users:
-                raise AWSCallError(f"the sweep of account {account_id} listed {user.user_name} twice; run it again")
-            users[user.user_id] = user
-        if not page.get("IsTruncated"):
+        for user in _users(page, account_id):
+            if users.setdefault(user.user_id, user) != user:
+                raise AWSCallError(
+                    f"the sweep of account {account_id} listed {user.user_name} ({user.user_id}) twice, and not "
+                    "alike; run it again"
+                )
+        if page.get("IsTruncated") is False:
             return Sweep(account_id, begun_at, users)
         following = page.get("Marker")
-        if not following or following == marker:
-            raise AWSCallError(f"the sweep of account {account_id} broke off: a page is missing; run it again")
+        if page.get("IsTruncated") is not True or not following or following == marker:
+            raise AWSCallError(
+                f"the sweep of account {account_id} broke off after {len(users)} users: IAM's answer says neither that "
+                "nothing follows nor where it goes on; run it again"
+            )
         marker = following
 
 
-def _user(detail: Mapping[str, Any], account_id: str) -> User:
+def _users(page: Mapping[str, Any], account_id: str) -> list[User]:
+    """Read a page. :raises AWSCallError: it isn't what IAM sends."""
     try:
-        return User(
-            account_id=account_id,
-            user_id=detail["UserId"],
-            user_name=detail["UserName"],
-            created_at=detail["CreateDate"].timestamp(),
-            groups=tuple(detail.get("GroupList", ())),
-            path=detail["Path"],
-            arn=detail["Arn"],
-            tags=tuple((tag["Key"], tag["Value"]) for tag in detail.get("Tags", ())),
-        )
-    except KeyError as missing:
-        raise AWSCallError(f"the sweep of account {account_id} lists a user without {missing}; run it again") from None
+        return [_user(detail, account_id) for detail in page["UserDetailList"]]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise AWSCallError(
+            f"the sweep of account {account_id} got an answer that isn't IAM's ({type(error).__name__}: {error}); is "
+            "something between this host and AWS? Run it again"
+        ) from error
 
 
-def merged(first: Sweep, second: Sweep) -> Sweep:
-    """Merge two sweeps of one account: a user listed by either exists; the later one's details count."""
-    return Sweep(first.account_id, first.begun_at, {**first.users, **second.users})
+def _user(detail: Mapping[str, Any], account_id: str) -> User:
+    return User(
+        account_id=account_id,
+        user_id=detail["UserId"],
+        user_name=detail["UserName"],
+        created_at=detail["CreateDate"].timestamp(),
+        groups=tuple(detail.get("GroupList", ())),
+        path=detail["Path"],
+        arn=detail["Arn"],
+        tags=tuple((tag["Key"], tag["Value"]) for tag in detail.get("Tags", ())),
+    )
 
 
 def find_user(iam: IAMClient, account_id: str, user_name: str) -> User | None:
     """Find one user by name, without groups and tags; None if IAM says that there is none."""
     try:
         with calling("iam:GetUser", f"user {user_name} of account {account_id}"):
-            detail = iam.get_user(UserName=user_name)["User"]
+            answer = iam.get_user(UserName=user_name)
     except AWSCallError as error:
         if error.code == "NoSuchEntity":
             return None
         raise
-    return _user(detail, account_id)
+    try:
+        return _user(answer["User"], account_id)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise AWSCallError(
+            f"iam:GetUser for user {user_name} of account {account_id} got an answer that isn't IAM's "
+            f"({type(error).__name__}: {error})"
+        ) from error
 
 
 def find_user_in_any_case(

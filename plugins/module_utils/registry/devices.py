@@ -17,7 +17,7 @@ from ..addresses import Network, choose
 from ..model import Owner, Registration
 from ..timespan import DAY
 from .dynamodb import ATTEMPTS, Delete, Item, Put, RegistryError, RegistryErrorCode, Table, Write
-from .items import device_key, read_registration, registration_item, user_key
+from .items import device_key, read_registration, readable, registration_item, removed_item, user_key
 
 QUARANTINE = 7 * DAY  # that a freed address rests
 _RESTING = 20  # addresses for each device that a user may have; more can't rest, so that no user uses up a pool
@@ -39,11 +39,11 @@ class RegisteredDevices:
 
     def registrations(self) -> list[Registration]:
         """List all registrations, in no order."""
-        return [read_registration(item) for item in self._table.query("registration")]
+        return list(readable(self._table.query("registration"), read_registration))
 
     def registrations_of(self, owner: Owner) -> list[Registration]:
         """List one user's registrations, ordered by device."""
-        return [read_registration(item) for item in self._table.query("registration", f"{user_key(owner)}/")]
+        return list(readable(self._table.query("registration", f"{user_key(owner)}/"), read_registration))
 
     def registration(self, owner: Owner, device: str) -> Registration | None:
         """Return one device's registration, or None if it isn't registered."""
@@ -124,10 +124,30 @@ class RegisteredDevices:
                 Delete("registration", device_key(present), *_unchanged(present)),
                 self._release_key(present),
                 *(self._release_address(present, address, quarantine) for address in present.addresses),
+                Put(removed_item(present, self._clock())),
             ]
             if self._table.transact(writes):
                 return present
         raise _collided(registration, "removed")
+
+    def relabel(self, registration: Registration) -> None:
+        """Write the name that a registration's user has now; nothing happens if it was removed meanwhile."""
+        condition, values = "attribute_exists(pk)", {"name": registration.user_name}
+        self._table.update("registration", device_key(registration), "SET user_name = :name", values, condition)
+
+    def reserve_key(self, public_key: str, holder: Item) -> None:
+        """Claim a public key for what is no device, together with the item that says for what.
+
+        :raises RegistryError: a device has it.
+        """
+        name = f"{holder['pk']}/{holder['sk']}"
+        claim = {"pk": "claim", "sk": f"key#{public_key}", "holder": name, "owner": name, "released_at": 0}
+        is_free = Put(claim, "attribute_not_exists(pk) OR #owner = :owner", {"owner": name})
+        if not self._table.transact([is_free, Put(holder)]):
+            raise RegistryError(
+                f"the public key of {name} is registered for a device: remove that device (`registrations_info` has "
+                "its key), and run this again"
+            )
 
     # -- addresses
 
@@ -186,6 +206,12 @@ class RegisteredDevices:
             return
         if claim["owner"] == user_key(registration.owner) and "released_at" in claim:
             return
+        if claim["holder"].startswith("gateway/"):
+            raise RegistryError(
+                f"the public key of {registration.label} is that of {claim['holder']}: make a key on this device with "
+                "`wg genkey`",
+                RegistryErrorCode.KEY_HELD,
+            )
         account_id, user_id, device = claim["holder"].split("/")
         holder = self.registration((account_id, user_id), device)
         name = holder.label if holder is not None else f"a removed device ({device}) of user id {user_id}"
@@ -202,6 +228,7 @@ class RegisteredDevices:
         if before is None:
             return [
                 Put(registration_item(after), "attribute_not_exists(pk)"),
+                Delete("removed", device_key(after)),
                 self._claim_key(after),
                 *(self._claim_address(after, address) for address in after.addresses),
             ]

@@ -50,6 +50,13 @@ class RegistryError(RuntimeError):
         self.code = code
 
 
+class TableDescription(NamedTuple):
+    """A table's ARN, and what another table of the same name hasn't: its id, or without one the time it was made."""
+
+    arn: str
+    table_id: str
+
+
 class Put(NamedTuple):
     """A write of an item, if `condition` holds of the item that has its keys.
 
@@ -105,6 +112,12 @@ class Table:
                 TableName=self.name, Key=self._typed({"pk": pk, "sk": sk}), ConsistentRead=True
             )
         return self._plain(answer["Item"]) if "Item" in answer else None
+
+    def describe(self) -> TableDescription:
+        """Return what DynamoDB says of the table itself."""
+        with self._calling("DescribeTable"):
+            found = self._client.describe_table(TableName=self.name)["Table"]
+        return TableDescription(found["TableArn"], found.get("TableId") or found["CreationDateTime"].isoformat())
 
     def write(self, write: Write) -> bool:
         """Put or delete one item; return whether the condition held. If it didn't, nothing happened."""

@@ -14,9 +14,8 @@ import contextlib
 import json
 from typing import Any, Sequence
 
-from ..aws import AWSCallError
 from .dynamodb import Item
-from .items import check_item
+from .items import UNREADABLE, check_item
 
 with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing SDK
     from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -95,7 +94,7 @@ def _read(number: int, line: bytes) -> Item:
         if json.loads(_line(_typed(item))) != typed:
             raise ValueError("it isn't in DynamoDB's JSON")
         check_item(item)
-    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, AWSCallError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"line {number} is no item of a registry: {type(error).__name__} {error}") from None
     return item
 

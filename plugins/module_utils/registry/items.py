@@ -5,42 +5,64 @@
 
 | pk             | sk                               | holds                                                          |
 |----------------|----------------------------------|----------------------------------------------------------------|
+| `registry`     | `identity`                       | value: a random id that this registry has once and for good    |
 | `registration` | `ACCOUNT/USER_ID/DEVICE`         | user_name, public_key, addresses, created_at, expires_at,      |
 |                |                                  | renewed_at, handed_out                                         |
+| `removed`      | `ACCOUNT/USER_ID/DEVICE`         | of a removed registration: user_name, public_key, removed_at,  |
+|                |                                  | ttl                                                            |
 | `claim`        | `key#KEY`, `address#ADDRESS`     | holder; released_at (a key), free_at and ttl (an address)      |
 | `devices`      | `ACCOUNT/USER_ID`                | version, raised with each device registered under a limit      |
 | `block`        | `ACCOUNT/USER_ID[/DEVICE]`       | reason, created_at                                             |
-| `tombstone`    | `ACCOUNT/EVENT_ID`               | user_name, user_id, event_time, ttl                            |
+| `tombstone`    | `ACCOUNT/EVENT_ID`               | user_name, user_id, event_time, spared (user_ids), ttl         |
 | `sign`         | `ACCOUNT/USER_ID`                | event_name, event_time, ttl                                    |
 | `receipt`      | `REMOVED_AT/GATEWAY/REMOVAL_ID`  | what model.Receipt has                                         |
 | `recorded`     | `GATEWAY`                        | removal_ids that are acknowledged: the gateway may forget them |
-| `sweep`        | `ACCOUNT`                        | the last complete sweep, compressed; begun_at, generation      |
-| `sweep`        | `granted`                        | what the last run decided by: accounts, grants, pools          |
+| `gateway`      | `GATEWAY`                        | public_key, which no device may have                           |
+| `sweep`        | `ACCOUNT`                        | the last complete sweep, as `packed` has it; begun_at          |
+| `sweep`        | `decision`                       | what the last run decided, as `packed` has it                  |
 | `generation`   | `generation`                     | value                                                          |
 
-Times are seconds since the epoch. DynamoDB deletes an item some time, hours or days, after its ttl.
+Times are seconds since the epoch. DynamoDB deletes an item some time, hours or days, after its ttl. Whoever writes to
+the table can write nonsense: what these functions can't read costs one item, never a run (R17, one bad item costs
+itself alone).
 """
 
 from __future__ import annotations
 
-import json
+import math
 import time
 import zlib
 from collections import Counter
+from contextlib import suppress
 from decimal import Decimal
 from operator import itemgetter
-from typing import Callable, Iterable
+from typing import Any, Callable, Iterable, Iterator, TypeVar
 
-from ..access import Granted, granting_groups
 from ..aws import AWSCallError
-from ..model import Block, Owner, Receipt, Registration, Sign, Sweep, Tombstone, User
+from ..model import (
+    Block,
+    Decision,
+    Departure,
+    Owner,
+    Receipt,
+    Registration,
+    Removed,
+    Sign,
+    Sweep,
+    Tombstone,
+    User,
+)
 from ..timespan import DAY
-from .dynamodb import Item, RegistryError
+from .dynamodb import Item
+from .packed import is_part, pack, unpack
 
 TOMBSTONE_LIFE = 120 * DAY  # R4, confirmed revocation: known for at least 90 days
+REMOVED_LIFE = 90 * DAY
 SIGN_LIFE = 30 * DAY
-GRANTED = "granted"  # the sk of what a run decided by: among the sweeps, so that one query reads both
-_MAX_SWEEP = 390_000  # bytes; DynamoDB's limit is 400 KB for an item
+_Record = TypeVar("_Record")
+DECISION = "decision"  # its sk: among the sweeps, so that one query reads all
+# what reading an item can raise that isn't the registry's
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, zlib.error, AWSCallError)
 
 
 def user_key(owner: Owner) -> str:
@@ -74,20 +96,60 @@ def registration_item(registration: Registration) -> Item:
 
 
 def read_registration(item: Item) -> Registration:
-    """Read a registration; one that lacks an attribute is read all the same, for the decision to leave out."""
-    account_id, user_id, device = item["sk"].split("/")
+    """Read a registration; one that lacks an attribute is read all the same, for the decision to leave out.
+
+    :raises: one of UNREADABLE.
+    """
+    account_id, user_id, device = device_of(item["sk"])
     return Registration(
         account_id=account_id,
         user_id=user_id,
         device=device,
-        user_name=item.get("user_name", "?"),
-        public_key=item.get("public_key", ""),
-        addresses=tuple(item.get("addresses", ())),
-        created_at=float(item.get("created_at", 0)),
-        expires_at=float(item["expires_at"]) if "expires_at" in item else None,
-        renewed_at=float(item["renewed_at"]) if "renewed_at" in item else None,
+        user_name=_text(item.get("user_name", "?")),
+        public_key=_text(item.get("public_key", "")),
+        addresses=tuple(_text(address) for address in item.get("addresses", ())),
+        created_at=_time(item.get("created_at", 0)),
+        expires_at=_time(item["expires_at"]) if "expires_at" in item else None,
+        renewed_at=_time(item["renewed_at"]) if "renewed_at" in item else None,
         handed_out=bool(item.get("handed_out", False)),
     )
+
+
+def device_of(sk: str) -> tuple[str, str, str]:
+    """Read whose registration an sk is: (account_id, user_id, device). :raises ValueError: it has another form."""
+    account_id, user_id, device = sk.split("/")
+    return account_id, user_id, device
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} instead of a text")
+    return value
+
+
+def _time(value: Any) -> float:
+    seconds = float(value)
+    if not math.isfinite(seconds):
+        raise ValueError(f"{seconds} instead of a time")
+    return seconds
+
+
+def removed_item(registration: Registration, removed_at: float) -> Item:
+    """Return the record that a registration was removed on purpose."""
+    return {
+        "pk": "removed",
+        "sk": device_key(registration),
+        "user_name": registration.user_name,
+        "public_key": registration.public_key,
+        "removed_at": int(removed_at),
+        "ttl": int(removed_at + REMOVED_LIFE),
+    }
+
+
+def read_removed(item: Item) -> Removed:
+    """Read the record of a removed registration. :raises: one of UNREADABLE."""
+    names = (_text(item["user_name"]), _text(item["public_key"]))
+    return Removed(*device_of(item["sk"]), *names, _time(item["removed_at"]))
 
 
 def tombstone_item(tombstone: Tombstone) -> Item:
@@ -101,13 +163,26 @@ def tombstone_item(tombstone: Tombstone) -> Item:
     }
     if tombstone.user_id is not None:
         item["user_id"] = tombstone.user_id
+    if tombstone.spared:
+        item["spared"] = list(tombstone.spared)
     return item
 
 
 def read_tombstone(item: Item) -> Tombstone:
-    """Read a tombstone."""
+    """Read a tombstone. One that names an id holds for it, for good if nothing else can be read.
+
+    :raises: one of UNREADABLE.
+    """
     account_id, _slash, event_id = item["sk"].partition("/")
-    return Tombstone(account_id, event_id, item["user_name"], item.get("user_id"), float(item["event_time"]))
+    try:
+        user_name, event_time = _text(item["user_name"]), _time(item["event_time"])
+        spared = tuple(item.get("spared", ()))
+    except UNREADABLE:
+        user_name, event_time, spared = "", math.inf, ()
+    if "user_id" not in item and not user_name:
+        raise ValueError("it names nobody")
+    user_id = _text(item["user_id"]) if "user_id" in item else None
+    return Tombstone(account_id, event_id, user_name, user_id, event_time, spared)
 
 
 def block_key(block: Block) -> str:
@@ -122,9 +197,16 @@ def block_item(block: Block) -> Item:
 
 
 def read_block(item: Item) -> Block:
-    """Read a block."""
-    account_id, user_id, *device = item["sk"].split("/")
-    return Block(account_id, user_id, device[0] if device else None, item["reason"], float(item["created_at"]))
+    """Read a block: whom it is for is all that it must say.
+
+    :raises: one of UNREADABLE.
+    """
+    account_id, user_id, device = (f"{item['sk']}/" if item["sk"].count("/") == 1 else item["sk"]).split("/")
+    try:
+        created_at = _time(item["created_at"])
+    except UNREADABLE:
+        created_at = 0.0
+    return Block(account_id, user_id, device or None, str(item.get("reason", "no reason is recorded")), created_at)
 
 
 def sign_item(sign: Sign) -> Item:
@@ -141,7 +223,7 @@ def sign_item(sign: Sign) -> Item:
 def read_sign(item: Item) -> Sign:
     """Read an early sign."""
     account_id, _slash, user_id = item["sk"].partition("/")
-    return Sign(account_id, user_id, item["event_name"], float(item["event_time"]))
+    return Sign(account_id, user_id, item["event_name"], _time(item["event_time"]))
 
 
 def receipt_key(removed_at: float) -> str:
@@ -162,77 +244,58 @@ def read_receipt(item: Item) -> Receipt:
     return Receipt._make(int(value) if isinstance(value, Decimal) else value for value in values)
 
 
-def sweep_item(sweep: Sweep, generation: int) -> Item:
-    """Return the item of a complete sweep: what decides (ids, names, groups, times), compressed.
-
-    :raises RegistryError: the users don't fit one item; 5,000 do.
-    """
-    data = _packed(sweep)
-    if len(data) > _MAX_SWEEP:
-        raise RegistryError(
-            f"the sweep of account {sweep.account_id} has {len(sweep.users)} users and doesn't fit one item "
-            f"({len(data)} bytes of {_MAX_SWEEP}); report this"
-        )
-    return {
-        "pk": "sweep",
-        "sk": sweep.account_id,
-        "begun_at": int(sweep.begun_at),
-        "generation": generation,
-        "data": data,
-    }
-
-
-def _packed(sweep: Sweep) -> bytes:
+def sweep_items(sweep: Sweep, generation: int) -> list[Item]:
+    """Return the items of a complete sweep, the head first: what decides (ids, names, groups, times)."""
     groups = sorted({group for user in sweep.users.values() for group in user.groups})
     index = {group: number for number, group in enumerate(groups)}
     users = [
         [user.user_id, user.user_name, int(user.created_at), [index[group] for group in user.groups]]
         for user in sweep.users.values()
     ]
-    return zlib.compress(json.dumps({"groups": groups, "users": users}, separators=(",", ":")).encode(), 6)
+    packed = {"groups": groups, "users": users}
+    return pack("sweep", sweep.account_id, generation, packed, {"begun_at": int(sweep.begun_at)})
 
 
-def read_sweep(item: Item) -> Sweep:
+def read_sweep(head: Item, items: Iterable[Item] = ()) -> Sweep:
     """Read an account's last complete sweep.
 
+    :param items: those that may be its parts.
     :raises AWSCallError: it can't be read; saying what to do.
     """
-    account_id = item["sk"]
+    account_id = head["sk"]
     try:
-        packed = json.loads(zlib.decompress(bytes(item["data"])))
+        packed = unpack(head, items)
         users = {
             user_id: User(
                 account_id, user_id, user_name, float(created_at), tuple(packed["groups"][index] for index in groups)
             )
             for user_id, user_name, created_at, groups in packed["users"]
         }
-    except (KeyError, ValueError, TypeError, IndexError, zlib.error) as error:
+        return Sweep(account_id, _time(head["begun_at"]), users)
+    except UNREADABLE as error:
         raise AWSCallError(
-            f"the stored sweep of account {account_id} can't be read ({error}); "
+            f"the stored sweep of account {account_id} can't be read ({type(error).__name__}: {error}); "
             "delete that item (pk `sweep`) after checking that IAM is well, the next run stores a new one"
         ) from None
-    return Sweep(account_id, float(item["begun_at"]), users)
 
 
-def granted_item(granted: Granted, generation: int) -> Item:
-    """Return the item of what a run decided by."""
-    grants = [{"groups": sorted(groups), "accounts": [account]} for account, groups in sorted(granted.granting.items())]
-    return {
-        "pk": "sweep",
-        "sk": GRANTED,
-        "generation": generation,
-        "accounts": list(granted.accounts),
-        "grants": grants,
-        "pools": list(granted.pools),
-    }
+def decision_items(decision: Decision, generation: int) -> list[Item]:
+    """Return the items of what a run decided, the head first."""
+    packed = {"peers": decision.peers, "departures": decision.departures}
+    return pack("sweep", DECISION, generation, packed, {})
 
 
-def read_granted(item: Item) -> Granted:
-    """Read what a run decided by."""
-    return Granted(
-        accounts=tuple(item["accounts"]),
-        granting=granting_groups((grant["groups"], grant["accounts"]) for grant in item["grants"]),
-        pools=tuple(item["pools"]),
+def read_decision(head: Item, items: Iterable[Item] = ()) -> Decision:
+    """Read what the last run decided.
+
+    :param items: those that may be its parts.
+    :raises: one of UNREADABLE.
+    """
+    packed = unpack(head, items)
+    peers = (Registration._make(values) for values in packed["peers"])
+    return Decision(
+        peers=tuple(peer._replace(addresses=tuple(peer.addresses)) for peer in peers),
+        departures=tuple(Departure._make(values) for values in packed["departures"]),
     )
 
 
@@ -241,8 +304,28 @@ def acknowledged_item(gateway: str, removal_ids: Iterable[str]) -> Item:
     return {"pk": "recorded", "sk": gateway, "removal_ids": list(removal_ids)}
 
 
+def _check_packed(item: Item) -> None:
+    if is_part(item):
+        bytes(item["data"])
+    elif not item.get("parts") and item["sk"] != _GRANTED:
+        read = read_decision if item["sk"] == DECISION else read_sweep
+        read(item)
+
+
+_GRANTED = "granted"  # what versions before had in the place of the decision; nothing reads it any more
+
+
+def readable(items: Iterable[Item], reader: Callable[[Item], _Record]) -> Iterator[_Record]:
+    """Yield the records of items, without those that can't be read; a run names these."""
+    for item in items:
+        with suppress(*UNREADABLE):
+            yield reader(item)
+
+
 _READERS: dict[str, Callable[[Item], object]] = {
+    "registry": lambda item: _text(item["value"]),
     "registration": read_registration,
+    "removed": read_removed,
     "claim": itemgetter("holder"),
     "devices": lambda item: int(item["version"]),
     "block": read_block,
@@ -250,7 +333,8 @@ _READERS: dict[str, Callable[[Item], object]] = {
     "sign": read_sign,
     "receipt": read_receipt,
     "recorded": itemgetter("removal_ids"),
-    "sweep": lambda item: read_granted(item) if item["sk"] == GRANTED else read_sweep(item),
+    "gateway": lambda item: _text(item["public_key"]),
+    "sweep": _check_packed,
     "generation": lambda item: int(item["value"]),
 }
 

@@ -12,7 +12,7 @@ import time
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 from ..model import Block, Receipt, Registration, Tombstone
-from ..roster import Reason
+from ..whitelist import Reason
 
 _REVOKED = "revoked"  # a gateway's reason for what an operator asked it for
 _WITHOUT_ROSTER = (_REVOKED, Reason.EXPIRED)  # reasons that a gateway finds by itself

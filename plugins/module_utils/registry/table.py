@@ -10,29 +10,36 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
+import uuid
+from typing import TYPE_CHECKING, Callable, Iterable, Sequence
 
-from ..access import Granted
-from ..model import Block, Receipt, Registration, Sign, Sweep, Tombstone
+from ..model import (
+    Block,
+    Decision,
+    Receipt,
+    RegistryIdentity,
+    Sign,
+    Sweep,
+    Tombstone,
+)
 from .devices import RegisteredDevices
 from .dynamodb import Delete, Item, Put, RegistryError, Table
+from .facts import RegistryFacts, read_facts
 from .items import (
-    GRANTED,
     acknowledged_item,
     block_item,
     block_key,
     counts,
-    granted_item,
+    decision_items,
     read_block,
-    read_granted,
     read_receipt,
-    read_sign,
     read_sweep,
     read_tombstone,
+    readable,
     receipt_item,
     receipt_key,
     sign_item,
-    sweep_item,
+    sweep_items,
     tombstone_item,
     user_key,
 )
@@ -42,18 +49,7 @@ if TYPE_CHECKING:
 
 _IS_LATER = "attribute_not_exists(pk) OR event_time < :event_time"
 _IS_OF_LATER_RUN = "attribute_not_exists(pk) OR generation < :generation"
-
-
-class RegistryFacts(NamedTuple):
-    """What a roster is decided by, as far as the registry knows it."""
-
-    registrations: list[Registration]
-    tombstones: list[Tombstone]
-    blocks: list[Block]
-    signs: list[Sign]
-    sweeps: dict[str, Sweep]  # the last complete one, by account_id
-    granted: Granted | None  # what the last run decided by
-    acknowledge: list[str]  # ids of removals whose receipts are written, so that the gateways may forget them
+_IDENTITY = ("registry", "identity")
 
 
 class Registry:
@@ -64,19 +60,42 @@ class Registry:
         self._clock = clock
         self.devices = RegisteredDevices(self._table, clock)
 
+    def identity(self) -> RegistryIdentity:
+        """Say which registry this is, and in which table (R16, the wrong world is refused).
+
+        :raises RegistryError: as check_identity().
+        """
+        identity = self.check_identity()
+        description = self._table.describe()
+        region, account_id = description.arn.split(":")[3:5]
+        return RegistryIdentity(identity, account_id, region, self._table.name, description.table_id)
+
+    def has_identity(self) -> bool:
+        """Tell whether the table is a registry."""
+        return self._table.get(*_IDENTITY) is not None
+
+    def check_identity(self) -> str:
+        """Return the registry's identity.
+
+        :raises RegistryError: the table has none, so that it is no registry, or one of an earlier version.
+        """
+        item = self._table.get(*_IDENTITY)
+        if item is None:
+            raise RegistryError(
+                f"table {self._table.name} is no registry: it has no identity. Check vpn_registry_table, the region "
+                "and the credentials. If it is the right table, run the playbook tracklib.vpn.deploy once, which gives "
+                "it one"
+            )
+        return str(item["value"])
+
+    def make_identity(self) -> bool:
+        """Give the registry an identity, for good; return whether it had none."""
+        item = {"pk": "registry", "sk": "identity", "value": uuid.uuid4().hex}
+        return self._table.write(Put(item, "attribute_not_exists(pk)"))
+
     def facts(self) -> RegistryFacts:
         """Read everything that a roster is decided by, each part consistently."""
-        of_last_run = {item["sk"]: item for item in self._table.query("sweep")}
-        granted = of_last_run.pop(GRANTED, None)
-        return RegistryFacts(
-            registrations=self.devices.registrations(),
-            tombstones=self.tombstones(),
-            blocks=self.blocks(),
-            signs=[read_sign(item) for item in self._table.query("sign")],
-            sweeps={account_id: read_sweep(item) for account_id, item in of_last_run.items()},
-            granted=None if granted is None else read_granted(granted),
-            acknowledge=[removal_id for ids in self.acknowledged().values() for removal_id in ids],
-        )
+        return read_facts(self._table)
 
     # -- generations
 
@@ -108,7 +127,7 @@ class Registry:
 
     def tombstones(self) -> list[Tombstone]:
         """List all tombstones, in no order."""
-        return [read_tombstone(item) for item in self._table.query("tombstone")]
+        return list(readable(self._table.query("tombstone"), read_tombstone))
 
     def write_tombstone(self, tombstone: Tombstone) -> None:
         """Write a tombstone; one of the same event that is as late or later stays.
@@ -118,9 +137,13 @@ class Registry:
         item = tombstone_item(tombstone)
         self._table.write(Put(item, _IS_LATER, {"event_time": item["event_time"]}))
 
+    def spare(self, tombstone: Tombstone) -> None:
+        """Note in a tombstone by name whom it doesn't mean."""
+        self._table.write(Put(tombstone_item(tombstone), "attribute_exists(pk)"))
+
     def blocks(self) -> list[Block]:
         """List all blocks, in no order."""
-        return [read_block(item) for item in self._table.query("block")]
+        return list(readable(self._table.query("block"), read_block))
 
     def block(self, block: Block) -> None:
         """Write a block; an earlier one of the same user or device is replaced."""
@@ -156,22 +179,50 @@ class Registry:
 
     def receipts(self, since: float = 0) -> list[Receipt]:
         """List the receipts of all removals at or after a time, the earliest first."""
-        return [read_receipt(item) for item in self._table.query("receipt", start=receipt_key(since))]
+        return list(readable(self._table.query("receipt", start=receipt_key(since)), read_receipt))
 
-    # -- sweeps
+    # -- gateways
+
+    def claim_key(self, gateway: str, public_key: str, *, check_mode: bool = False) -> bool:
+        """Keep a gateway's public key from ever being a device's; return whether that is new.
+
+        :raises RegistryError: a device has it.
+        """
+        present = self._table.get("gateway", gateway)
+        if present is not None and present.get("public_key") == public_key:
+            return False
+        if not check_mode:
+            self.devices.reserve_key(public_key, {"pk": "gateway", "sk": gateway, "public_key": public_key})
+        return True
+
+    # -- sweeps and decisions
 
     def sweep(self, account_id: str) -> Sweep | None:
-        """Return the last complete sweep of an account, or None if there was none."""
-        item = self._table.get("sweep", account_id)
-        return None if item is None else read_sweep(item)
+        """Return the last complete sweep of an account, or None if there was none.
+
+        :raises AWSCallError: it can't be read.
+        """
+        items = list(self._table.query("sweep", prefix=account_id))
+        head = next((item for item in items if item["sk"] == account_id), None)
+        return None if head is None else read_sweep(head, items)
 
     def store_sweep(self, sweep: Sweep, generation: int) -> None:
         """Keep a complete sweep as its account's last one, unless a later run already stored its own."""
-        self._table.write(Put(sweep_item(sweep, generation), _IS_OF_LATER_RUN, {"generation": generation}))
+        self._store(sweep_items(sweep, generation), generation)
 
-    def store_granted(self, granted: Granted, generation: int) -> None:
-        """Keep what a run decided by, beside the sweeps, unless a later run already stored its own."""
-        self._table.write(Put(granted_item(granted, generation), _IS_OF_LATER_RUN, {"generation": generation}))
+    def store_decision(self, decision: Decision, generation: int) -> None:
+        """Keep what a run decided, for the next one to count from, unless a later run already stored its own."""
+        self._store(decision_items(decision, generation), generation)
+
+    def _store(self, items: Sequence[Item], generation: int) -> None:
+        head, *parts = items
+        self._table.write_all(parts)
+        self._table.write(Put(head, _IS_OF_LATER_RUN, {"generation": generation}))
+
+    def forget_surplus(self, sks: Iterable[str]) -> None:
+        """Delete parts of earlier sweeps and decisions."""
+        for sk in sks:
+            self._table.write(Delete("sweep", sk))
 
     # -- the whole table
 
@@ -193,19 +244,21 @@ class Registry:
             lost = self._missing(items, "something writes to it meanwhile; stop that, and import into a new table")
             if any(item.get("ttl", math.inf) > self._clock() for item in lost):  # DynamoDB may delete others at once
                 raise RegistryError(f"{len(lost)} items aren't in table {self._table.name} after all; run it again")
+        if not check_mode:
+            self.make_identity()  # exports of earlier versions have none
         return len(missing)
 
     def _missing(self, items: Sequence[Item], advice: str) -> list[Item]:
-        """List the items that the table doesn't have.
+        """List the items that the table doesn't have. The identity that `deploy` gave it yields to the items' own.
 
         :raises RegistryError: the table has others.
         """
         wanted = {(item["pk"], item["sk"]): item for item in items}
         present = {(item["pk"], item["sk"]): item for item in self.items()}
-        others = [item for key, item in present.items() if item != wanted.get(key)]
+        others = [item for key, item in present.items() if item != wanted.get(key) and key != _IDENTITY]
         if others:
             kinds = ", ".join(f"{kind}: {count}" for kind, count in counts(others).items())
             raise RegistryError(
                 f"table {self._table.name} holds items that the import doesn't have ({kinds}): {advice}"
             )
-        return [item for key, item in wanted.items() if key not in present]
+        return [item for key, item in wanted.items() if item != present.get(key)]

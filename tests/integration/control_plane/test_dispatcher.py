@@ -169,7 +169,7 @@ def test_fifty_deletions_start_one_build_and_leave_fifty_tombstones(function: La
     assert function.call() == []
     assert {tombstone.user_name for tombstone in function.vpn.registry().facts().tombstones} == set(names)
     assert function.builds() == 1
-    assert function.proxy.calls["GetItem"] == 1  # the sweep is read once
+    assert function.proxy.calls["Query"] == 1  # the sweep is read once
 
 
 def test_while_a_build_runs_messages_come_back_together_and_lose_nothing(function: Lambda) -> None:
@@ -203,7 +203,7 @@ def test_a_start_that_needs_an_operator_keeps_the_messages_and_is_counted(
     assert function.metrics()["Failed"] == [1.0]
 
 
-@pytest.mark.parametrize("action", ["GetItem", "PutItem"])
+@pytest.mark.parametrize("action", ["Query", "PutItem"])
 def test_a_registry_that_does_not_answer_keeps_the_deletion_and_serves_the_others(
     function: Lambda, action: str
 ) -> None:

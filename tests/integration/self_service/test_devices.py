@@ -58,6 +58,16 @@ def test_registered_device_gets_all_that_a_configuration_needs(people: People) -
     assert registration.owner == (ACCOUNT, people.vpn.iam.get_user(UserName="alice")["User"]["UserId"])
 
 
+def test_r9_gateways_own_key_is_refused_for_a_device(people: People) -> None:
+    """It is handed out to everybody, and would make gateways refuse the peer."""
+    alice = people.user("alice")
+    alice.register("laptop")
+    for call, device in ((alice.register, "phone"), (alice.rotate, "laptop")):
+        error = refused(call, device, GATEWAY["public_key"])
+        assert (error.status, error.code) == (409, "key_held")
+        assert "the gateway's own public key" in str(error)
+
+
 def test_networks_are_those_of_the_users_own_groups(people: People) -> None:
     assert people.user("dora", "dba").register("laptop")["tunnel"]["networks"] == ["10.20.8.0/24", "10.30.0.0/16"]
 

@@ -15,6 +15,7 @@ import yaml
 ROOT = Path(__file__).parents[3]
 PLAYBOOKS = ROOT / "playbooks"
 SPECS: dict[str, dict[str, Any]] = yaml.safe_load((PLAYBOOKS / "vars" / "argument_specs.yml").read_text())
+AWS_TAGS = ('"{{ control_plane_tags }}"', '"{{ hosts_lines_tags | default(omit) }}"')  # options of modules
 SOURCES = sorted(path for path in PLAYBOOKS.rglob("*") if path.suffix in (".yml", ".j2") and path.parent.name != "vars")
 NAMES = sorted(path.stem for path in PLAYBOOKS.glob("*.yml"))
 
@@ -38,9 +39,20 @@ def test_every_variable_that_begins_with_the_playbooks_name_is_declared(name: st
 @pytest.mark.parametrize("name", SPECS)
 def test_playbook_that_declares_variables_checks_them_first(name: str) -> None:
     play = yaml.safe_load((PLAYBOOKS / f"{name}.yml").read_text())[0]
-    first = (play.get("pre_tasks") or play["tasks"])[0]
-    assert first["ansible.builtin.import_tasks"] == "tasks/check_variables.yml"
-    assert first["vars"] == {"_vpn_playbook": name}
+    whole, variables = (play.get("pre_tasks") or play["tasks"])[:2]
+    assert whole["ansible.builtin.import_tasks"] == "tasks/check_run.yml"
+    assert variables["ansible.builtin.import_tasks"] == "tasks/check_variables.yml"
+    assert variables["vars"] == {"_vpn_playbook": name}
+
+
+@pytest.mark.parametrize("path", sorted(PLAYBOOKS.glob("*.yml")), ids=lambda path: path.stem)
+def test_r16_every_play_first_refuses_to_be_a_part_of_itself(path: Path) -> None:
+    first, *later = yaml.safe_load(path.read_text())
+    checks = [(first, "tasks/check_run.yml")]
+    checks += [(play, "tasks/check_limit.yml") for play in later if play["hosts"] != "localhost"]
+    for play, check in checks:
+        task = (play.get("pre_tasks") or play["tasks"])[0]
+        assert (task["ansible.builtin.import_tasks"], task["tags"]) == (check, ["always"])
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -70,5 +82,8 @@ def test_no_template_builds_lists_of_its_own() -> None:
 
 @pytest.mark.parametrize("path", [*ROOT.glob("roles/*/tasks/*.yml"), *SOURCES], ids=str)
 def test_no_task_has_a_tag(path: Path) -> None:
-    """A play that includes a role would run no task for a tag of the role's, and end with success."""
-    assert re.findall(r"^ *tags: \[.*\]", path.read_text(), flags=re.MULTILINE) == []
+    """A play that includes a role would run no task for a tag of the role's, and end with success.
+
+    Only what refuses tags runs whatever the tags are.
+    """
+    assert set(re.findall(r"^ *tags: (.*)", path.read_text(), flags=re.MULTILINE)) <= {"[always]", *AWS_TAGS}

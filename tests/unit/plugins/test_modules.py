@@ -23,6 +23,10 @@ NO_DIFF = CLAIMS_OF_OURS + "test_module_without_a_diff_returns_none"
 READING = {"check_mode full": READS, "diff_mode N/A": READS, "idempotent full": READS}
 
 # By module and claim, the test that shows it.
+IN_A_REGISTRY = dict.fromkeys(
+    ("check_mode full", "diff_mode none", "idempotent full"),
+    "integration/test_registry_claims.py::test_module_does_what_its_attributes_claim",
+)
 CLAIMS: dict[str, dict[str, str]] = {
     "client_config": {
         "check_mode full": "integration/test_client_config.py::"
@@ -38,6 +42,7 @@ CLAIMS: dict[str, dict[str, str]] = {
         "idempotent full": "integration/test_cloud_map.py::"
         "test_namespace_service_and_instance_are_made_and_a_second_run_changes_nothing",
     },
+    "early_signs": IN_A_REGISTRY,
     "enrollment": {
         "check_mode full": "integration/self_service/test_enrollment.py::"
         "test_check_mode_says_what_would_be_done_and_changes_nothing",
@@ -46,6 +51,7 @@ CLAIMS: dict[str, dict[str, str]] = {
         "idempotent full": "integration/self_service/test_enrollment.py::"
         "test_device_is_registered_once_and_a_second_run_changes_nothing",
     },
+    "gateway_keys": IN_A_REGISTRY,
     "handout": {
         "check_mode full": "integration/test_handout.py::test_check_mode_registers_and_writes_nothing",
         "diff_mode full": CLAIMS_OF_OURS + "test_diff_of_a_handout_names_device_and_addresses_and_no_key",
@@ -94,6 +100,7 @@ CLAIMS: dict[str, dict[str, str]] = {
         "idempotent full": "integration/test_registry_file.py::"
         "test_export_has_every_kind_is_private_and_the_same_file_the_second_time",
     },
+    "registry_identity": IN_A_REGISTRY,
     "registry_import": {
         "check_mode full": "integration/test_registry_file.py::test_check_mode_of_export_and_import_writes_nothing",
         "diff_mode none": CLAIMS_OF_OURS + "test_import_returns_no_diff",
@@ -107,7 +114,7 @@ CLAIMS: dict[str, dict[str, str]] = {
     "revocation": {
         "check_mode full": CLAIMS_OF_OURS + "test_revocation_in_check_mode_says_whom_and_changes_nothing",
         "diff_mode full": CLAIMS_OF_OURS + "test_block_changes_something_once_and_its_lifting_too",
-        "idempotent partial": CLAIMS_OF_OURS + "test_user_who_is_not_in_iam_gets_another_tombstone_each_time",
+        "idempotent full": CLAIMS_OF_OURS + "test_revocation_of_a_deleted_user_changes_something_once",
     },
     "roster": {
         "check_mode full": "integration/test_roster.py::test_check_mode_decides_and_touches_no_registry",

@@ -14,7 +14,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallErr
 from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import sweep_of_user
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sweep, User
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
-from ansible_collections.tracklib.vpn.plugins.module_utils.roster import Reason, refusal
+from ansible_collections.tracklib.vpn.plugins.module_utils.whitelist import Reason, refusal
 
 from .caller import Caller
 from .refusal import Refusal, RefusalCode
@@ -102,6 +102,7 @@ class OwnDevices:
 
     def register(self, admitted: Admitted, device: str, public_key: str) -> DeviceChange:
         """Register a new device; the same key again changes nothing."""
+        self._refuse_gateways_key(public_key)
         now = int(self._clock())
         user = admitted.user
         new = Registration(
@@ -155,6 +156,7 @@ class OwnDevices:
 
     def rotate(self, admitted: Admitted, device: str, public_key: str) -> DeviceChange:
         """Give a device another key; its expiry stays."""
+        self._refuse_gateways_key(public_key)
 
         def wanted(before: Registration | None) -> Registration:
             if before is None:
@@ -176,6 +178,12 @@ class OwnDevices:
         if removed is None:
             raise _no_such_device(admitted, device)
         return removed
+
+    def _refuse_gateways_key(self, public_key: str) -> None:
+        if public_key in {gateway.public_key for gateway in self._settings.document.gateways}:
+            raise Refusal(
+                RefusalCode.KEY_HELD, "this is the gateway's own public key; make one on this device with `wg genkey`"
+            )
 
     def _change(
         self, admitted: Admitted, device: str, wanted: Callable[[Registration | None], Registration]

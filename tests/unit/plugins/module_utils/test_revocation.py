@@ -1,169 +1,239 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Whom an operator's revocation hits, and what it writes (R4, confirmed revocation)."""
+"""Whom an operator's revocation hits, and what it writes (R1, identity; R4, confirmed revocation)."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block, Registration, Sweep, Tombstone, User
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
+    Block,
+    Decision,
+    Registration,
+    Sweep,
+    Tombstone,
+    User,
+)
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError, Table
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.revocation import (
     RecordKind,
     RevocationRecord,
     Revoked,
+    Whom,
     identify,
-    known_ids,
     lift,
     missing,
     write,
 )
 
+from tests.support.tables import TABLE
+
 ACCOUNT, OTHER = "111122223333", "444455556666"
 ALICE = Revoked(ACCOUNT, "alice", None)
 PHONE = Revoked(ACCOUNT, "alice", "phone")
-USER = User(ACCOUNT, "AIDA1", "Alice", 0)
+USER = User(ACCOUNT, "AIDA1", "alice", 0)
+BLOCK = RevocationRecord(RecordKind.BLOCK, "AIDA1", "alice")
+TOMBSTONE = RevocationRecord(RecordKind.TOMBSTONE, "AIDA1", "alice")
 
 
-class Table:
-    """A registry that keeps what is written in lists."""
-
-    def __init__(self, registrations: list[Registration] | None = None, stored: Sweep | None = None) -> None:
-        self.devices = self
-        self._registrations = registrations or []
-        self._stored = stored
-        self.tombstones: list[Tombstone] = []
-        self.written: list[Block] = []
-
-    def registrations(self) -> list[Registration]:
-        return self._registrations
-
-    def sweep(self, account_id: str) -> Sweep | None:
-        return self._stored if account_id == ACCOUNT else None
-
-    def blocks(self) -> list[Block]:
-        return list(self.written)
-
-    def block(self, block: Block) -> None:
-        self.written.append(block)
-
-    def unblock(self, block: Block) -> None:
-        self.written.remove(block)
-
-    def write_tombstone(self, tombstone: Tombstone) -> None:
-        self.tombstones.append(tombstone)
+def register(registry: Registry, user_id: str, user_name: str, **changes: Any) -> None:
+    wanted = Registration(ACCOUNT, user_id, "laptop", user_name, f"key of {user_id}", (), 0)._replace(**changes)
+    registry.devices.register(wanted, parse_pools(["10.44.0.0/24"]))
 
 
-def registry(table: Table) -> Registry:
-    return cast(Registry, table)
+def sweep(**names: str) -> Sweep:
+    """A sweep that lists these names by id."""
+    return Sweep(ACCOUNT, 0, {user_id: User(ACCOUNT, user_id, name, 0) for user_id, name in names.items()})
 
 
-def registration(user_id: str = "AIDA1", **changes: Any) -> Registration:
-    return Registration(ACCOUNT, user_id, "laptop", "Alice", "key", (), 0)._replace(**changes)
-
-
-def sweep(*users: User) -> Sweep:
-    return Sweep(ACCOUNT, 0, {user.user_id: user for user in users})
+def has(user: User | None) -> Callable[[], User | None]:
+    """What IAM says of the name."""
+    return lambda: user
 
 
 def silent() -> User | None:
     raise AWSCallError("throttled")
 
 
-def test_name_stands_for_who_the_last_sweep_lists_in_any_case() -> None:
-    assert known_ids(sweep(USER, USER._replace(user_id="AIDA2", user_name="bob")), [], ALICE) == ["AIDA1"]
+# -- whom it hits
 
 
-def test_name_stands_for_everybody_whom_only_registrations_still_know() -> None:
-    found = known_ids(sweep(USER), [registration("AIDA3"), registration("AIDA0")], ALICE)
-    assert found == ["AIDA0", "AIDA1", "AIDA3"]
+def test_user_whom_iam_has_is_blocked_by_id(registry: Registry) -> None:
+    whom = identify(has(USER), registry, ALICE)
+    assert whom == Whom({"AIDA1": "alice"}, deleted=False, error=None)
+    assert whom.records(None) == [BLOCK]
 
 
-def test_r1_renamed_user_is_not_meant_by_the_old_name() -> None:
-    assert known_ids(sweep(USER._replace(user_name="carol")), [registration()], ALICE) == []
+def test_r4_user_whom_iam_does_not_have_is_blocked_and_gets_a_tombstone(registry: Registry) -> None:
+    registry.store_sweep(sweep(AIDA1="alice"), 1)
+    whom = identify(has(None), registry, ALICE)
+    assert whom == Whom({"AIDA1": "alice"}, deleted=True, error=None)
+    assert whom.records(None) == [BLOCK, TOMBSTONE]
 
 
-def test_registrations_of_other_names_and_accounts_are_not_meant() -> None:
-    assert known_ids(None, [registration(user_name="bob"), registration(account_id=OTHER)], ALICE) == []
+def test_r4_device_of_a_user_whom_iam_does_not_have_is_blocked_and_its_user_gets_no_tombstone(
+    registry: Registry,
+) -> None:
+    """A tombstone would take all of the user's devices, and come undone when the user is listed again."""
+    registry.store_sweep(sweep(AIDA1="alice"), 1)
+    assert identify(has(None), registry, PHONE).records("phone") == [BLOCK]
 
 
-def test_registrations_count_when_the_account_was_never_swept() -> None:
-    assert known_ids(None, [registration()], ALICE) == ["AIDA1"]
+def test_name_stands_for_who_has_it_in_the_last_sweep_in_any_case(registry: Registry) -> None:
+    registry.store_sweep(sweep(AIDA1="Alice", AIDA2="bob"), 1)
+    assert identify(has(None), registry, ALICE).names == {"AIDA1": "Alice"}
 
 
-def test_user_whom_iam_has_is_blocked_by_id() -> None:
-    whom = identify(lambda: USER, registry(Table([registration("AIDA9")])), ALICE)
-    assert (whom.records, whom.error) == ([RevocationRecord(RecordKind.BLOCK, "AIDA1")], None)
+def test_label_of_a_registration_stands_for_its_user_whatever_the_name_is_now(registry: Registry) -> None:
+    register(registry, "AIDA1", "alice")
+    registry.store_sweep(sweep(AIDA1="alice.smith", AIDA2="bob"), 1)
+    assert identify(has(None), registry, ALICE).names == {"AIDA1": "alice.smith"}
 
 
-def test_user_whom_iam_does_not_have_gets_a_tombstone_for_each_known_id() -> None:
-    whom = identify(lambda: None, registry(Table([registration("AIDA2"), registration("AIDA1")])), ALICE)
-    assert whom.records == [RevocationRecord(RecordKind.TOMBSTONE, user_id) for user_id in ("AIDA1", "AIDA2")]
+def test_new_name_stands_for_the_user_whose_registration_has_the_old_one(registry: Registry) -> None:
+    register(registry, "AIDA1", "alice")
+    registry.store_sweep(sweep(AIDA1="alice"), 1)
+    renamed = USER._replace(user_name="alice.smith")
+    whom = identify(has(renamed), registry, ALICE._replace(user_name="alice.smith"))
+    assert whom == Whom({"AIDA1": "alice.smith"}, deleted=False, error=None)
 
 
-def test_name_that_nobody_knows_gets_a_tombstone_by_name() -> None:
-    assert identify(lambda: None, registry(Table()), ALICE).records == [RevocationRecord(RecordKind.TOMBSTONE, None)]
+@pytest.mark.parametrize("user", [None, USER._replace(user_id="AIDA9", user_name="carol")])
+def test_id_stands_for_its_user_and_needs_no_name(registry: Registry, user: User | None) -> None:
+    register(registry, "AIDA1", "alice")
+    registry.store_sweep(sweep(AIDA2="bob"), 1)
+    for user_id, name in (("AIDA1", "alice"), ("AIDA2", "bob")):
+        whom = identify(has(user), registry, Revoked(ACCOUNT, user_id, None))
+        assert (whom.names, whom.records(None)) == (
+            {user_id: name},
+            [RevocationRecord(RecordKind.BLOCK, user_id, name)],
+        )
 
 
-def test_r4_silence_of_iam_blocks_the_known_ids() -> None:
-    whom = identify(silent, registry(Table(stored=sweep(USER))), ALICE)
-    assert whom.records == [RevocationRecord(RecordKind.BLOCK, "AIDA1")]
-    assert str(whom.error) == "throttled"
+def test_r4_every_id_that_had_the_name_is_blocked(registry: Registry) -> None:
+    register(registry, "AIDA3", "alice")
+    register(registry, "AIDA0", "Alice")
+    registry.store_sweep(sweep(AIDA2="alice"), 1)
+    assert list(identify(has(USER), registry, ALICE).names) == ["AIDA0", "AIDA1", "AIDA2", "AIDA3"]
 
 
-def test_silence_of_iam_about_an_unknown_name_is_an_error() -> None:
+def test_r1_name_that_means_users_of_different_names_by_now_is_refused_with_their_ids(registry: Registry) -> None:
+    register(registry, "AIDA1", "alice")
+    registry.store_sweep(sweep(AIDA1="alice.smith", AIDA2="alice"), 1)
+    sentence = (
+        r"alice may mean several users: AIDA1 \(now alice.smith\), AIDA2 \(now alice\). Nothing was written; give the "
+        "id of the one you mean as the user's name"
+    )
+    with pytest.raises(RegistryError, match=sentence):
+        identify(has(USER._replace(user_id="AIDA2")), registry, ALICE)
+    assert list(identify(has(None), registry, Revoked(ACCOUNT, "AIDA1", None)).names) == ["AIDA1"]
+
+
+def test_name_that_means_nobody_is_refused_with_the_nearest_names(registry: Registry) -> None:
+    registry.store_sweep(sweep(AIDA1="alice.smith", AIDA2="malice", AIDA3="bob"), 1)
+    sentence = (
+        f"nobody is called alicia in account {ACCOUNT}: neither IAM, the last sweep nor a registration knows the name "
+        "or id, and nothing was written. The nearest names: malice, alice.smith"
+    )
+    with pytest.raises(RegistryError, match=sentence):
+        identify(has(None), registry, ALICE._replace(user_name="alicia"))
+    with pytest.raises(RegistryError, match="none is like it"):
+        identify(has(None), registry, ALICE._replace(user_name="zzz"))
+
+
+def test_registrations_of_other_accounts_are_not_meant(registry: Registry) -> None:
+    register(registry, "AIDA1", "alice", account_id=OTHER)
+    with pytest.raises(RegistryError, match=f"nobody is called alice in account {ACCOUNT}"):
+        identify(has(None), registry, ALICE)
+
+
+def test_r4_silence_of_iam_blocks_the_known_ids_and_deletes_nobody(registry: Registry) -> None:
+    registry.store_sweep(sweep(AIDA1="alice"), 1)
+    whom = identify(silent, registry, ALICE)
+    assert (whom.names, whom.deleted, str(whom.error)) == ({"AIDA1": "alice"}, False, "throttled")
+    assert whom.records(None) == [BLOCK]
+
+
+def test_silence_of_iam_about_an_unknown_name_is_an_error(registry: Registry) -> None:
     with pytest.raises(AWSCallError, match="throttled"):
-        identify(silent, registry(Table()), ALICE)
+        identify(silent, registry, ALICE)
 
 
-def test_only_the_same_block_makes_a_new_one_needless() -> None:
-    blocked = RevocationRecord(RecordKind.BLOCK, "AIDA1")
-    assert missing([blocked], [Block(ACCOUNT, "AIDA1", None, "left", 0)], ALICE) == []
-    others = [Block(OTHER, "AIDA1", None, "left", 0), Block(ACCOUNT, "AIDA1", "phone", "left", 0)]
-    assert missing([blocked], others, ALICE) == [blocked]
+def test_r17_sweep_that_cannot_be_read_stops_no_revocation(registry: Registry, client: Any) -> None:
+    register(registry, "AIDA1", "alice")
+    Table(client, TABLE).write_all([{"pk": "sweep", "sk": ACCOUNT, "generation": 1, "data": b"no"}])
+    assert identify(has(None), registry, ALICE).names == {"AIDA1": "alice"}
 
 
-def test_block_never_makes_a_tombstone_needless() -> None:
-    tombstone = RevocationRecord(RecordKind.TOMBSTONE, "AIDA1")
-    assert missing([tombstone], [Block(ACCOUNT, "AIDA1", None, "left", 0)], ALICE) == [tombstone]
+def test_r4_peer_whose_registration_is_gone_is_found_by_its_label(registry: Registry) -> None:
+    peer = Registration(ACCOUNT, "AIDA1", "laptop", "alice", "KEY", (), 0)
+    registry.store_decision(Decision(peers=(peer,)), 1)
+    assert identify(has(None), registry, ALICE).names == {"AIDA1": "alice"}
 
 
-def test_block_is_written_with_device_reason_and_time() -> None:
-    table = Table()
-    write(registry(table), [RevocationRecord(RecordKind.BLOCK, "AIDA1")], PHONE, "lost", 5.0)
-    assert table.written == [Block(ACCOUNT, "AIDA1", "phone", "lost", 5.0)]
+# -- what it writes
 
 
-def test_tombstone_is_an_event_of_its_own_each_time() -> None:
-    table = Table()
-    records = [RevocationRecord(RecordKind.TOMBSTONE, "AIDA1"), RevocationRecord(RecordKind.TOMBSTONE, None)]
-    write(registry(table), records, ALICE, "left", 5.0)
-    assert [tombstone._replace(event_id="") for tombstone in table.tombstones] == [
-        Tombstone(ACCOUNT, "", "alice", user_id, 5.0) for user_id in ("AIDA1", None)
-    ]
-    assert len({tombstone.event_id for tombstone in table.tombstones}) == 2
-    assert all(tombstone.event_id.startswith("operator-") for tombstone in table.tombstones)
+def test_only_the_same_block_makes_a_new_one_needless(registry: Registry) -> None:
+    registry.block(Block(OTHER, "AIDA1", None, "left", 0))
+    registry.block(Block(ACCOUNT, "AIDA1", "phone", "left", 0))
+    registry.block(Block(ACCOUNT, "AIDA2", None, "left", 0))
+    assert missing([BLOCK], registry, ALICE) == [BLOCK]
+    assert missing([BLOCK], registry, PHONE) == []
+    registry.block(Block(ACCOUNT, "AIDA1", None, "left", 0))
+    assert missing([BLOCK, TOMBSTONE], registry, ALICE) == [TOMBSTONE]
 
 
-def test_lifting_takes_the_users_block_and_leaves_a_devices() -> None:
-    table = Table()
-    device = Block(ACCOUNT, "AIDA1", "phone", "lost", 0)
-    table.written = [device, Block(ACCOUNT, "AIDA1", None, "left", 0)]
-    assert [block.reason for block in lift(lambda: USER, registry(table), ALICE, check_mode=False)] == ["left"]
-    assert table.written == [device]
-    assert lift(lambda: USER, registry(table), ALICE, check_mode=False) == []
+def test_tombstone_of_the_user_makes_a_new_one_needless(registry: Registry) -> None:
+    for other in (("event-1", ACCOUNT, None), ("event-2", OTHER, "AIDA1"), ("event-3", ACCOUNT, "AIDA2")):
+        event_id, account_id, user_id = other
+        registry.write_tombstone(Tombstone(account_id, event_id, "alice", user_id, 5.0))
+    assert missing([BLOCK, TOMBSTONE], registry, ALICE) == [BLOCK, TOMBSTONE]
+    registry.write_tombstone(Tombstone(ACCOUNT, "event-4", "alice", "AIDA1", 5.0))
+    assert missing([BLOCK, TOMBSTONE], registry, ALICE) == [BLOCK]
 
 
-def test_lifting_in_check_mode_lifts_nothing() -> None:
-    table = Table()
-    table.written = [Block(ACCOUNT, "AIDA1", None, "left", 0)]
-    assert lift(lambda: USER, registry(table), ALICE, check_mode=True) == table.written != []
+def test_block_is_written_with_device_reason_and_time(registry: Registry) -> None:
+    write(registry, [BLOCK], PHONE, "lost", 5.0)
+    assert registry.blocks() == [Block(ACCOUNT, "AIDA1", "phone", "lost", 5.0)]
+    assert registry.tombstones() == []
 
 
-def test_nobody_is_unblocked_by_a_name_that_iam_does_not_have() -> None:
-    with pytest.raises(RegistryError, match="alice can't be unblocked: there is no IAM user of that name"):
-        lift(lambda: None, registry(Table()), ALICE, check_mode=False)
+def test_block_and_tombstone_of_a_deleted_user_are_both_written_once(registry: Registry) -> None:
+    for now in (5.0, 6.0):
+        write(registry, missing([BLOCK, TOMBSTONE], registry, ALICE), ALICE, "left", now)
+    assert registry.blocks() == [Block(ACCOUNT, "AIDA1", None, "left", 5.0)]
+    assert registry.tombstones() == [Tombstone(ACCOUNT, "operator-AIDA1", "alice", "AIDA1", 5.0)]
+
+
+# -- taking it back
+
+
+def test_lifting_takes_the_users_block_and_leaves_a_devices(registry: Registry) -> None:
+    whom = Whom({"AIDA1": "alice"}, deleted=False, error=None)
+    device, others = Block(ACCOUNT, "AIDA1", "phone", "lost", 0), Block(ACCOUNT, "AIDA2", None, "left", 0)
+    for block in (device, others, Block(ACCOUNT, "AIDA1", None, "left", 0)):
+        registry.block(block)
+    assert [block.reason for block in lift(registry, whom, ALICE, check_mode=False)] == ["left"]
+    assert registry.blocks() == [device, others]
+    assert lift(registry, whom, ALICE, check_mode=False) == []
+    assert lift(registry, whom, PHONE, check_mode=False) == [device]
+
+
+def test_lifting_in_check_mode_lifts_nothing(registry: Registry) -> None:
+    registry.block(Block(ACCOUNT, "AIDA1", None, "left", 0))
+    whom = Whom({"AIDA1": "alice"}, deleted=False, error=None)
+    assert lift(registry, whom, ALICE, check_mode=True) == registry.blocks() != []
+
+
+def test_block_of_a_user_who_is_gone_from_iam_can_be_lifted_by_id(registry: Registry) -> None:
+    register(registry, "AIDA1", "alice")
+    registry.block(Block(ACCOUNT, "AIDA1", None, "left", 0))
+    revoked = Revoked(ACCOUNT, "AIDA1", None)
+    assert len(lift(registry, identify(has(None), registry, revoked), revoked, check_mode=False)) == 1

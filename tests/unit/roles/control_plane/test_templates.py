@@ -95,7 +95,7 @@ class Condition(NamedTuple):
 
 # why a resource that is allowed may have a wildcard: by the statement, and by the ARN behind region and account
 WILDCARDS: dict[tuple[str, str], Condition | str] = {
-    ("CheckSignsOfLeaving", "user/*"): "a run asks for any user",
+    ("AskAboutOneUser", "user/*"): "a run asks for any user",
     ("JoinNetwork", "network-interface/*"): "it has no id yet; JoinSubnets says where",
     ("JoinSubnets", "subnet/*"): Condition("ec2:Vpc"),
     ("KeepNames", "namespace/*"): "ids come with the names",

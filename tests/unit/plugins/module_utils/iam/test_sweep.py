@@ -15,7 +15,6 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import (
     check_account,
     find_user,
     find_user_in_any_case,
-    merged,
     sweep,
     sweep_of_user,
 )
@@ -25,6 +24,7 @@ from botocore.stub import Stubber
 
 ACCOUNT = "111122223333"
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
+FIELDS = ("UserId", "UserName", "CreateDate", "Path", "Arn")
 
 
 def group(name: str) -> dict[str, Any]:
@@ -121,10 +121,20 @@ def test_user_without_groups_and_tags_is_a_user() -> None:
     assert (user.groups, user.tags) == ((), ())
 
 
-@pytest.mark.parametrize("marker", [{}, {"Marker": ""}])
-def test_r3_page_that_promises_more_without_saying_where_is_an_error(marker: dict[str, str]) -> None:
-    with pytest.raises(AWSCallError, match=f"the sweep of account {ACCOUNT} broke off: a page is missing; run it"):
-        swept(page(1, IsTruncated=True, **marker))
+@pytest.mark.parametrize(
+    "cut",
+    [
+        {"IsTruncated": True},
+        {"IsTruncated": True, "Marker": ""},
+        {"IsTruncated": None},
+        {"IsTruncated": "false"},
+        {"IsTruncated": None, "Marker": "more"},
+    ],
+)
+def test_r3_page_that_says_neither_that_it_is_the_last_nor_what_follows_is_an_error(cut: dict[str, Any]) -> None:
+    sentence = f"the sweep of account {ACCOUNT} broke off after 1 users: IAM's answer says neither that nothing follows"
+    with pytest.raises(AWSCallError, match=sentence):
+        swept({name: value for name, value in page(1, **cut).items() if value is not None}, page(2))
 
 
 def test_r3_page_that_leads_to_itself_is_an_error() -> None:
@@ -133,28 +143,38 @@ def test_r3_page_that_leads_to_itself_is_an_error() -> None:
         swept(page(1, **more), page(2, **more), page(3))
 
 
-def test_r3_user_who_is_listed_twice_is_an_error() -> None:
-    with pytest.raises(AWSCallError, match=f"the sweep of account {ACCOUNT} listed user1 twice; run it again"):
-        swept(page(1, IsTruncated=True, Marker="more"), page(1))
+def test_r3_user_who_is_listed_twice_alike_is_one_user() -> None:
+    assert sorted(swept(page(1, 2, IsTruncated=True, Marker="more"), page(2, 3)).users) == ["AIDA1", "AIDA2", "AIDA3"]
 
 
-@pytest.mark.parametrize("missing", ["UserId", "UserName", "CreateDate", "Path", "Arn"])
-def test_r3_user_without_a_field_is_an_error(missing: str) -> None:
-    cut = {name: value for name, value in detail(1).items() if name != missing}
-    with pytest.raises(AWSCallError, match=f"the sweep of account {ACCOUNT} lists a user without '{missing}'; run it"):
-        swept({"UserDetailList": [cut], "IsTruncated": False})
+@pytest.mark.parametrize("change", [{"GroupList": []}, {"UserName": "alice"}])
+def test_r3_user_who_is_listed_twice_and_not_alike_is_an_error(change: dict[str, Any]) -> None:
+    again = {"UserDetailList": [detail(1, **change)], "IsTruncated": False}
+    with pytest.raises(
+        AWSCallError, match=rf"account {ACCOUNT} listed .* \(AIDA1\) twice, and not alike; run it again"
+    ):
+        swept(page(1, IsTruncated=True, Marker="more"), again)
+
+
+FOREIGN = [
+    *({"UserDetailList": [{name: value for name, value in detail(1).items() if name != field}]} for field in FIELDS),
+    {"UserDetailList": [detail(1, CreateDate="yesterday")]},
+    {"UserDetailList": [detail(1, Tags=[{"Name": "x"}])]},
+    {"UserDetailList": [None]},
+    {"UserDetailList": None},
+    {"html": "captive portal"},
+]
+
+
+@pytest.mark.parametrize("answer", FOREIGN, ids=str)
+def test_r3_answer_that_is_not_iams_is_an_error(answer: dict[str, Any]) -> None:
+    with pytest.raises(AWSCallError, match=f"the sweep of account {ACCOUNT} got an answer that isn't IAM's"):
+        swept({**answer, "IsTruncated": False})
 
 
 def test_r3_failing_later_page_leaves_no_sweep() -> None:
     with pytest.raises(AWSCallError, match="GetAccountAuthorizationDetails on account"):
         swept(page(1, IsTruncated=True, Marker="more"), error("ServiceFailure"))
-
-
-def test_r4_user_whom_either_of_two_sweeps_lists_exists_with_the_later_details() -> None:
-    first, second = swept(page(1, 2)), swept({"UserDetailList": [detail(2, GroupList=["new"]), detail(3)]})
-    both = merged(first._replace(begun_at=3.0), second)
-    assert (both.account_id, both.begun_at, sorted(both.users)) == (ACCOUNT, 3.0, ["AIDA1", "AIDA2", "AIDA3"])
-    assert both.users["AIDA2"].groups == ("new",)
 
 
 def test_credentials_of_another_account_are_refused_with_both() -> None:
@@ -171,6 +191,12 @@ def test_user_of_whom_iam_says_that_there_is_none_is_none() -> None:
     assert find_user(cast(Any, Iam(get_user=[error("NoSuchEntity")])), ACCOUNT, "user1") is None
     with pytest.raises(AWSCallError, match="access denied"):
         find_user(cast(Any, Iam(get_user=[error("AccessDenied")])), ACCOUNT, "user1")
+
+
+@pytest.mark.parametrize("answer", [{}, {"User": {}}, {"User": detail(1, CreateDate="yesterday")}], ids=str)
+def test_r3_answer_about_one_user_that_is_not_iams_is_an_error(answer: dict[str, Any]) -> None:
+    with pytest.raises(AWSCallError, match=r"iam:GetUser for user user1 .* got an answer that isn't IAM's"):
+        find_user(cast(Any, Iam(get_user=[answer])), ACCOUNT, "user1")
 
 
 def test_user_in_another_case_is_found_by_the_name_that_the_last_sweep_has() -> None:

@@ -20,7 +20,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb imp
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 
-from .conftest import NOW, TABLE, Clock
+from tests.support.tables import NOW, TABLE, Clock
 
 DAY = 24 * 3600
 ACCOUNT = "111122223333"

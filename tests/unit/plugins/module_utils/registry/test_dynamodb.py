@@ -16,12 +16,12 @@ import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Sweep, User
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import Delete, Put, RegistryError, Table
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.items import sweep_item
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.items import sweep_items
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from botocore.awsrequest import AWSResponse
 from botocore.stub import Stubber
 
-from .conftest import TABLE
+from tests.support.tables import TABLE
 
 
 @pytest.fixture
@@ -182,12 +182,13 @@ def test_stored_sweep_is_read_by_every_botocore_that_is_supported() -> None:
     """In an answer as DynamoDB sends it, binary values are base64."""
     users = {"AIDAALICE": User("111122223333", "AIDAALICE", "alice", 10.0, ("vpn",))}
     sweep = Sweep("111122223333", 1000.0, users)
-    stored = sweep_item(sweep, 7)
+    (stored,) = sweep_items(sweep, 7)
     typed = {
         "pk": {"S": "sweep"},
         "sk": {"S": stored["sk"]},
         "begun_at": {"N": "1000"},
         "generation": {"N": "7"},
+        "parts": {"N": "0"},
         "data": {"B": base64.b64encode(stored["data"]).decode()},
     }
 

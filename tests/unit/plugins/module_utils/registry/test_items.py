@@ -5,24 +5,27 @@
 
 from __future__ import annotations
 
-import random
+import json
+import zlib
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from ansible_collections.tracklib.vpn.plugins.module_utils.access import Granted
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     Block,
+    Decision,
+    Departure,
     Receipt,
     Registration,
+    Removed,
     Sign,
     Sweep,
     Tombstone,
     User,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry import items
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import Item
 
 DAY = 24 * 3600
 ACCOUNT = "111122223333"
@@ -131,46 +134,58 @@ SWEEP = Sweep(
 )
 
 
+DECISION = Decision((REGISTRATION, RENEWED._replace(device="phone")), (Departure(ACCOUNT, "AIDABOB", "laptop", 5.0),))
+
+
 def test_sweep_reads_back_with_what_decides() -> None:
-    item = items.sweep_item(SWEEP, 7)
+    (item,) = items.sweep_items(SWEEP, 7)
     assert (item["pk"], item["sk"], item["begun_at"], item["generation"]) == ("sweep", ACCOUNT, 1000, 7)
     assert items.read_sweep(item) == SWEEP
 
 
-def test_sweep_of_5000_users_fits_one_item() -> None:
-    chance = random.Random(5000)
-    users = [
-        User(ACCOUNT, f"AIDA{chance.randrange(36**12):017x}", f"firstname.lastname{number}", number, ("vpn", "all"))
-        for number in range(5000)
-    ]
-    item = items.sweep_item(Sweep(ACCOUNT, 1.0, {user.user_id: user for user in users}), 1)
-    assert len(item["data"]) < 390_000
+def test_sweep_that_an_earlier_version_stored_is_read() -> None:
+    users = [["AIDAALICE", "alice", 10, [1, 0]], ["AIDABOB", "bob", 20, []]]
+    data = zlib.compress(json.dumps({"groups": ["dba", "vpn"], "users": users}).encode())
+    stored = {"pk": "sweep", "sk": ACCOUNT, "begun_at": 1000, "generation": 7, "data": data}
+    assert items.read_sweep(stored) == SWEEP
 
 
-def test_sweep_that_fits_no_item_is_refused() -> None:
-    chance = random.Random(1)
-    users = [User(ACCOUNT, f"AIDA{chance.randrange(16**40):x}", f"{number}", number) for number in range(20_000)]
-    with pytest.raises(RegistryError, match=r"the sweep of account 111122223333 has 20000 users and doesn't fit one"):
-        items.sweep_item(Sweep(ACCOUNT, 1.0, {user.user_id: user for user in users}), 1)
+HEAD: Item = items.sweep_items(SWEEP, 1)[0]
 
 
-@pytest.mark.parametrize("damage", [{"data": b"no"}, {"data": None}, {"data": items.sweep_item(SWEEP, 1)["data"][:-9]}])
+@pytest.mark.parametrize(
+    "damage", [{"data": b"no"}, {"data": None}, {"data": HEAD["data"][:-9]}, {"parts": 1}, {"parts": "?"}]
+)
 def test_damaged_sweep_says_what_to_do(damage: dict[str, Any]) -> None:
     with pytest.raises(AWSCallError, match=r"the stored sweep of account 111122223333 can't be read .* delete that"):
-        items.read_sweep({**items.sweep_item(SWEEP, 1), **damage})
+        items.read_sweep({**HEAD, **damage})
 
 
-def test_what_a_run_decided_by_reads_back_the_same() -> None:
-    granted = Granted((ACCOUNT,), {ACCOUNT: frozenset({"vpn", "dba"}), "2": frozenset()}, ("10.44.0.0/20",))
-    item = items.granted_item(granted, 7)
-    assert (item["pk"], item["sk"], item["generation"]) == ("sweep", "granted", 7)
-    assert items.read_granted(item) == granted
+def test_what_a_run_decided_reads_back_the_same() -> None:
+    (item,) = items.decision_items(DECISION, 7)
+    assert (item["pk"], item["sk"], item["generation"]) == ("sweep", "decision", 7)
+    assert items.read_decision(item) == DECISION
 
 
-def test_grants_as_earlier_versions_wrote_them_are_gathered_by_account() -> None:
-    grants = [{"groups": ["vpn"], "accounts": ["1", "2"]}, {"groups": ["dba"], "accounts": ["1"]}]
-    found = items.read_granted({"accounts": ["1"], "grants": grants, "pools": ["10.44.0.0/20"]})
-    assert found == Granted(("1",), {"1": frozenset({"vpn", "dba"}), "2": frozenset({"vpn"})}, ("10.44.0.0/20",))
+def test_registration_that_a_decision_gives_back_is_as_the_registry_has_it() -> None:
+    """Else each run would find its own decision changed."""
+    given_back = items.read_decision(items.decision_items(DECISION, 7)[0]).peers[1]
+    read = items.read_registration(items.registration_item(given_back))
+    assert given_back == read
+    assert [type(value) for value in given_back] == [type(value) for value in read]
+
+
+def test_record_of_a_removed_registration_reads_back_and_lives_for_90_days() -> None:
+    item = items.removed_item(REGISTRATION, 5000.9)
+    assert item == {
+        "pk": "removed",
+        "sk": "111122223333/AIDAALICE/laptop",
+        "user_name": "alice",
+        "public_key": "KEY",
+        "removed_at": 5000,
+        "ttl": 5000 + 90 * DAY,
+    }
+    assert items.read_removed(item) == Removed(ACCOUNT, "AIDAALICE", "laptop", "alice", "KEY", 5000.0)
 
 
 EVERY = [
@@ -180,8 +195,13 @@ EVERY = [
     items.sign_item(Sign(ACCOUNT, "AIDABOB", "DeleteLoginProfile", 1.0)),
     items.receipt_item(RECEIPT),
     items.acknowledged_item("gateway-1", ["1", "2"]),
-    items.sweep_item(SWEEP, 1),
-    items.granted_item(Granted((), {}, ()), 1),
+    HEAD,
+    items.decision_items(DECISION, 1)[0],
+    {"pk": "sweep", "sk": f"{ACCOUNT}#1#0000", "data": b"part"},
+    {"pk": "sweep", "sk": "granted", "accounts": [], "grants": [], "pools": []},
+    items.removed_item(REGISTRATION, 1.0),
+    {"pk": "registry", "sk": "identity", "value": "4f2a"},
+    {"pk": "gateway", "sk": "gateway-1", "public_key": "KEY"},
     {"pk": "claim", "sk": "key#KEY", "holder": "1/AIDA/laptop"},
     {"pk": "devices", "sk": "1/AIDA", "version": 1},
     {"pk": "generation", "sk": "generation", "value": 1},
@@ -196,16 +216,24 @@ def test_item_of_every_kind_passes_the_check(item: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("item", "complaint"),
     [
-        ({"pk": "x", "sk": "y"}, "its pk is 'x', expected one of registration, claim, devices, block, tombstone, sign"),
+        (
+            {"pk": "x", "sk": "y"},
+            "its pk is 'x', expected one of registry, registration, removed, claim, devices, block",
+        ),
         ({"pk": "block", "sk": ""}, "its sk is '', expected a text"),
         ({"pk": "block", "sk": 5}, "its sk is 5, expected a text"),
         ({"pk": "registration", "sk": "1/AIDA"}, "not enough values"),
-        ({"pk": "block", "sk": "1/AIDA"}, "reason"),
+        ({"pk": "block", "sk": "1"}, "not enough values"),
+        ({"pk": "tombstone", "sk": "1/event"}, "it names nobody"),
+        ({"pk": "removed", "sk": "1/AIDA/laptop"}, "user_name"),
+        ({"pk": "registry", "sk": "identity"}, "value"),
         ({"pk": "claim", "sk": "key#KEY"}, "holder"),
         ({"pk": "devices", "sk": "1/AIDA"}, "version"),
         ({"pk": "recorded", "sk": "gateway-1"}, "removal_ids"),
+        ({"pk": "gateway", "sk": "gateway-1"}, "public_key"),
         ({"pk": "generation", "sk": "generation"}, "value"),
-        ({"pk": "sweep", "sk": "granted", "data": b""}, "accounts"),
+        ({"pk": "sweep", "sk": "decision"}, "data"),
+        ({"pk": "sweep", "sk": f"{ACCOUNT}#1#0000"}, "data"),
         ({"pk": "sweep", "sk": ACCOUNT, "begun_at": 1}, "can't be read"),
     ],
 )

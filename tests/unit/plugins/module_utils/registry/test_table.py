@@ -5,32 +5,49 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from ansible_collections.tracklib.vpn.plugins.module_utils.access import Granted
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     Block,
+    Decision,
+    Departure,
     Receipt,
+    Registered,
     Registration,
+    Removed,
     Sign,
     Sweep,
     Tombstone,
     User,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import Item, RegistryError, Table
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry, RegistryFacts
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.facts import RegistryFacts
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 
-from .conftest import NOW, TABLE, Clock
+from tests.support.tables import NOW, TABLE, Clock
 
 ACCOUNT = "111122223333"
 POOLS = parse_pools(["10.44.0.0/24"])
 TOMBSTONE = Tombstone(ACCOUNT, "event-1", "bob", "AIDABOB", NOW)
 BLOCK = Block(ACCOUNT, "AIDAALICE", None, "left", NOW)
 SIGN = Sign(ACCOUNT, "AIDAALICE", "DeleteLoginProfile", NOW)
-GRANTED = Granted((ACCOUNT,), {ACCOUNT: frozenset({"vpn"})}, ("10.44.0.0/24",))
+DECISION = Decision(departures=(Departure(ACCOUNT, "AIDABOB", "laptop", NOW),))
+NOTHING = RegistryFacts(
+    registered=Registered([], {}, []),
+    tombstones=[],
+    blocks=[],
+    signs=[],
+    sweeps={},
+    decision=Decision(),
+    gateway_keys=frozenset(),
+    acknowledge=[],
+    problems=[],
+    surplus=[],
+)
 
 
 def sweep(begun_at: float = NOW, account_id: str = ACCOUNT) -> Sweep:
@@ -44,27 +61,31 @@ def receipt(removal_id: str, gateway: str = "gateway-1", removed_at: int = int(N
 
 
 def test_facts_of_an_empty_registry_are_none(registry: Registry) -> None:
-    assert registry.facts() == RegistryFacts([], [], [], [], {}, None, [])
+    assert registry.facts() == NOTHING
 
 
 def test_facts_are_all_that_was_written(registry: Registry) -> None:
     wanted = Registration(ACCOUNT, "AIDAALICE", "laptop", "alice", "KEY", (), NOW)
     _before, registration = registry.devices.register(wanted, POOLS)
+    _before, phone = registry.devices.register(wanted._replace(device="phone", public_key="PHONE"), POOLS)
+    registry.devices.remove(phone)
     registry.write_tombstone(TOMBSTONE)
     registry.block(BLOCK)
     registry.write_sign(SIGN)
     registry.store_sweep(sweep(), 1)
     registry.store_sweep(sweep(account_id="2"), 1)
-    registry.store_granted(GRANTED, 1)
+    registry.store_decision(DECISION, 1)
+    registry.claim_key("gateway-1", "GATEWAY")
     registry.record([receipt("1"), receipt("2", "gateway-2"), receipt("3")])
     facts = registry.facts()
-    assert facts._replace(acknowledge=sorted(facts.acknowledge)) == RegistryFacts(
-        registrations=[registration],
+    assert facts._replace(acknowledge=sorted(facts.acknowledge)) == NOTHING._replace(
+        registered=Registered([registration], {}, [Removed(ACCOUNT, "AIDAALICE", "phone", "alice", "PHONE", NOW)]),
         tombstones=[TOMBSTONE],
         blocks=[BLOCK],
         signs=[SIGN],
         sweeps={ACCOUNT: sweep(), "2": sweep(account_id="2")},
-        granted=GRANTED,
+        decision=DECISION,
+        gateway_keys=frozenset({"GATEWAY"}),
         acknowledge=["1", "2", "3"],
     )
 
@@ -183,13 +204,12 @@ def test_r6_older_run_does_not_overwrite_the_sweep_of_a_newer_one(registry: Regi
     assert registry.sweep(ACCOUNT) == sweep(NOW - 60)
 
 
-def test_r6_older_run_does_not_overwrite_what_a_newer_one_decided_by(registry: Registry) -> None:
-    older = GRANTED._replace(pools=("10.99.0.0/24",))
-    registry.store_granted(GRANTED, 5)
-    registry.store_granted(older, 4)
-    assert registry.facts().granted == GRANTED
-    registry.store_granted(older, 6)
-    assert registry.facts().granted == older
+def test_r6_older_run_does_not_overwrite_what_a_newer_one_decided(registry: Registry) -> None:
+    registry.store_decision(DECISION, 5)
+    registry.store_decision(Decision(), 4)
+    assert registry.facts().decision == DECISION
+    registry.store_decision(Decision(), 6)
+    assert registry.facts().decision == Decision()
 
 
 def test_account_that_was_never_swept_has_no_sweep(registry: Registry) -> None:
@@ -197,80 +217,129 @@ def test_account_that_was_never_swept_has_no_sweep(registry: Registry) -> None:
     assert registry.sweep("444455556666") is None
 
 
-# -- a restore
-
-BACKUP: list[dict[str, Any]] = [
-    {"pk": "block", "sk": "1/A", "reason": "lost", "created_at": 1},
-    {"pk": "registration", "sk": "1/A/laptop", "public_key": "KEY"},
-    {"pk": "tombstone", "sk": "1/event", "user_name": "a", "event_time": 1},
-]
-
-
-@pytest.fixture
-def batches(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The kinds of items that were written together."""
-    written: list[list[str]] = []
-    write_all = Table.write_all
-
-    def noting(self: Table, items: Sequence[Item]) -> None:
-        written.append([item["pk"] for item in items])
-        write_all(self, items)
-
-    monkeypatch.setattr(Table, "write_all", noting)
-    return written
+def test_sweep_in_parts_reads_back_and_a_later_one_replaces_it_whole(registry: Registry) -> None:
+    chance = random.Random(5000)
+    groups = [chance.randbytes(64).hex() for _number in range(100)]
+    users = [
+        User(ACCOUNT, f"AIDA{number}", chance.randbytes(32).hex(), 1.0, tuple(chance.sample(groups, 9)))
+        for number in range(9000)
+    ]
+    large = Sweep(ACCOUNT, NOW, {each.user_id: each for each in users})
+    registry.store_sweep(large, 5)
+    assert (registry.sweep(ACCOUNT), registry.facts().sweeps) == (large, {ACCOUNT: large})
+    registry.store_sweep(large._replace(begun_at=NOW - 60), 4)
+    assert registry.sweep(ACCOUNT) == large
+    registry.store_sweep(sweep(), 6)
+    assert registry.sweep(ACCOUNT) == sweep()
+    facts = registry.facts()
+    assert facts.surplus == [f"{ACCOUNT}#4#0000", f"{ACCOUNT}#5#0000"]
+    registry.forget_surplus(facts.surplus)
+    assert (registry.facts().surplus, len(registry.items())) == ([], 1)
 
 
-def test_r4_restore_writes_registrations_after_all_that_revokes(registry: Registry, batches: list[list[str]]) -> None:
-    assert registry.restore(BACKUP) == 3
-    assert registry.items() == BACKUP
-    assert batches == [["block", "tombstone"], ["registration"]]
+def test_sweep_of_an_account_is_not_that_of_one_whose_number_begins_alike(registry: Registry) -> None:
+    registry.store_sweep(sweep(account_id="12"), 1)
+    assert registry.sweep("1") is None
 
 
-def test_restore_goes_on_where_it_was_interrupted(registry: Registry, batches: list[list[str]]) -> None:
-    registry.restore(BACKUP[:1])
-    batches.clear()
-    assert registry.restore(BACKUP) == 2
-    assert batches == [["tombstone"], ["registration"]]
-    assert registry.restore(BACKUP) == 0
+# -- which registry it is
 
 
-def test_restore_in_check_mode_writes_nothing(registry: Registry) -> None:
-    assert registry.restore(BACKUP, check_mode=True) == 3
+def test_r16_table_without_identity_is_no_registry(registry: Registry) -> None:
+    assert not registry.has_identity()
+    for asking in (registry.identity, registry.check_identity):
+        with pytest.raises(RegistryError, match="table tracklib-vpn is no registry: it has no identity"):
+            asking()
     assert registry.items() == []
 
 
-@pytest.mark.parametrize("other", [{"pk": "block", "sk": "1/B"}, {"pk": "block", "sk": "1/A", "reason": "other"}])
-def test_restore_into_a_table_with_other_items_is_refused(registry: Registry, client: Any, other: Item) -> None:
-    Table(client, TABLE).write_all([other, {"pk": "sign", "sk": "1/A"}])
-    with pytest.raises(
-        RegistryError,
-        match=r"table tracklib-vpn holds items that the import doesn't have \(block: 1, sign: 1\): nothing was written",
-    ):
-        registry.restore(BACKUP)
-    assert len(registry.items()) == 2
+def test_r6_identity_is_made_once_and_kept(registry: Registry) -> None:
+    assert registry.make_identity()
+    first = registry.identity()
+    assert not registry.make_identity()
+    assert registry.identity() == first
+    assert registry.check_identity() == first.identity
+    assert registry.has_identity()
 
 
-def test_restore_says_that_something_else_writes_to_the_table(
-    registry: Registry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_all = Table.write_all
-
-    def disturbed(self: Table, items: Sequence[Item]) -> None:
-        write_all(self, [*items, {"pk": "sign", "sk": "1/A"}])
-
-    monkeypatch.setattr(Table, "write_all", disturbed)
-    with pytest.raises(RegistryError, match=r"\(sign: 1\): something writes to it meanwhile; stop that"):
-        registry.restore(BACKUP)
+def test_r6_identity_says_in_which_table_of_which_account_and_region_it_is(registry: Registry, client: Any) -> None:
+    registry.make_identity()
+    found = client.describe_table(TableName=TABLE)["Table"]
+    identity = registry.identity()
+    assert len(identity.identity) == 32
+    assert identity[1:] == ("123456789012", "eu-west-1", TABLE, found["TableId"])
 
 
-@pytest.mark.parametrize(("ttl", "lost"), [(NOW + 1, True), (NOW, False), (None, True)])
-def test_restored_item_may_be_missing_only_if_its_time_is_over(
-    registry: Registry, monkeypatch: pytest.MonkeyPatch, ttl: float | None, lost: bool
-) -> None:
-    items = [{**BACKUP[0], **({} if ttl is None else {"ttl": int(ttl)})}]
-    monkeypatch.setattr(Table, "write_all", lambda _self, _items: None)
-    if not lost:
-        assert registry.restore(items) == 1
-        return
-    with pytest.raises(RegistryError, match="1 items aren't in table tracklib-vpn after all; run it again"):
-        registry.restore(items)
+def test_r6_restored_table_has_the_identity_and_another_id(registry: Registry, client: Any, clock: Clock) -> None:
+    registry.make_identity()
+    backup = client.create_backup(TableName=TABLE, BackupName="backup")["BackupDetails"]["BackupArn"]
+    client.restore_table_from_backup(TargetTableName="restored", BackupArn=backup)
+    original, restored = registry.identity(), Registry(client, "restored", clock).identity()
+    client.delete_table(TableName="restored")
+    assert restored == original._replace(table="restored", table_id=restored.table_id)
+    assert restored.table_id != original.table_id
+
+
+# -- gateways' keys
+
+
+def test_r9_gateways_key_is_claimed_once_and_known_to_runs(registry: Registry) -> None:
+    assert registry.claim_key("gateway-1", "KEY")
+    assert not registry.claim_key("gateway-1", "KEY")
+    assert registry.claim_key("gateway-2", "KEY 2")
+    assert registry.facts().gateway_keys == {"KEY", "KEY 2"}
+
+
+def test_gateways_key_in_check_mode_is_claimed_by_nobody(registry: Registry) -> None:
+    assert registry.claim_key("gateway-1", "KEY", check_mode=True)
+    assert registry.items() == []
+
+
+def test_r9_new_key_of_a_gateway_replaces_the_old_one_which_stays_no_devices(registry: Registry) -> None:
+    registry.claim_key("gateway-1", "KEY")
+    registry.claim_key("gateway-1", "NEW")
+    assert registry.facts().gateway_keys == {"NEW"}
+    wanted = Registration(ACCOUNT, "AIDAALICE", "laptop", "alice", "KEY", (), NOW)
+    with pytest.raises(RegistryError, match="is that of gateway/gateway-1"):
+        registry.devices.register(wanted, POOLS)
+    assert registry.claim_key("gateway-1", "KEY")
+
+
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_r9_key_that_a_device_has_or_had_cannot_be_a_gateways(registry: Registry, is_removed: bool) -> None:
+    wanted = Registration(ACCOUNT, "AIDAALICE", "laptop", "alice", "KEY", (), NOW)
+    _before, registration = registry.devices.register(wanted, POOLS)
+    if is_removed:
+        registry.devices.remove(registration)
+    with pytest.raises(RegistryError, match="the public key of gateway/gateway-1 is registered for a device: remove"):
+        registry.claim_key("gateway-1", "KEY")
+    assert registry.facts().gateway_keys == frozenset()
+
+
+def test_r9_key_of_another_gateway_is_refused(registry: Registry) -> None:
+    registry.claim_key("gateway-1", "KEY")
+    with pytest.raises(RegistryError):
+        registry.claim_key("gateway-2", "KEY")
+
+
+# -- tombstones by name
+
+
+def test_r1_tombstone_notes_whom_it_does_not_mean(registry: Registry) -> None:
+    by_name = TOMBSTONE._replace(user_id=None)
+    registry.write_tombstone(by_name)
+    registry.spare(by_name._replace(spared=("AIDA1", "AIDA2")))
+    assert registry.tombstones() == [by_name._replace(spared=("AIDA1", "AIDA2"))]
+
+
+def test_r1_event_that_comes_again_forgets_nobody_who_was_spared(registry: Registry) -> None:
+    spared = TOMBSTONE._replace(user_id=None, spared=("AIDA1",))
+    registry.write_tombstone(spared._replace(spared=()))
+    registry.spare(spared)
+    registry.write_tombstone(spared._replace(spared=()))
+    assert registry.tombstones() == [spared]
+
+
+def test_tombstone_that_is_gone_is_not_made_again_by_whom_it_spares(registry: Registry) -> None:
+    registry.spare(TOMBSTONE._replace(spared=("AIDA1",)))
+    assert registry.tombstones() == []

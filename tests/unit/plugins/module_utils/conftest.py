@@ -13,18 +13,8 @@ import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from moto import mock_aws
 
-TABLE = "tracklib-vpn"
-NOW = 1_800_000_000.0
-
-
-class Clock:
-    """The time in seconds, which only a test moves."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support import table_ids
+from tests.support.tables import TABLE, Clock
 
 
 @pytest.fixture
@@ -36,6 +26,7 @@ def clock() -> Clock:
 @pytest.fixture(scope="module")
 def emulated() -> Iterator[Any]:
     """A client of an emulated DynamoDB; made once, for it takes half a second."""
+    table_ids.complete()
     with mock_aws():
         yield boto3.client("dynamodb", region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test")
 

@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Reading the registry for a decision: everything at once, and around what can't be read."""
+
+from __future__ import annotations
+
+from typing import Callable, Iterable, NamedTuple, Sequence, TypeVar
+
+from ..model import Block, Decision, Device, Registered, Sign, Sweep, Tombstone
+from .dynamodb import Item, Table
+from .items import (
+    DECISION,
+    UNREADABLE,
+    device_of,
+    read_block,
+    read_decision,
+    read_registration,
+    read_removed,
+    read_sign,
+    read_sweep,
+    read_tombstone,
+)
+from .packed import is_part, is_surplus
+
+_GRANTED = "granted"  # what versions before stored in the place of a decision
+_Record = TypeVar("_Record")
+
+
+class RegistryFacts(NamedTuple):
+    """What a roster is decided by, as far as the registry knows it."""
+
+    registered: Registered
+    tombstones: list[Tombstone]
+    blocks: list[Block]
+    signs: list[Sign]
+    sweeps: dict[str, Sweep]  # the last complete one, by account_id
+    decision: Decision  # the last run's; empty before the first, and if it can't be read
+    gateway_keys: frozenset[str]  # public keys of gateways
+    acknowledge: list[str]  # ids of removals whose receipts are written, so that the gateways may forget them
+    problems: list[str]  # items that can't be read, each in a sentence
+    surplus: list[str]  # sks of what earlier sweeps and decisions left
+    decision_problem: str | None = None  # why the last decision can't be read
+
+
+def read_facts(table: Table) -> RegistryFacts:
+    """Read everything that a roster is decided by, each part consistently.
+
+    What can't be read is named, and costs itself alone (R17, one bad item costs itself alone): its device is
+    unreadable, its block or tombstone holds as far as it can be understood.
+
+    :raises AWSCallError: the table can't be read.
+    """
+    problems: list[str] = []
+    unreadable: dict[Device, str] = {}
+
+    def read(items: Iterable[Item], reader: Callable[[Item], _Record]) -> list[_Record]:
+        records = []
+        for item in items:
+            try:
+                records.append(reader(item))
+            except UNREADABLE as error:
+                problems.append(_unreadable(item, error))
+                if item["pk"] == "registration" and item["sk"].count("/") == 2:
+                    unreadable[device_of(item["sk"])] = problems[-1]
+        return records
+
+    packed = list(table.query("sweep"))
+    heads = [item for item in packed if not is_part(item) and item["sk"] != _GRANTED]
+    of_accounts = [head for head in heads if head["sk"] != DECISION]
+    decision, decision_problem = _decision([head for head in heads if head["sk"] == DECISION], packed)
+    registrations = read(table.query("registration"), read_registration)
+    removed = read(table.query("removed"), read_removed)
+    keys = read(table.query("gateway"), lambda item: str(item["public_key"]))
+    acknowledged = read(table.query("recorded"), lambda item: [str(each) for each in item["removal_ids"]])
+    return RegistryFacts(
+        tombstones=read(table.query("tombstone"), read_tombstone),
+        blocks=read(table.query("block"), read_block),
+        signs=read(table.query("sign"), read_sign),
+        sweeps={sweep.account_id: sweep for sweep in read(of_accounts, lambda head: read_sweep(head, packed))},
+        decision=decision,
+        decision_problem=decision_problem,
+        gateway_keys=frozenset(keys),
+        acknowledge=[removal_id for ids in acknowledged for removal_id in ids],
+        registered=Registered(registrations, unreadable, removed),
+        problems=problems,
+        surplus=[item["sk"] for item in packed if item["sk"] == _GRANTED or is_surplus(item, heads)],
+    )
+
+
+def _decision(heads: Sequence[Item], packed: Sequence[Item]) -> tuple[Decision, str | None]:
+    """Read the last decision: without it, a run can't tell how many peers it removes (R5, mass-removal guard)."""
+    try:
+        return next((read_decision(head, packed) for head in heads), Decision()), None
+    except UNREADABLE as error:
+        problem = (
+            f"the last run's decision, from which removals count, can't be read ({type(error).__name__}: {error}). "
+            "Confirmed revocations are applied, and nothing else. Look at who wrote the item (pk `sweep`, sk "
+            "`decision`), check that IAM and vpn_access are well, and delete it"
+        )
+        return Decision(), problem
+
+
+def _unreadable(item: Item, error: Exception) -> str:
+    return (
+        f"the registry's item {item['pk']} {item['sk']} can't be read ({type(error).__name__}: {error}) and is left "
+        "out; look at who wrote it, and write it again or delete it"
+    )

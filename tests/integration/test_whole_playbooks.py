@@ -1,0 +1,60 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Playbooks refuse to run in part (R16, the wrong world is refused): the rest would be left undone, with success."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT
+from .names import Playbook
+from .vpn import ACCOUNT, Vpn
+
+PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
+ON_GATEWAYS = ["diagnose", "handout", "private_dns", "reconcile", "revoke", "site"]
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> str:
+    """Two gateways that nothing may be done to."""
+    path = tmp_path / "inventory.yml"
+    path.write_text(
+        "vpn_gateways: {hosts: {gw1: {}, gw2: {}}, vars: {ansible_connection: local, ansible_become: false}}\n"
+    )
+    return str(path)
+
+
+@pytest.mark.parametrize("arguments", [("--tags", "apply"), ("--skip-tags", "untagged")])
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_r16_playbook_with_tags_does_nothing_and_fails_with_a_sentence(
+    playbook: Playbook, inventory: str, name: str, arguments: tuple[str, str]
+) -> None:
+    said = playbook(name, "-i", inventory, *arguments, expect=2)
+    assert "This playbook has no tags" in said
+    assert "changed=0" in said
+
+
+@pytest.mark.parametrize("name", ON_GATEWAYS)
+def test_r16_limit_without_localhost_is_refused_with_what_to_write(
+    playbook: Playbook, inventory: str, name: str
+) -> None:
+    said = playbook(name, "-i", inventory, "--limit", "gw1", expect=2)
+    assert "--limit gw1 leaves out localhost, which decides and reports" in " ".join(said.split())
+    assert "write --limit gw1,localhost" in " ".join(said.split())
+    assert "changed=0" in said
+
+
+def test_r4_revocation_of_nobody_fails_with_the_nearest_names_and_reaches_no_gateway(
+    playbook: Playbook, inventory: str, vpn: Vpn
+) -> None:
+    vpn.user("alice.smith")
+    vpn.register("alice.smith", "laptop", "2F1wRQ1l0BRXWBRa9tqBFk0PbrBqvmjXkCZkdbAAZzk=")
+    options = {"vpn_account_id": ACCOUNT, "vpn_access": [], "vpn_address_pools": [], "revoke_user_name": "alice.smit"}
+    said = " ".join(playbook("revoke", "-i", inventory, expect=2, **options).split())
+    assert "nobody is called alice.smit in account" in said
+    assert "The nearest names: alice.smith" in said
+    assert "Cut off" not in said
+    assert vpn.items("block") == []

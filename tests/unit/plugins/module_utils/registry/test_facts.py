@@ -1,0 +1,154 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Facts of a registry in which something can't be read (R17, one bad item costs itself alone)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Decision
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import Item, Table
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.facts import RegistryFacts, read_facts
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.items import (
+    block_item,
+    decision_items,
+    registration_item,
+    removed_item,
+    sweep_items,
+    tombstone_item,
+)
+
+from tests.support.decisions import ACCOUNT, OTHER, block, registration, sweep, tombstone, user
+from tests.support.tables import TABLE
+
+GOOD: list[Item] = [
+    registration_item(registration(1)),
+    removed_item(registration(2), 5.0),
+    tombstone_item(tombstone(3)),
+    block_item(block(4)),
+    *sweep_items(sweep(user(1)), 7),
+    *decision_items(Decision((registration(1),)), 7),
+    {"pk": "gateway", "sk": "gateway-1", "public_key": "KEY"},
+    {"pk": "recorded", "sk": "gateway-1", "removal_ids": ["1"]},
+    {"pk": "sign", "sk": f"{ACCOUNT}/AIDA5", "event_name": "DeleteLoginProfile", "event_time": 5},
+]
+PARTS = [f"{ACCOUNT}#6#0000", f"{ACCOUNT}#8#0000", "decision#6#0000", "granted"]
+
+
+@pytest.fixture
+def table(client: Any) -> Table:
+    """A table with one good item of every kind."""
+    made = Table(client, TABLE)
+    made.write_all(GOOD)
+    return made
+
+
+def facts(table: Table, *odd: dict[str, Any]) -> RegistryFacts:
+    """Read the facts, with these items besides or instead."""
+    table.write_all(odd)
+    return read_facts(table)
+
+
+def test_good_items_are_all_read(table: Table) -> None:
+    found = facts(table)
+    assert (found.problems, found.surplus) == ([], [])
+    assert found.registered.registrations == [registration(1)]
+    assert found.decision.peers == (registration(1),)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"pk": "registration", "sk": "?"},
+        {"pk": "registration", "sk": f"{ACCOUNT}/AIDA9/laptop", "addresses": 5},
+        {"pk": "removed", "sk": f"{ACCOUNT}/AIDA9/laptop"},
+        {"pk": "tombstone", "sk": f"{ACCOUNT}/event-9"},
+        {"pk": "block", "sk": "a/b/c/d"},
+        {"pk": "sign", "sk": f"{ACCOUNT}/AIDA9"},
+        {"pk": "gateway", "sk": "gateway-9"},
+        {"pk": "recorded", "sk": "gateway-9"},
+        {"pk": "sweep", "sk": OTHER, "data": b"no", "generation": 7},
+        {"pk": "sweep", "sk": OTHER},
+    ],
+    ids=lambda odd: f"{odd['pk']} {odd['sk']}",
+)
+def test_r17_item_that_cannot_be_read_is_named_and_costs_no_other(table: Table, odd: dict[str, Any]) -> None:
+    before, found = facts(table), facts(table, odd)
+    (problem,) = found.problems
+    assert problem.startswith(f"the registry's item {odd['pk']} {odd['sk']} can't be read (")
+    assert problem.endswith(") and is left out; look at who wrote it, and write it again or delete it")
+    unreadable = found.registered._replace(unreadable={})
+    assert found._replace(problems=[], registered=unreadable) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"public_key": 5},
+        {"user_name": None},
+        {"addresses": [5]},
+        {"addresses": None},
+        {"created_at": "yesterday"},
+        {"created_at": []},
+        {"expires_at": "soon"},
+        {"expires_at": "nan"},
+        {"expires_at": "Infinity"},
+        {"renewed_at": {}},
+    ],
+    ids=str,
+)
+def test_r17_device_whose_item_cannot_be_read_is_known_as_unreadable(table: Table, change: dict[str, Any]) -> None:
+    found = facts(table, {**registration_item(registration(1)), **change})
+    assert found.registered.registrations == []
+    assert list(found.registered.unreadable) == [registration(1).identity]
+    assert [*found.registered.unreadable.values()] == found.problems
+
+
+@pytest.mark.parametrize(
+    "missing", [{"user_name"}, {"event_time"}, {"user_name", "event_time"}, {"user_name", "event_time", "ttl"}]
+)
+def test_r17_tombstone_that_names_an_id_holds_for_good_whatever_else_it_lacks(table: Table, missing: set[str]) -> None:
+    (item,) = [tombstone_item(tombstone(3))]
+    found = facts(table, {name: value for name, value in item.items() if name not in missing})
+    assert found.problems == []
+    assert [(each.user_id, each.event_time) for each in found.tombstones] == [("AIDA3", float("inf"))]
+
+
+@pytest.mark.parametrize("change", [{"spared": 5}, {"spared": None}, {"event_time": "nan"}, {"user_name": 5}], ids=str)
+def test_r17_tombstone_that_names_an_id_holds_whatever_is_odd_in_it(table: Table, change: dict[str, Any]) -> None:
+    found = facts(table, {**tombstone_item(tombstone(3)), **change})
+    assert (found.problems, [each.user_id for each in found.tombstones]) == ([], ["AIDA3"])
+
+
+@pytest.mark.parametrize("kept", [{}, {"reason": 5}, {"created_at": "?"}, {"reason": None, "created_at": None}])
+def test_r17_block_holds_whatever_it_says_besides_whom_it_is_for(table: Table, kept: dict[str, Any]) -> None:
+    found = facts(table, {"pk": "block", "sk": f"{ACCOUNT}/AIDA4", **kept})
+    assert found.problems == []
+    assert [(each.user_id, each.device) for each in found.blocks] == [("AIDA4", None)]
+
+
+# -- sweeps and decisions in parts
+
+
+def test_surplus_is_what_earlier_runs_and_versions_left(table: Table) -> None:
+    found = facts(table, *({"pk": "sweep", "sk": sk, "data": b""} for sk in PARTS))
+    assert found.surplus == [f"{ACCOUNT}#6#0000", "decision#6#0000", "granted"]
+    assert found.problems == []
+
+
+def test_r17_part_of_a_head_whose_generation_cannot_be_read_is_left(table: Table) -> None:
+    (head,) = sweep_items(sweep(user(1)), 7)
+    part = {"pk": "sweep", "sk": f"{ACCOUNT}#6#0000", "data": b""}
+    found = facts(table, {**head, "generation": "?"}, part)
+    assert (found.surplus, list(found.sweeps)) == ([], [ACCOUNT])
+
+
+def test_r3_torn_decision_is_a_problem_and_no_part_of_it_counts(table: Table) -> None:
+    (head,) = decision_items(Decision((registration(1),)), 7)
+    found = facts(table, {**head, "parts": 1})
+    assert found.decision == Decision()
+    assert found.decision_problem is not None
+    assert "can't be read (KeyError: 'decision#7#0000')" in found.decision_problem
+    assert "Confirmed revocations are applied, and nothing else" in found.decision_problem
