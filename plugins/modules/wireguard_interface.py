@@ -21,6 +21,7 @@ description:
   - What changed on the device by hand is reported in RV(repaired) and put right. So are the routes of the tunnel's
     networks and the kernel's forwarding. What isn't the collection's own and may be in the way is in RV(notices).
   - The gateway remembers the highest generation it has seen. A roster of a lower one changes nothing.
+  - A roster from more than 5 minutes ahead of the gateway's clock is applied, and RV(problems) says so.
   - It remembers the registry, too, and refuses a roster of another one wholly, see O(accept_registry).
   - A roster that would leave a gateway of two or more peers without any is refused, apart from its confirmed
     revocations, unless it says of each peer why it goes.

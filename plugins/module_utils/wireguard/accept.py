@@ -12,6 +12,7 @@ from . import config as wg_config
 from .bars import Bar, how_to_release
 from .check import CheckedRoster
 from .config import Peer, PeerLabel, Sorted, Unfit, first_of
+from .gateway import CLOCKS_APART
 from .order import ApplyOrder, GatewayReason, Revocation
 from .plan import saved_state
 from .read import Snapshot
@@ -86,7 +87,7 @@ def problems_of(accepted: Accepted, order: ApplyOrder, snapshot: Snapshot) -> li
     """Say what of a roster wasn't applied, and what an operator does about it."""
     bars = [bar for bar in saved_state(snapshot).bars if not bar.generation]
     found = [_unrecorded(bar, accepted.barred, order) for bar in bars]
-    found += [_left_out(accepted.roster.unfit), _held(accepted.held)]
+    found += [_left_out(accepted.roster.unfit), _held(accepted.held), _from_the_future(order, snapshot)]
     return [problem for problem in found if problem]
 
 
@@ -114,3 +115,14 @@ def _held(held: Mapping[str, PeerLabel]) -> str:
         return ""
     names = first_of([label.name for label in held.values()])
     return f"{len(held)} peers stay as they were, since more are unfit than may go without a reason: {names}"
+
+
+def _from_the_future(order: ApplyOrder, snapshot: Snapshot) -> str:
+    """Say that the clocks are apart: a generation is milliseconds since the epoch, by the controller's clock."""
+    ahead = order.generation // 1000 - snapshot.now
+    if ahead <= CLOCKS_APART:
+        return ""
+    return (
+        f"generation {order.generation} is {ahead // 60} minutes ahead of this gateway's clock. It was applied, but "
+        "devices expire late here, and a restart would have no peers: set the clock of gateway or controller"
+    )

@@ -12,6 +12,9 @@ from typing import Callable, ContextManager, Iterator
 from .commands import Runner
 from .files import LockHeldError, Site, locked
 
+LOCK_TIMEOUT = 30.0  # seconds
+CLOCKS_APART = 300  # seconds by which a roster may come from the future
+
 
 class Gateway:
     """One gateway interface. In check mode nothing takes a lock, and nothing is done."""

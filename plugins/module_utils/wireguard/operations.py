@@ -8,6 +8,7 @@ None of these raises GatewayError or OSError: they are in the report's problems.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Callable, Sequence
 
@@ -16,16 +17,17 @@ from .commands import GatewayError
 from .config import Interface
 from .execute import Execution, execute
 from .files import LockHeldError, write
-from .gateway import Gateway
+from .gateway import LOCK_TIMEOUT, Gateway
 from .order import ApplyOrder, RefusedError, RevokeOrder
 from .plan import Plan, saved_state
-from .plan_apply import plan_rest, plan_restart, plan_revocations
+from .plan_apply import plan_new_firewall, plan_rest, plan_restart, plan_revocations
 from .plan_former import former_sites, heir, plan_inheritance, plan_moving_aside, plan_takedown
 from .plan_revoke import plan_expire, plan_revoke
 from .plan_start import (
     filed_interface,
     plan_firewall,
     plan_interface,
+    plan_lost_firewall,
     plan_reloaded_peers,
     plan_started_peers,
     plan_watch,
@@ -35,8 +37,6 @@ from .plan_surroundings import plan_surroundings
 from .read import Snapshot, read, read_again
 from .report import NOTHING, Report
 from .surroundings import read_surroundings
-
-LOCK_TIMEOUT = 30.0  # seconds
 
 Planner = Callable[[Snapshot], Plan]
 
@@ -90,14 +90,24 @@ def watch(gateway: Gateway, look: Callable[[], str]) -> Report:
 
 def _watch(gateway: Gateway, look: Callable[[], str]) -> Report:
     seen = look()
-    repaired = _at_once(lambda now: plan_watch(now, has_firewall(gateway, now)), gateway, LOCK_TIMEOUT)
-    snapshot = repaired.afterwards
+    done = _load_lost_firewall(gateway)
+    if not done.failed:
+        done = done.followed_by(_at_once(plan_watch, gateway, LOCK_TIMEOUT))
+    snapshot = done.afterwards
     if snapshot.link and why_untrusted(snapshot) == "":
-        repaired = _repair_surroundings(gateway, repaired, filed_interface(snapshot))
-    report = repaired.report
+        done = _repair_surroundings(gateway, done, filed_interface(snapshot))
+    report = done.report
     if not report.changed and not report.problems and look() == seen:
         write(gateway.site.seen, seen)
     return report
+
+
+def _load_lost_firewall(gateway: Gateway) -> Execution:
+    """Load the firewall again if the kernel lost it. This keeps no revocation waiting."""
+    snapshot = read(gateway)
+    if has_firewall(gateway, snapshot):
+        return Execution(NOTHING, snapshot)
+    return execute(plan_lost_firewall(snapshot), gateway)
 
 
 def _report_of(do: Callable[[], Execution], report: Report = NOTHING) -> Report:
@@ -114,21 +124,26 @@ def _at_once(planner: Planner, gateway: Gateway, lock_timeout: float) -> Executi
         return execute(planner(read(gateway)), gateway)
 
 
-def _apply(order: ApplyOrder, gateway: Gateway) -> Execution:
-    """Apply everything but the start of an interface that doesn't exist."""
+def _apply(order: ApplyOrder, gateway: Gateway, so_far: str = "the confirmed revocations") -> Execution:
+    """Apply everything but the start of an interface that doesn't exist.
+
+    :param so_far: what is done although another run keeps the lock.
+    """
     with gateway.apply_lock_if_free() as is_ours:
         if is_ours:
             return _apply_alone(order, gateway)
     revocations = _revoke_meanwhile(order, gateway)
     if revocations.failed or revocations.report.stale:
         return revocations
-    try:
-        with gateway.apply_lock(order.lock_timeout):
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(gateway.apply_lock(order.lock_timeout))
+        except LockHeldError as error:
+            return revocations.stopped_by(RefusedError(f"{error}. Only {so_far} were done"))
+        try:
             return revocations.followed_by(_apply_alone(order, gateway))
-    except LockHeldError as error:
-        return revocations.stopped_by(RefusedError(f"{error}. Only the confirmed revocations were done"))
-    except (GatewayError, OSError) as error:
-        return revocations.stopped_by(error)
+        except (GatewayError, OSError) as error:
+            return revocations.stopped_by(error)
 
 
 def _revoke_meanwhile(order: ApplyOrder, gateway: Gateway) -> Execution:
@@ -159,20 +174,24 @@ def _apply_alone(order: ApplyOrder, gateway: Gateway) -> Execution:
 
 
 def _apply_rest(order: ApplyOrder, gateway: Gateway, revocations: Execution, former: Sequence[Gateway]) -> Execution:
-    """Check the rest without keeping a revocation waiting, and apply it."""
-    snapshot = revocations.afterwards
+    """Check the rest and apply it. No revocation waits for nft, only for what changes the peers."""
+    done = revocations
     try:
-        _refuse_other_content(order, gateway, snapshot)
-        roster = check(order, snapshot, gateway)
+        _refuse_other_content(order, gateway, done.afterwards)
+        roster = check(order, done.afterwards, gateway)
         for each in former:
-            revocations = revocations.joined_by(_take_down(order, roster, gateway, each))
-            if revocations.failed:
-                return revocations
+            done = done.joined_by(_take_down(order, roster, gateway, each))
+            if done.failed:
+                return done
+        firewall = execute(plan_new_firewall(order, roster, read_again(gateway, done.afterwards)), gateway)
+        done = done.followed_by(firewall)
+        if done.failed or done.report.stale:
+            return done
         with gateway.state_lock(order.lock_timeout):
-            rest = execute(plan_rest(order, roster, read_again(gateway, snapshot)), gateway)
+            rest = execute(plan_rest(order, roster, read_again(gateway, done.afterwards)), gateway)
     except (GatewayError, OSError) as error:
-        return revocations.stopped_by(error)
-    return _repair_surroundings(gateway, revocations.followed_by(rest), roster.config.interface)
+        return done.stopped_by(error)
+    return _repair_surroundings(gateway, done.followed_by(rest), roster.config.interface)
 
 
 def _take_down(order: ApplyOrder, roster: CheckedRoster, gateway: Gateway, former: Gateway) -> Execution:
@@ -214,7 +233,7 @@ def _apply_again_once_started(order: ApplyOrder, gateway: Gateway, applied: Exec
     restarted = execute(plan_restart(applied.afterwards), gateway)
     if restarted.failed or gateway.check_mode:
         return applied.followed_by(restarted).report
-    again = _apply(order, gateway)
+    again = _apply(order, gateway, so_far=f"firewall, file and the start of {gateway.site.name}")
     if not again.failed and not again.afterwards.link:
         name = gateway.site.name
         again = again.stopped_by(GatewayError(f"{name} doesn't come up; see `journalctl -u wg-quick@{name}`"))

@@ -61,9 +61,9 @@ def _refuse_foreign(snapshot: Snapshot) -> None:
     )
 
 
-def record(before: State, after: State, *, urgent: bool = False, always: bool = False) -> list[Step]:
-    """Save the state if it differs; `always` also if only loading the firewall can tell that it does."""
-    if before == after and not always:
+def record(before: State, after: State, *, urgent: bool = False) -> list[Step]:
+    """Save the state if it differs."""
+    if before == after:
         return []
     return [Step(RecordState(after), urgent=urgent)]
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""The plans that apply a roster: confirmed revocations at once, and the rest once it is checked. Pure."""
+"""The plans that apply a roster: confirmed revocations at once, then the checked firewall, then the rest. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .read import Snapshot
 from .refusals import refuse_other_registry
 from .report import Report
 from .state import State
-from .steps import LoadFirewall, RestartUnit, Step, WriteFile
+from .steps import LoadFirewall, RecordFirewall, RestartUnit, Step, WriteFile
 
 
 def plan_revocations(order: ApplyOrder, snapshot: Snapshot) -> Plan:
@@ -70,26 +70,52 @@ def _bars_left(order: ApplyOrder, state: State) -> tuple[Bar, ...]:
     return tuple(bar for bar in state.bars if not bar.is_ended(order.generation, revoked, peers))
 
 
-def plan_rest(order: ApplyOrder, roster: CheckedRoster, snapshot: Snapshot) -> Plan:
-    """Plan what comes after confirmed revocations.
+def plan_new_firewall(order: ApplyOrder, roster: CheckedRoster, snapshot: Snapshot) -> Plan:
+    """Plan the checked new firewall: after confirmed revocations, before all else (R13, firewall before peers).
 
-    In this order (R11, order of an apply): the checked new firewall, the file, other removals, updates, additions, and
-    reading the device back.
+    :raises RefusedError: what comes after it would be refused, see plan_rest().
+    """
+    state, new = saved_state(snapshot), digest(roster.firewall)
+    if state.generation > order.generation:
+        return _plan_overtaken(snapshot)
+    if not roster.load_firewall:
+        return Plan((), state, state, snapshot, Report(generation=order.generation))
+    accept(order, roster, snapshot)
+    report = Report(settings=["firewall"])
+    if new in state.firewall:
+        report = Report(repaired=["firewall"])
+    replaced = tuple(old for old in state.firewall[-1:] if old != new)
+    steps = (
+        Step(RecordFirewall((*replaced, new))),
+        Step(WriteFile(snapshot.site.firewall, roster.firewall)),
+        Step(LoadFirewall(roster.firewall), report),
+        Step(RecordFirewall((new,))),
+    )
+    afterwards = replace(snapshot, firewall_text=roster.firewall)
+    return Plan(steps, state, replace(state, firewall=(new,)), afterwards, Report(generation=order.generation))
+
+
+def _plan_overtaken(snapshot: Snapshot) -> Plan:
+    """Plan nothing, since a later roster came while this one was checked."""
+    state = saved_state(snapshot)
+    return Plan((), state, state, snapshot, Report(generation=state.generation, stale=True))
+
+
+def plan_rest(order: ApplyOrder, roster: CheckedRoster, snapshot: Snapshot) -> Plan:
+    """Plan what comes after the firewall: the file, other removals, updates, additions, and reading the device back.
 
     :raises RefusedError: the roster would leave the gateway without peers, or another registry was accepted meanwhile.
     """
     before = saved_state(snapshot)
     if before.generation > order.generation:
-        report = Report(generation=before.generation, stale=True)
-        return Plan((), before, before, snapshot, report)
+        return _plan_overtaken(snapshot)
     accepted = accept(order, roster, snapshot)
     roster = accepted.roster
     removed = _removed({**order.excluded, **accepted.reasons()}, roster, snapshot)
     begun = _begun(replace(before, held=tuple(accepted.held)), order, roster, snapshot, removed)
     done = _done(begun, order, snapshot)
     steps = [
-        *_load_firewall(roster, snapshot),
-        *record(before, begun, always=roster.load_firewall),
+        *record(before, begun),
         *_write_config(order, roster, snapshot, removed),
         *device_steps(snapshot, roster.config, roster.text, removed),
         *record(begun, done),
@@ -122,7 +148,7 @@ def _removed(reasons: Mapping[str, Revocation], roster: CheckedRoster, snapshot:
 def _begun(
     state: State, order: ApplyOrder, roster: CheckedRoster, snapshot: Snapshot, removed: Mapping[str, Revocation]
 ) -> State:
-    """Return what is remembered before anything but the firewall is touched.
+    """Return what is remembered before the file is touched.
 
     A start right after it knows old and new file as ours (R12, no peers from files of unknown origin).
     """
@@ -133,8 +159,6 @@ def _begun(
     state = with_removals(replace(state, removals=tuple(kept)), snapshot, removed)
     old, new = digest(body(snapshot.config_text)), digest(body(roster.text))
     replaced = (old,) if old in state.config and old != new else ()
-    if roster.load_firewall:
-        state = replace(state, firewall=(digest(roster.firewall),))
     return replace(state, made_at=order.made_at, config=(*replaced, new))
 
 
@@ -144,22 +168,6 @@ def _done(begun: State, order: ApplyOrder, snapshot: Snapshot) -> State:
     if snapshot.device is None:
         return done
     return replace(done, content=order.content)
-
-
-def _load_firewall(roster: CheckedRoster, snapshot: Snapshot) -> list[Step]:
-    """Load new rules before their peers come (R13, firewall before peers)."""
-    if not roster.load_firewall:
-        return []
-    state, new = saved_state(snapshot), digest(roster.firewall)
-    replaced = tuple(old for old in state.firewall[-1:] if old != new)
-    report = Report(settings=["firewall"])
-    if new in state.firewall:
-        report = Report(repaired=["firewall"])
-    return [
-        *record(state, replace(state, firewall=(*replaced, new))),
-        Step(WriteFile(snapshot.site.firewall, roster.firewall)),
-        Step(LoadFirewall(roster.firewall), report),
-    ]
 
 
 def _write_config(

@@ -15,11 +15,12 @@ from . import config as wg_config
 from .commands import GatewayError
 from .config import Interface, body, digest
 from .device import interface_changes
+from .gateway import CLOCKS_APART
 from .plan import Plan, device_steps, saved_state
 from .read import Snapshot
 from .report import NOTHING, Report
 from .state import State
-from .steps import ChangeInterface, CheckFirewall, LoadFirewall, RecordState, StartInterface, Step
+from .steps import ChangeInterface, CheckFirewall, LoadFirewall, RecordFirewall, StartInterface, Step
 
 
 class UnsafeError(GatewayError):
@@ -77,32 +78,34 @@ def plan_reloaded_peers(snapshot: Snapshot) -> Plan:
     return _plan_peers(snapshot, snapshot.config_text)
 
 
-def plan_watch(snapshot: Snapshot, has_firewall: bool) -> Plan:
-    """Plan what repairs firewall and interface between two runs; peers are left to the next one.
+def plan_lost_firewall(snapshot: Snapshot) -> Plan:
+    """Plan what loads rules again that the kernel has no more.
 
-    :param has_firewall: whether the kernel has the rules that were loaded last.
-    :raises UnsafeError: the rules are gone, and the file isn't the one that the last apply left.
+    :raises UnsafeError: the file isn't the one that the last apply left.
     """
     state = snapshot.state
     if snapshot.link is None or state is None:
         return _plan(snapshot, [])
-    steps = []
-    if not has_firewall:
-        untrusted = _why_firewall_untrusted(snapshot, state)
-        if untrusted:
-            raise UnsafeError(f"the firewall isn't loaded: {untrusted}")
-        check, load = _load_firewall(snapshot)
-        steps += [check, replace(load, reports=Report(repaired=["firewall"])), Step(RecordState(state))]
-    if not why_untrusted(snapshot):
-        changes = interface_changes(snapshot.site.name, snapshot.link, snapshot.device, filed_interface(snapshot))
-        steps += [Step(ChangeInterface(change), Report(repaired=[change.what])) for change in changes]
+    untrusted = _why_firewall_untrusted(snapshot, state)
+    if untrusted:
+        raise UnsafeError(f"the firewall isn't loaded: {untrusted}")
+    check, load = _load_firewall(snapshot)
+    steps = [check, replace(load, reports=Report(repaired=["firewall"])), Step(RecordFirewall(state.firewall))]
     return _plan(snapshot, steps)
+
+
+def plan_watch(snapshot: Snapshot) -> Plan:
+    """Plan what repairs the interface between two runs; peers are left to the next one."""
+    if snapshot.link is None or why_untrusted(snapshot):
+        return _plan(snapshot, [])
+    changes = interface_changes(snapshot.site.name, snapshot.link, snapshot.device, filed_interface(snapshot))
+    return _plan(snapshot, [Step(ChangeInterface(change), Report(repaired=[change.what])) for change in changes])
 
 
 def why_no_peers(snapshot: Snapshot, max_age: int) -> str:
     """Say why the interface must start without peers; empty if it need not (R12, no peers from an old roster).
 
-    :param max_age: of the roster, in seconds; 0 means any age will do.
+    :param max_age: of the roster, in seconds; 0 means any age will do. Which age it has no clock tells that is behind.
     """
     return why_untrusted(snapshot) or _why_too_old(snapshot, max_age)
 
@@ -134,6 +137,8 @@ def _why_firewall_untrusted(snapshot: Snapshot, state: State) -> str:
 
 def _why_too_old(snapshot: Snapshot, max_age: int) -> str:
     age = snapshot.now - (saved_state(snapshot).made_at or 0)
+    if age < -CLOCKS_APART:
+        return f"the roster is from {-age // 60} minutes ahead of this gateway's clock; set the clock, run a reconcile"
     if not max_age or age <= max_age:
         return ""
     return f"the roster is {age // 60} minutes old, {max_age // 60} are allowed; peers wait for the next reconcile"

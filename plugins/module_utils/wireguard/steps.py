@@ -15,9 +15,9 @@ from .commands import GatewayError, output
 from .config import Config, Interface, first_of
 from .device import Difference, InterfaceChange
 from .files import write
-from .gateway import Gateway
+from .gateway import LOCK_TIMEOUT, Gateway
 from .report import NOTHING, Report
-from .state import State, save
+from .state import State, load, save
 from .surroundings import read_surroundings, surrounding_changes
 
 _SHOWN_DIFFERENCES = 5
@@ -46,15 +46,28 @@ class Step:
 
 @dataclass(frozen=True)
 class RecordState:
-    """Save the state, except for what only loading the firewall can tell."""
+    """Save the state. The lock of state, file and device is held."""
 
     state: State
 
-    def run(self, gateway: Gateway, state: State) -> State:
+    def run(self, gateway: Gateway, _state: State) -> State:
         """Replace the state file."""
-        wanted = replace(self.state, loaded=state.loaded)
-        save(gateway.site, wanted)
-        return wanted
+        save(gateway.site, self.state)
+        return self.state
+
+
+@dataclass(frozen=True)
+class RecordFirewall:
+    """Save what is known of the firewall. The lock of a whole apply is held, and no other: nft may be slow."""
+
+    known: tuple[str, ...]  # digests of what the firewall's file may be
+
+    def run(self, gateway: Gateway, state: State) -> State:
+        """Change nothing of the state but that, since a revocation may have changed the rest meanwhile."""
+        with gateway.state_lock(LOCK_TIMEOUT):
+            saved = replace(load(gateway.site) or state, firewall=self.known, loaded=state.loaded)
+            save(gateway.site, saved)
+        return saved
 
 
 @dataclass(frozen=True)
@@ -102,7 +115,7 @@ class LoadFirewall:
     text: str  # what the file says
 
     def run(self, gateway: Gateway, state: State) -> State:
-        """Load the rules; what the kernel made of them is remembered from the next record on."""
+        """Load the rules; what the kernel made of them is saved by the next RecordFirewall."""
         firewall.load(gateway.run, self.text, gateway.site.name)
         return replace(state, loaded=firewall.loaded(gateway.run, self.text))
 

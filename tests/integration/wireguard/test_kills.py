@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
@@ -17,7 +18,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.report impo
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import State
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.steps import Step
 
-from tests.support.wireguard_host import Host, Person, allowed, key
+from tests.support.wireguard_host import REGISTRY, Host, Person, allowed, key
 
 ALICE, BOB, CAROL, DAVE, ERIN = (
     Person(name, number) for number, name in enumerate(("alice", "bob", "carol", "dave", "erin"), 1)
@@ -65,6 +66,20 @@ def _apply_same(host: Host) -> Report:
     return host.apply(host.order(2, [BOB, CAROL, ERIN], revoked=[ALICE]))
 
 
+def _apply_restored(host: Host) -> Report:
+    restored = REGISTRY._replace(table="restored", table_id="table-2")
+    order = host.order(2, [BOB, MOVED, DAVE], revoked=[ALICE], networks=OPENED, registry=restored)
+    return host.apply(replace(order, accept_registry=restored.table_id))
+
+
+def _apply_with_new_key(host: Host) -> Report:
+    return host.apply(host.order(2, [BOB, CAROL._replace(number=77), DAVE], revoked=[ALICE], networks=OPENED))
+
+
+def _bar_carol(host: Host) -> None:
+    host.revoke("carol", generation=2)
+
+
 def _stop(host: Host) -> None:
     host.sh("ip", "link", "del", host.name)
     host.sh("nft", "flush", "ruleset")
@@ -102,33 +117,39 @@ def _pass_expiry(host: Host) -> None:
 
 SURROUNDINGS = ["ChangeInterface", "ChangeInterface", "ChangeInterface", "ReadSurroundingsBack"]
 REMOVAL = ["RecordState", "WriteFile", "RemovePeers", "RecordState"]
+FIREWALL = ["RecordFirewall", "WriteFile", "LoadFirewall", "RecordFirewall"]
+PEERS = ["RecordState", "WriteFile", "RemovePeers", "SetPeers", "ReadBack", "RecordState"]
 ALL = [EXPIRING, BOB, CAROL, ERIN]
 SCENARIOS = {
     "apply": Scenario(
         _apply,
-        [
-            *REMOVAL,
-            *("RecordState", "WriteFile", "LoadFirewall"),
-            *("RecordState", "WriteFile", "RemovePeers", "SetPeers", "ReadBack", "RecordState"),
-        ],
+        [*REMOVAL, *FIREWALL, *PEERS],
         [BOB, MOVED, DAVE],
         ["alice/laptop", "erin/laptop"],
     ),
     "apply with a damaged state": Scenario(
         _apply_same,
-        ["MoveAside", *REMOVAL, "RecordState", "WriteFile", "LoadFirewall", "RecordState", "RecordState"],
+        ["MoveAside", *REMOVAL, *FIREWALL, "RecordState", "RecordState"],
         [BOB, CAROL, ERIN],
         ["alice/laptop"],
         _damage_state,
     ),
+    "apply of a restored registry": Scenario(
+        _apply_restored,
+        [*REMOVAL, *FIREWALL, *PEERS],
+        [BOB, MOVED, DAVE],
+        ["alice/laptop", "erin/laptop"],
+    ),
+    "apply of a roster that is older than a bar": Scenario(
+        _apply_with_new_key,
+        [*REMOVAL, *FIREWALL, *PEERS],
+        [BOB, DAVE],
+        ["alice/laptop", "carol/laptop", "erin/laptop"],
+        _bar_carol,
+    ),
     "apply to a gateway that is cut off": Scenario(
         _apply,
-        [
-            *REMOVAL,
-            *("RecordState", "WriteFile", "LoadFirewall"),
-            *("RecordState", "WriteFile", "RemovePeers", "SetPeers", "ReadBack", "RecordState"),
-            *SURROUNDINGS,
-        ],
+        [*REMOVAL, *FIREWALL, *PEERS, *SURROUNDINGS],
         [BOB, MOVED, DAVE],
         ["alice/laptop", "erin/laptop"],
         _cut_off,
@@ -137,7 +158,7 @@ SCENARIOS = {
         _apply,
         [
             *("RecordState", "WriteFile", "RecordState"),
-            *("RecordState", "WriteFile", "LoadFirewall"),
+            *FIREWALL,
             *("RecordState", "WriteFile", "RecordState", "RestartUnit", "RecordState"),
         ],
         [BOB, MOVED, DAVE],
@@ -151,7 +172,7 @@ SCENARIOS = {
             *REMOVAL,
             *("RecordState", "ChangeInterface", "ChangeInterface", "ChangeInterface"),
             *("RecordState", "MoveAside", "MoveAside", "MoveAside"),
-            *("RecordState", "WriteFile", "LoadFirewall"),
+            *FIREWALL,
             *("RecordState", "WriteFile", "RestartUnit", "RecordState"),
         ],
         [BOB, MOVED, DAVE],
@@ -171,7 +192,7 @@ SCENARIOS = {
     ),
     "watch": Scenario(
         lambda host: host.watch(),
-        ["CheckFirewall", "LoadFirewall", "RecordState", "ChangeInterface", *SURROUNDINGS],
+        ["CheckFirewall", "LoadFirewall", "RecordFirewall", "ChangeInterface", *SURROUNDINGS],
         ALL,
         [],
         _open,

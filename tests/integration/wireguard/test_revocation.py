@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard import operations
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import CommandMissing
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.report import Report
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import save
 
 from tests.support.wireguard_host import Host, Person, allowed, held, key
@@ -75,6 +79,101 @@ def test_r4_revocation_does_not_wait_for_the_lock_that_the_rest_waits_for(host: 
         _until(lambda: host.peers == allowed(BOB))
         assert not applying.done()
     assert (applying.result().problems, host.peers) == ([], allowed(BOB, CAROL))
+
+
+class Stuck:
+    """Keeps a command from ending, once the commands before it have been run; for `Host.run.before`."""
+
+    def __init__(self, *commands: str) -> None:
+        self._left = [command.split() for command in commands]
+        self.waiting, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, command: Sequence[str]) -> None:
+        if not self._left or list(command[: len(self._left[0])]) != self._left[0]:
+            return
+        self._left.pop(0)
+        if not self._left:
+            self.waiting.set()
+            assert self.go_on.wait(60)
+
+
+NFT = [["nft -c"], ["nft -f"], ["nft -f", "nft -s"], ["ip -j route"]]
+
+
+@contextmanager
+def _stuck_apply(host: Host, commands: list[str]) -> Iterator[Future[Report]]:
+    """An apply that brings carol, and doesn't get on."""
+    host.run.before = stuck = Stuck(*commands)
+    order = host.order(2, [ALICE, BOB, CAROL], networks=["10.30.0.0/16"], lock_timeout=60)
+    with ThreadPoolExecutor() as other:
+        applying = other.submit(operations.apply, order, host.gateway())
+        try:
+            assert stuck.waiting.wait(60)
+            yield applying
+            assert not applying.done()
+        finally:
+            stuck.go_on.set()
+
+
+@pytest.mark.parametrize("commands", [*NFT, ["systemctl restart"]], ids=" ".join)
+def test_r4_emergency_revocation_waits_for_nothing_slow_in_an_apply(host: Host, commands: list[str]) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    if commands == ["systemctl restart"]:
+        host.sh("ip", "link", "del", host.name)
+    with _stuck_apply(host, commands) as applying:
+        outcome = host.revoke("alice")
+        assert (outcome.removed, outcome.problems) == (["alice/laptop"], [])
+    assert applying.result().generation == 2
+    assert host.peers == allowed(BOB, CAROL)
+
+
+@pytest.mark.parametrize("commands", NFT, ids=" ".join)
+def test_r4_confirmed_revocation_of_a_roster_waits_for_nothing_slow_in_an_apply(
+    host: Host, commands: list[str]
+) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    with ThreadPoolExecutor() as other:
+        with _stuck_apply(host, commands) as applying:
+            order = host.order(3, [BOB, CAROL, DAVE], revoked=[ALICE], lock_timeout=60)
+            later = other.submit(operations.apply, order, host.gateway())
+            _until(lambda: key(ALICE.number) not in host.peers)
+            assert not applying.done()
+            assert not later.done()
+        assert later.result().problems == []
+    assert host.peers == allowed(BOB, CAROL, DAVE)
+
+
+def test_r4_revocation_waits_for_no_firewall_that_the_timer_loads_again(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    host.sh("nft", "flush", "ruleset")
+    host.run.before = stuck = Stuck("nft -f")
+    with ThreadPoolExecutor() as other:
+        watching = other.submit(host.watch)
+        assert stuck.waiting.wait(60)
+        assert host.revoke("alice").problems == []
+        assert not watching.done()
+        stuck.go_on.set()
+    assert watching.result().repaired == ["firewall"]
+    assert (host.peers, len(host.state.bars)) == (allowed(BOB), 1)
+
+
+def test_r4_run_that_does_not_get_the_lock_after_its_start_says_what_was_done(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    host.sh("ip", "link", "del", host.name)
+    started = host.program
+    with ExitStack() as stack:
+
+        def lock_once_started(command: str) -> subprocess.CompletedProcess[str]:
+            done = started(command)
+            stack.enter_context(held(host.site.apply_lock))
+            return done
+
+        monkeypatch.setattr(host, "program", lock_once_started)
+        (problem,) = host.apply(host.order(2, [ALICE, BOB, CAROL])).problems
+    assert problem.endswith(f"Only firewall, file and the start of {host.name} were done")
+    assert host.peers == allowed(ALICE, BOB, CAROL)
 
 
 def test_r6_run_that_waited_for_a_later_one_is_stale(host: Host) -> None:

@@ -10,17 +10,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.bars import Bar
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import CommandError, CommandResult
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.execute import execute
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.files import Site
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.gateway import Gateway
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan import Plan
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.report import Report
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import Removal, State, load
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import Removal, State, load, save
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.steps import (
     Action,
     LoadFirewall,
     MoveAside,
+    RecordFirewall,
     RecordState,
     RemovePeers,
     Step,
@@ -167,17 +169,27 @@ def test_state_that_could_not_be_saved_is_not_taken_for_saved(gateway: Gateway) 
     assert (done.failed, done.afterwards.state) == (True, State(generation=1))
 
 
-def test_what_the_kernel_made_of_the_firewall_is_remembered_from_the_next_record_on(gateway: Gateway) -> None:
+def test_what_the_kernel_made_of_the_firewall_is_saved_beside_what_a_revocation_left_meanwhile(
+    gateway: Gateway,
+) -> None:
+    revoked = State(generation=5, bars=(Bar("alice"),))
+
+    class Meanwhile(Fail):
+        def run(self, gateway: Gateway, state: State) -> State:
+            save(gateway.site, revoked)
+            return state
+
+    save(gateway.site, State(generation=5, firewall=("old",)))
     actions: list[Action] = [
-        RecordState(State(generation=5)),
+        RecordFirewall(("old", "new")),
         LoadFirewall("table inet x { }\n"),
-        RecordState(State(generation=6)),
-        RecordState(State(generation=7)),
+        Meanwhile(),
+        RecordFirewall(("new",)),
     ]
     done = execute(_plan(*map(Step, actions)), gateway)
     state = load(gateway.site)
     assert state is not None
-    assert (state.generation, bool(state.loaded)) == (7, True)
+    assert (state.bars, state.firewall, bool(state.loaded)) == (revoked.bars, ("new",), True)
     assert done.afterwards.state == state
 
 

@@ -18,13 +18,18 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan import
     report_interface,
     saved_state,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan_apply import plan_rest, plan_revocations
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan_apply import (
+    plan_new_firewall,
+    plan_rest,
+    plan_revocations,
+)
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.read import Snapshot
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import State, StateError
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.steps import (
     ChangeInterface,
     LoadFirewall,
     MoveAside,
+    RecordFirewall,
     RecordState,
     RemovePeers,
     SetPeers,
@@ -50,14 +55,10 @@ NEW: dict[str, Any] = {"config_text": "", "firewall_text": "", "link": None, "de
 ALICE, BOB, CAROL, DAVE = (Person(name, number) for number, name in enumerate(("alice", "bob", "carol", "dave"), 1))
 
 
-def test_r11_rest_is_firewall_then_file_then_removals_then_updates_and_additions_then_read_back() -> None:
-    wanted = order(2, [CAROL._replace(address=9), DAVE], firewall="table inet other { }\n")
-    plan = plan_rest(wanted, checked(wanted, load_firewall=True), snapshot([BOB, CAROL]))
-    assert actions(plan) == [
-        *("RecordState", "WriteFile", "LoadFirewall"),
-        *("RecordState", "WriteFile"),
-        *("RemovePeers", "SetPeers", "ReadBack", "RecordState"),
-    ]
+def test_r11_rest_is_file_then_removals_then_updates_and_additions_then_read_back() -> None:
+    wanted = order(2, [CAROL._replace(address=9), DAVE])
+    plan = plan_rest(wanted, checked(wanted), snapshot([BOB, CAROL]))
+    assert actions(plan) == ["RecordState", "WriteFile", "RemovePeers", "SetPeers", "ReadBack", "RecordState"]
     assert only(plan, RemovePeers).keys == (key(BOB.number),)
     report = full_report(plan)
     assert (report.removed, report.added, report.updated) == (
@@ -65,7 +66,7 @@ def test_r11_rest_is_firewall_then_file_then_removals_then_updates_and_additions
         ["dave/laptop"],
         {"carol/laptop": "allowed_ips"},
     )
-    assert report.settings == ["firewall", "file"]
+    assert report.settings == ["file"]
 
 
 def test_same_roster_again_needs_no_step() -> None:
@@ -344,19 +345,50 @@ def test_r8_firewall_that_was_loaded_before_is_drift_and_a_new_one_is_not(
     firewall: str, settings: list[str], repaired: list[str]
 ) -> None:
     wanted = order(1, [BOB], firewall=firewall)
-    plan = plan_rest(wanted, checked(wanted, load_firewall=True), snapshot([BOB]))
+    plan = plan_new_firewall(wanted, checked(wanted, load_firewall=True), snapshot([BOB]))
     assert (full_report(plan).settings, full_report(plan).repaired) == (settings, repaired)
     assert plan.state.firewall == (digest(firewall),)
 
 
-def test_r13_old_and_new_firewall_are_known_while_the_file_is_replaced() -> None:
+@pytest.mark.parametrize("before", [(digest(FIREWALL),), (digest("older"), digest(FIREWALL))])
+def test_r13_the_last_firewall_and_the_new_one_are_known_while_the_file_is_replaced(before: tuple[str, ...]) -> None:
+    gateway = snapshot([BOB])
     wanted = order(1, [BOB], firewall="new")
-    plan = plan_rest(wanted, checked(wanted, load_firewall=True), snapshot([BOB]))
-    first = plan.steps[0].action
-    assert isinstance(first, RecordState)
-    assert first.state.firewall == (digest(FIREWALL), digest("new"))
-    assert actions(plan).index("LoadFirewall") < len(plan.steps) - 1
-    assert only(plan, LoadFirewall).text == "new"
+    known = replace(gateway, state=replace(saved_state(gateway), firewall=before))
+    plan = plan_new_firewall(wanted, checked(wanted, load_firewall=True), known)
+    assert [step.action for step in plan.steps] == [
+        RecordFirewall((digest(FIREWALL), digest("new"))),
+        WriteFile(SITE.firewall, "new"),
+        LoadFirewall("new"),
+        RecordFirewall((digest("new"),)),
+    ]
+
+
+def test_firewall_that_is_loaded_needs_no_step() -> None:
+    wanted = order(2, [BOB])
+    assert plan_new_firewall(wanted, checked(wanted), snapshot([BOB])).steps == ()
+
+
+def test_r5_firewall_of_a_roster_that_would_empty_the_gateway_is_not_loaded() -> None:
+    wanted = order(2, [], firewall="new")
+    with pytest.raises(RefusedError, match="last of 2 peers"):
+        plan_new_firewall(wanted, checked(wanted, load_firewall=True), snapshot([ALICE, BOB]))
+
+
+def test_r6_firewall_of_a_roster_that_was_overtaken_is_not_loaded() -> None:
+    wanted = order(2, [BOB], firewall="new")
+    plan = plan_new_firewall(wanted, checked(wanted, load_firewall=True), snapshot([BOB], generation=3))
+    assert (plan.steps, plan.report.stale, plan.report.generation) == ((), True, 3)
+
+
+@pytest.mark.parametrize(("ahead", "told"), [(300, False), (301, True), (-86400, False)])
+def test_r6_roster_from_the_future_is_applied_and_reported(ahead: int, told: bool) -> None:
+    wanted = order((NOW + ahead) * 1000, [ALICE, BOB])
+    plan = plan_rest(wanted, checked(wanted), snapshot([ALICE]))
+    assert full_report(plan).added == ["bob/laptop"]
+    assert [" is 5 minutes ahead of this gateway's clock. It was applied" in each for each in plan.report.problems] == (
+        [True] if told else []
+    )
 
 
 def test_killed_removal_of_a_peer_that_is_wanted_again_and_never_left_is_forgotten() -> None:
@@ -372,11 +404,8 @@ def test_new_gateway_gets_file_and_state_and_its_start_adds_the_peers() -> None:
     wanted = order(1, [ALICE])
     gateway = snapshot([], **{**NEW, "state": State(generation=1)})
     plan = plan_rest(wanted, checked(wanted, load_firewall=True), gateway)
-    assert actions(plan) == ["RecordState", "WriteFile", "LoadFirewall", "RecordState", "WriteFile"]
-    assert (full_report(plan).added, full_report(plan).settings) == (
-        ["alice/laptop"],
-        ["interface missing", "firewall", "file"],
-    )
+    assert actions(plan) == ["RecordState", "WriteFile"]
+    assert (full_report(plan).added, full_report(plan).settings) == (["alice/laptop"], ["interface missing", "file"])
     assert plan.state.content is None
 
 
@@ -489,16 +518,6 @@ def test_r12_only_the_new_file_is_known_once_it_has_replaced_the_old_one() -> No
     wanted = order(2, [BOB])
     plan = plan_rest(wanted, checked(wanted), snapshot([ALICE]))
     assert plan.state.config == (digest(body(checked(wanted).text)),)
-
-
-def test_r13_of_the_firewalls_before_only_the_last_is_known_while_the_file_is_replaced() -> None:
-    gateway = snapshot([BOB])
-    assert gateway.state is not None
-    state = replace(gateway.state, firewall=(digest("older"), digest(FIREWALL)))
-    wanted = order(1, [BOB], firewall="new")
-    first = plan_rest(wanted, checked(wanted, load_firewall=True), replace(gateway, state=state)).steps[0].action
-    assert isinstance(first, RecordState)
-    assert first.state.firewall == (digest(FIREWALL), digest("new"))
 
 
 def test_peer_after_one_that_stays_is_recorded_as_removed() -> None:

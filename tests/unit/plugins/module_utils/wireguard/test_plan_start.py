@@ -20,6 +20,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan_start 
     UnsafeError,
     plan_firewall,
     plan_interface,
+    plan_lost_firewall,
     plan_reloaded_peers,
     plan_started_peers,
     plan_watch,
@@ -28,6 +29,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan_start 
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.read import Snapshot
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import StateError
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.steps import (
+    RecordFirewall,
     RecordState,
     RemovePeers,
     SetPeers,
@@ -70,7 +72,8 @@ def test_r12_start_from_files_of_unknown_origin_gives_no_peers_and_says_why(chan
 
 
 @pytest.mark.parametrize(
-    ("age", "max_age", "has_peers"), [(60, 60, True), (61, 60, False), (10**9, 0, True), (-60, 60, True)]
+    ("age", "max_age", "has_peers"),
+    [(60, 60, True), (61, 60, False), (10**9, 0, True), (-60, 60, True), (-300, 0, True), (-301, 0, False)],
 )
 def test_r12_start_with_a_roster_older_than_allowed_gives_no_peers(age: int, max_age: int, has_peers: bool) -> None:
     gateway = snapshot([ALICE])
@@ -149,30 +152,39 @@ def test_peers_of_an_unreadable_device_are_not_planned() -> None:
         plan_reloaded_peers(snapshot([ALICE], device=None, device_error=CommandError("unreadable")))
 
 
-def test_r8_watch_restores_the_firewall_before_the_interface_and_remembers_what_was_loaded() -> None:
+def test_r8_lost_firewall_is_checked_and_loaded_again_and_what_was_loaded_is_remembered() -> None:
+    gateway = snapshot([ALICE])
+    assert gateway.state is not None
+    plan = plan_lost_firewall(gateway)
+    assert actions(plan) == ["CheckFirewall", "LoadFirewall", "RecordFirewall"]
+    assert full_report(plan).repaired == ["firewall"]
+    assert only(plan, RecordFirewall).known == gateway.state.firewall
+
+
+def test_r8_watch_repairs_the_interface() -> None:
     gateway = snapshot([ALICE])
     assert gateway.link is not None
-    plan = plan_watch(replace(gateway, link=gateway.link._replace(mtu=8921)), has_firewall=False)
-    assert actions(plan) == ["CheckFirewall", "LoadFirewall", "RecordState", "ChangeInterface"]
-    assert full_report(plan).repaired == ["firewall", "mtu 8921 instead of 1420"]
-    assert only(plan, RecordState).state == gateway.state
+    plan = plan_watch(replace(gateway, link=gateway.link._replace(mtu=8921)))
+    assert (actions(plan), full_report(plan).repaired) == (["ChangeInterface"], ["mtu 8921 instead of 1420"])
 
 
 def test_watch_leaves_peers_to_the_next_run() -> None:
-    assert plan_watch(snapshot([ALICE], device=device([BOB])), has_firewall=True).steps == ()
+    assert plan_watch(snapshot([ALICE], device=device([BOB]))).steps == ()
 
 
 @pytest.mark.parametrize("changes", [STOPPED, {"state": None}, {"state": None, "state_error": StateError("corrupt")}])
 def test_watch_leaves_alone_what_was_stopped_or_what_nothing_is_known_of(changes: dict[str, Any]) -> None:
-    assert plan_watch(snapshot([ALICE], **changes), has_firewall=False).steps == ()
+    assert plan_watch(snapshot([ALICE], **changes)).steps == ()
+    assert plan_lost_firewall(snapshot([ALICE], **changes)).steps == ()
 
 
 def test_watch_loads_no_rules_of_unknown_origin() -> None:
     with pytest.raises(UnsafeError, match=r"the firewall isn't loaded: .*wg0\.nft is not what the last apply left"):
-        plan_watch(snapshot([ALICE], firewall_text="# mine\n"), has_firewall=False)
+        plan_lost_firewall(snapshot([ALICE], firewall_text="# mine\n"))
 
 
 def test_watch_goes_by_no_edited_configuration() -> None:
     text = snapshot([ALICE]).config_text + "# mine\n"
-    plan = plan_watch(snapshot([ALICE], config_text=text, link=Link(False, 1, ())), has_firewall=False)
-    assert actions(plan) == ["CheckFirewall", "LoadFirewall", "RecordState"]
+    edited = snapshot([ALICE], config_text=text, link=Link(False, 1, ()))
+    assert plan_watch(edited).steps == ()
+    assert actions(plan_lost_firewall(edited)) == ["CheckFirewall", "LoadFirewall", "RecordFirewall"]
