@@ -13,7 +13,12 @@ from ansible.module_utils.common.validation import check_type_bool, check_type_d
 
 from .model import DEVICE_NAME, USER_NAME
 
-_FORMATS = {"account_id": "[0-9]{12}", "device_name": DEVICE_NAME, "user_name": USER_NAME}
+_FORMATS = {
+    "account_id": "[0-9]{12}",
+    "device_name": DEVICE_NAME,
+    "user_name": USER_NAME,
+    "label": f"{USER_NAME}(/{DEVICE_NAME})?",
+}
 
 
 def _check_text(value: Any) -> str:
@@ -36,7 +41,7 @@ def problems(given: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]])
     """Return what is wrong with the variables `given`, each as a sentence of what is there and what is expected.
 
     Every name in `given` must be in `options`. An option has `description`, which says what is expected, and `type`;
-    and optionally `required`, `choices`, `format` (`account_id`, `device_name` or `user_name`), `range` (lowest and
+    and optionally `required`, `choices`, `format` (a name in _FORMATS), `range` (lowest and
     highest number), `needs` (variables that must be given with it) and `options` (of a dictionary).
     """
     return [*_unknown(given, options), *_wrong(given, options, "")]

@@ -30,7 +30,9 @@ options:
     choices: [blocked, unblocked]
     default: blocked
   user_name:
-    description: Name of the user in IAM or in a registration (C(alice) of C(alice/laptop)), or the user's unique id.
+    description:
+      - Name of the user in IAM or in a registration, or the user's unique id.
+      - A label such as C(alice/laptop) stands for C(alice) and O(device=laptop).
     type: str
     required: true
   device:
@@ -205,6 +207,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     with one_line_failures(module):
+        if module.params["device"] is None and "/" in module.params["user_name"]:
+            module.params["user_name"], module.params["device"] = module.params["user_name"].split("/", 1)
         check_user_name(module)
         if module.params["device"] is not None:
             check_device_name(module.params["device"], module.params["user_name"])

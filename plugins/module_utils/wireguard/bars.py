@@ -33,14 +33,20 @@ class Bar(NamedTuple):
         return (self.user_id or self.user_name.casefold(), self.account_id, self.device)
 
     def names(self, label: PeerLabel) -> bool:
-        """Tell whether a peer with this label is barred. Names mean the same in any case, as in IAM."""
+        """Tell whether a peer with this label is barred.
+
+        Names mean the same in any case, as in IAM. An operator may have given an id in place of the name.
+        """
         if self.account_id not in ("", label.account_id):
             return False
         if self.device and self.device.casefold() != label.device.casefold():
             return False
         if self.user_id:
             return self.user_id == label.user_id
-        return bool(self.user_name) and self.user_name.casefold() == label.user_name.casefold()
+        return bool(self.user_name) and self.user_name.casefold() in (
+            label.user_name.casefold(),
+            label.user_id.casefold(),
+        )
 
     def of_owner(self, label: PeerLabel) -> Bar:
         """Return the same about the user who has this label."""

@@ -83,7 +83,11 @@ def test_part_of_a_dictionary_is_named_by_its_path() -> None:
 
 @pytest.mark.parametrize(
     ("form", "good", "bad"),
-    [("account_id", "012345678901", "12345"), ("user_name", "Alice.B+c@d_e=f,g-h", "alice/b")],
+    [
+        ("account_id", "012345678901", "12345"),
+        ("user_name", "Alice.B+c@d_e=f,g-h", "alice/b"),
+        ("label", "alice/b", "alice/b/c"),
+    ],
 )
 def test_accounts_and_users_have_the_forms_of_iam(form: str, good: str, bad: str) -> None:
     options = {"whom": {"description": "somebody", "type": "str", "format": form}}

@@ -62,8 +62,9 @@ def test_r1_everything_of_an_id_is_taken_off_whatever_its_label_says() -> None:
     assert only(plan, RemovePeers).keys == (key(ALICE.number), key(renamed.number))
 
 
-def test_r1_user_is_found_by_id_too() -> None:
-    plan = plan_revoke(_revoke(user_id=ALICE.id), snapshot([ALICE, BOB]))
+@pytest.mark.parametrize("order", [_revoke(user_id=ALICE.id), _revoke(ALICE.id)])
+def test_r1_user_is_found_by_id_too(order: RevokeOrder) -> None:
+    plan = plan_revoke(order, snapshot([ALICE, BOB]))
     assert (full_report(plan).removed, plan.state.bars) == (["alice/laptop"], (_bar(ALICE),))
 
 
