@@ -28,7 +28,7 @@ description:
   - In O(compose), O(groups) and O(keyed_groups) the tags are also C(tags), as in P(amazon.aws.aws_ec2#inventory). No
     host variable has that name, because Ansible reserves it and would warn in every run.
   - What comes from AWS, tags above all, is never evaluated as a template.
-  - When AWS can't be reached, or doesn't answer within 20 seconds, the gateways are those of its last answer to the
+  - When AWS can't be reached, or doesn't answer within 12 seconds, the gateways are those of its last answer to the
     same question, with a warning.
   - Two instances that would have one name are both named C(NAME-INSTANCE_ID), with a warning.
 author:
@@ -161,7 +161,7 @@ if TYPE_CHECKING:
     HostVariables = dict[str, Any]
 
 GROUP = "vpn_gateways"
-_DEADLINE = 20  # seconds to wait for AWS where there is a last answer
+_DEADLINE = 12  # seconds to wait for AWS where there is a last answer
 _PAGE = 1000  # EC2's largest
 _SESSION_NAME = "ansible_aws_tracklib.vpn.gateway_dynamic_inventory"  # as amazon.aws names those of its inventories
 _HOST_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")

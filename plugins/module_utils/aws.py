@@ -11,6 +11,7 @@ from typing import Any, Iterator
 
 try:
     from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError, NoRegionError
+    from botocore.exceptions import ConnectionError as SDKConnectionError
     from botocore.parsers import ResponseParserError
     from botocore.utils import parse_timestamp as sdk_parse_timestamp
 except ImportError:  # AnsibleAWSModule reports the missing SDK
@@ -67,7 +68,7 @@ def calling(action: str, resource: str) -> Iterator[None]:
         ) from error
     except NoRegionError as error:
         raise AWSCallError(f"no AWS region for {action} on {resource}; set region or AWS_REGION") from error
-    except HTTPClientError as error:
+    except (SDKConnectionError, HTTPClientError) as error:
         raise AWSCallError(f"{action} on {resource} failed: {_one_line(error)}", UNREACHABLE) from error
     except (BotoCoreError, ResponseParserError) as error:
         raise AWSCallError(f"{action} on {resource} failed: {_one_line(error)}") from error

@@ -460,7 +460,7 @@ def test_r18_revoke_ends_the_tunnel_by_the_gateways_last_seen_when_packets_to_aw
             "revoke", "-i", str(inventory), rc=2, vpn_aws_options=aws_options, revoke_user_name=leaver.user_name
         )
         took = time.monotonic() - began
-    assert leaver.cut_off()
+    assert leaver.cut_off(), (done.failures, done.stderr)
     assert took < PATIENCE
     assert "repeat: ansible-playbook tracklib.vpn.revoke" in done.failures[-1]
     assert "tracklib service" in (bob.fetch() or "")
