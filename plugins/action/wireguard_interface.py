@@ -144,7 +144,8 @@ def read_roster(path: Path) -> dict[str, Any]:
             f"{path} is a roster of format {found}, expected {_ROSTER_FORMAT}; make a new one with the module "
             "tracklib.vpn.roster"
         )
-    if not set(_REGISTRY) <= set(roster.get("registry") or ()):
+    registry = roster.get("registry")
+    if not isinstance(registry, dict) or not all(registry.get(name) for name in _REGISTRY):
         raise AnsibleActionFail(
             f"{path} doesn't say which registry it was made from; make a new one with the module tracklib.vpn.roster"
         )

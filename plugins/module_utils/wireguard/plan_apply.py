@@ -64,8 +64,10 @@ def _bars_left(order: ApplyOrder, state: State) -> tuple[Bar, ...]:
         return tuple(bar._replace(generation=0) for bar in state.bars)
     if not state.bars:
         return ()
+    if order.config is None:  # whom it has is not known
+        return tuple(bar for bar in state.bars if not bar.is_ended(order.generation, [], []))
     revoked = [why.label for why in order.revoked.values()]
-    comments = wg_config.split(order.config or "").comments()
+    comments = wg_config.split(order.config).comments()
     peers = [wg_config.label_of(comment) for comment in comments.values()]
     return tuple(bar for bar in state.bars if not bar.is_ended(order.generation, revoked, peers))
 

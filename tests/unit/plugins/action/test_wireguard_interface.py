@@ -181,8 +181,8 @@ def test_roster_of_another_format_is_refused(roster: Path) -> None:
         _action(roster).run()
 
 
-@pytest.mark.parametrize("registry", [None, {}, {"identity": "0f3a9c"}])
-def test_r16_roster_that_says_no_registry_is_refused(roster: Path, registry: dict[str, str] | None) -> None:
+@pytest.mark.parametrize("registry", [None, {}, 7, {"identity": "0f3a9c"}, REGISTRY._replace(table_id="")._asdict()])
+def test_r16_roster_that_says_no_registry_is_refused(roster: Path, registry: object) -> None:
     _rewrite(roster, registry=registry)
     with pytest.raises(AnsibleActionFail, match="doesn't say which registry it was made from; make a new one"):
         _action(roster).run()

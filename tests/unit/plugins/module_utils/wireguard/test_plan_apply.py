@@ -252,6 +252,12 @@ def test_r6_bar_that_the_registry_did_not_get_ends_with_the_registrys_own_record
     assert plan_revocations(order(2, [BOB], revoked=[ALICE]), gateway).state.bars == ()
 
 
+def test_r6_roster_whose_peers_are_not_known_ends_only_bars_by_its_generation() -> None:
+    bars = BAR, Bar("bob", generation=1)
+    unknown = order(2, [], revoked=[ALICE], config=None)
+    assert plan_revocations(unknown, _barred(snapshot([ALICE, BOB]), *bars)).state.bars == (BAR,)
+
+
 def test_r6_record_about_one_device_does_not_end_a_bar_on_the_user() -> None:
     phone = ALICE._replace(number=7, device="phone")
     gateway = _barred(snapshot([BOB]), BAR)
