@@ -11,12 +11,12 @@ from typing import Mapping, Sequence
 from . import config as wg_config
 from .bars import Bar, how_to_release
 from .check import CheckedRoster
-from .config import Peer, PeerLabel, Sorted, Unfit, first_of
+from .config import Peer, PeerLabel, Sorted, Unfit, device_of, first_of
 from .gateway import CLOCKS_APART
 from .order import ApplyOrder, GatewayReason, Revocation
 from .plan import saved_state
 from .read import Snapshot
-from .refusals import device_of, is_too_much, peers_before, refuse_emptying, refuse_other_registry, unexplained
+from .refusals import is_too_much, peers_before, refuse_emptying, refuse_other_registry, unexplained
 
 
 @dataclass(frozen=True)

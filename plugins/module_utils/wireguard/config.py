@@ -56,6 +56,11 @@ class PeerLabel(NamedTuple):
         return f"{self.user_name}/{self.device}" if self.user_name else ""
 
 
+def device_of(label: PeerLabel) -> PeerLabel:
+    """Return whose device it is, whatever the user is called and whichever key it has."""
+    return label._replace(user_name="")
+
+
 class Peer(NamedTuple):
     """A peer to have. Times are seconds; an empty preshared key or a keepalive of 0 means none."""
 
@@ -322,7 +327,9 @@ def _as_filed(fit: Mapping[int, tuple[Section, Peer]], filed: Sections | None) -
     before = {key: (comment, settings) for key, comment, settings in filed.peers} if filed else {}
     stay: dict[str, int] = {}
     for index, (_section, peer) in fit.items():
-        if peer.public_key in before and is_filed(peer, *before[peer.public_key]):
+        comment, settings = before.get(peer.public_key, ("", ""))
+        is_same_device = device_of(label_of(comment)) == device_of(label_of(peer.comment))
+        if is_same_device and is_filed(peer, comment, settings):
             stay.setdefault(peer.public_key, index)
     return list(stay.values())
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from . import config as wg_config
-from .config import Config, PeerLabel, body, digest, first_of
+from .config import Config, PeerLabel, body, device_of, digest, first_of
 from .order import ApplyOrder, RefusedError
 from .read import Snapshot
 from .state import State
@@ -93,8 +93,3 @@ def _explained(order: ApplyOrder, snapshot: Snapshot) -> dict[str, PeerLabel]:
     by_clock.update(wg_config.expired(wg_config.split(order.config or "").comments(), snapshot.now))
     pending = {key: removal.label for key, removal in (snapshot.state or State()).pending().items()}
     return {**pending, **by_roster, **by_clock}
-
-
-def device_of(label: PeerLabel) -> PeerLabel:
-    """Return whose device it is, whatever the user is called and whichever key it has."""
-    return label._replace(user_name="")

@@ -115,3 +115,8 @@ def test_r17_peer_that_this_gateway_cannot_have_is_told_why(peer: Peer, problem:
 def test_peer_inside_the_tunnels_networks_can_be_one() -> None:
     check = PeerCheck(order(2, []), OWN_PUBLIC_KEY, INTERFACE, {})
     check(Peer(key(2), "10.44.0.2/32,fd44::2/128"))
+
+
+def test_only_whose_item_is_unfit_is_lost_for_that() -> None:
+    accepted = _accepted(PEOPLE[:4], [PEOPLE[3]], PEOPLE[:1])
+    assert (list(accepted.lost), accepted.held) == ([key(1)], {})

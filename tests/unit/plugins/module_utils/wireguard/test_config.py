@@ -210,6 +210,7 @@ def _sections(*people: Person) -> config.Sections:
 
 
 CLASHES = [
+    (Person("bob", 1), "public key"),
     (Person("bob", 1, address=9), "public key"),
     (Person("bob", 2, address=1), "address 10.44.0.3/32"),
 ]
