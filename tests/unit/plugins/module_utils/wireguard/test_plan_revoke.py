@@ -114,7 +114,7 @@ def test_nothing_like_a_name_is_said_to_be_there() -> None:
     assert problem.endswith("The nearest names: none is alike")
 
 
-@pytest.mark.parametrize("generation", [0, 6, 9])
+@pytest.mark.parametrize("generation", [0, 5, 6])
 def test_r6_revocation_leaves_the_generation_as_it_is(generation: int) -> None:
     plan = plan_revoke(_revoke("alice", generation), snapshot([ALICE, BOB], generation=5))
     assert plan.state.bars == (_bar(ALICE, generation),)
@@ -125,8 +125,9 @@ def test_r6_revocation_leaves_the_generation_as_it_is(generation: int) -> None:
     )
 
 
-def test_r6_revocation_whose_record_a_later_roster_has_read_changes_nothing() -> None:
-    plan = plan_revoke(_revoke("carol", 4), snapshot([ALICE], generation=5))
+@pytest.mark.parametrize("generation", [1, 4])
+def test_r6_revocation_whose_record_a_later_roster_has_read_changes_nothing(generation: int) -> None:
+    plan = plan_revoke(_revoke("carol", generation), snapshot([ALICE], generation=5))
     assert (plan.steps, plan.state.bars, plan.report.stale, plan.report.problems) == ((), (), True, [])
 
 
