@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.tracklib.vpn.plugins.action.wireguard_interface import render
@@ -15,11 +16,11 @@ from tests.support.wireguard_host import TEMPLATES, Host, variables
 NETWORKS = ["10.20.0.0/16", "10.30.0.7/32", "fd20:7472:6163:6b::/64"]
 
 
-def _load(host: Host, **changes: Any) -> None:
+def _load(host: Host, networks: Sequence[str] = NETWORKS, **changes: Any) -> None:
     text = render(
         TEMPLATES / "nftables.j2",
         {"generation": 1, "made_at": 1, "peers": []},
-        {**variables(host.name, NETWORKS), **changes},
+        {**variables(host.name, networks), **changes},
     )
     host.sh("nft", "-f", "-", stdin=text)
 
@@ -39,8 +40,8 @@ def test_rule_for_another_direction_is_no_grant(host: Host) -> None:
 
 
 def test_open_port_53_is_seen(host: Host) -> None:
-    _load(host, private_dns=True, networks=[])
-    assert read_firewall(host.run, host.name) == TunnelFirewall([], True)
+    _load(host, networks=NETWORKS[:1], private_dns=True)
+    assert read_firewall(host.run, host.name) == TunnelFirewall(NETWORKS[:1], True)
 
 
 def test_rule_taken_away_by_hand_is_missed(host: Host) -> None:
