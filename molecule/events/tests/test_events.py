@@ -382,7 +382,7 @@ def test_r6_build_that_comes_last_with_the_older_roster_changes_nothing(
 ) -> None:
     (dora,) = take(1)
     newer_done = threading.Event()
-    found = "wg show wg0 allowed-ips | sort; nft list ruleset; sha256sum /etc/wireguard/wg0.*"
+    found = "wg show wg0 allowed-ips | sort; nft -s -t list ruleset; sha256sum /etc/wireguard/wg0.*"
     with fault_proxy.FaultProxy(aws.endpoint()) as proxy:
         # the gateways' host keys are what a build asks for next once it has its roster
         proxy.fail("GetParametersByPath", fault_proxy.held(newer_done))

@@ -61,6 +61,35 @@ print(len(opened), flush=True)
 time.sleep(600)
 """
 
+COUNT = """
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as endpoint:
+    endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    endpoint.bind(("", 0))
+    print(endpoint.getsockname()[1], flush=True)
+    count = 0
+    while True:
+        packet, sender = endpoint.recvfrom(100)
+        if packet == b"how many":
+            endpoint.sendto(str(count).encode(), sender)
+        count += 1
+"""
+SEND_MANY = """
+import socket, sys, time
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as endpoint:
+    endpoint.connect((sys.argv[1], int(sys.argv[2])))
+    for _number in range(int(sys.argv[3])):
+        endpoint.send(b"news")
+        time.sleep(0.001)
+time.sleep(0.5)
+"""
+HOW_MANY = """
+import socket, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as endpoint:
+    endpoint.sendto(b"how many", ("127.0.0.1", int(sys.argv[1])))
+    print(endpoint.recv(100).decode())
+"""
+
 
 def _config(host: Host, made: Tunnels) -> str:
     config = host.order(1, [ALICE, BOB]).config
@@ -105,6 +134,14 @@ def test_r17_client_that_opens_and_closes_connections_stops_nobody_else(host: Ho
         with alice.running(OPEN_MANY, SERVICE, 300, "close"):
             assert free - _free(host) <= 150
             assert bob.python(FETCH, SERVICE, 1000) == "1000"
+
+
+def test_stream_that_nobody_answers_is_one_connection(host: Host) -> None:
+    with tunnels(host, [ALICE]) as made:
+        _apply(host, made, connections_per_peer=50)
+        with made.service.running(COUNT) as port:
+            made.clients[0].python(SEND_MANY, SERVICE, port, 1000)
+            assert int(made.service.python(HOW_MANY, port)) > 500
 
 
 def test_client_opens_as_many_connections_as_it_likes_without_a_limit(host: Host) -> None:
