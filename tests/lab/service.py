@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import socket
 import sys
@@ -64,7 +65,8 @@ def echo() -> None:
         endpoint.bind(("::", 7))
         while True:
             packet, sender = endpoint.recvfrom(65535)
-            endpoint.sendto(packet, sender)
+            with contextlib.suppress(OSError):  # a gateway without its rules sends it addresses that have no route
+                endpoint.sendto(packet, sender)
 
 
 if __name__ == "__main__":
