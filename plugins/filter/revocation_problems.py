@@ -20,6 +20,11 @@ options:
     description: The variables of the playbook C(revoke) by their names.
     type: dict
     required: true
+  unreached:
+    description: Names of the gateways that did nothing.
+    type: list
+    elements: str
+    default: []
   failure:
     description: Why there is no roster; null if there is one.
     type: str
@@ -40,13 +45,15 @@ _value:
   elements: str
 """
 
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Sequence
 
 from ansible_collections.tracklib.vpn.plugins.module_utils import report
 
 
-def revocation_problems(written: Mapping[str, Any], given: Mapping[str, str], failure: str | None = None) -> list[str]:
-    return report.revocation_problems(written, given, failure)
+def revocation_problems(
+    written: Mapping[str, Any], given: Mapping[str, str], failure: str | None = None, unreached: Sequence[str] = ()
+) -> list[str]:
+    return report.revocation_problems(written, given, failure, unreached)
 
 
 class FilterModule:

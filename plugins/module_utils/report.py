@@ -152,16 +152,24 @@ def _has_failed(result: Mapping[str, Any], expected: str) -> bool:
     return bool(result) and not result.get("skipped", False) and expected not in result
 
 
-def revocation_problems(written: Mapping[str, Any], given: Mapping[str, str], failure: str | None) -> list[str]:
+def revocation_problems(
+    written: Mapping[str, Any], given: Mapping[str, str], failure: str | None, unreached: Sequence[str] = ()
+) -> list[str]:
     """Return what an operator has to do after a revocation.
 
     `written` is the result of the module `revocation`, empty when it didn't run; `given` has the variables of the
-    playbook `revoke`; `failure` says why there is no roster, None when there is one.
+    playbook `revoke`; `failure` says why there is no roster, None when there is one;
+    `unreached` names the gateways that did nothing.
     """
     recorded = bool(written) and not written.get("failed", False)
     problems = []
     if failure is not None:
         problems.append(_not_durable(given, failure, recorded=recorded))
+    if unreached:
+        problems.append(
+            f"{', '.join(unreached)} wasn't reached, or was left out by --limit: whoever was a peer there still is. "
+            "Run the same revocation again without --limit, once it can be reached"
+        )
     return problems
 
 

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Callable, Iterable, NamedTuple, Sequence
 
 from .aws import AWSCallError
-from .model import Block, Registration, Sweep, Tombstone, User
+from .model import Block, Decision, Registration, Sweep, Tombstone, User
 from .registry.dynamodb import RegistryError
 from .registry.table import Registry
 
@@ -54,6 +54,7 @@ class Known(NamedTuple):
     error: AWSCallError | None  # why IAM didn't say
     stored: Sweep | None
     registrations: Sequence[Registration]
+    deleted: frozenset[str | None]  # ids that tombstones name
 
     def name_of(self, user_id: str) -> str:
         """Return the latest name of an id that somebody knows."""
@@ -105,8 +106,9 @@ def identify(find: Callable[[], User | None], table: Registry, revoked: Revoked)
         raise known.error
     if not matched:
         raise RegistryError(_nobody(revoked, names))
-    if len(matched) > 1 and any(name.casefold() != wanted for name in matched.values()):
-        raise RegistryError(_ambiguous(revoked, matched))
+    present = {user_id: name for user_id, name in matched.items() if user_id not in known.deleted}
+    if len(present) > 1 and (known.user is not None or any(name.casefold() != wanted for name in present.values())):
+        raise RegistryError(_ambiguous(revoked, present, known))
     return Whom(matched, deleted=known.user is None and known.error is None, error=known.error)
 
 
@@ -117,9 +119,26 @@ def _known(find: Callable[[], User | None], table: Registry, account_id: str) ->
     except AWSCallError as reason:
         error = reason
     facts = table.facts()
-    labelled = [*facts.registered.registrations, *facts.decision.peers]
+    labelled = [*facts.registered.registrations, *(facts.decision or Decision()).peers]
     registrations = [each for each in labelled if each.account_id == account_id]
-    return Known(user, error, facts.sweeps.get(account_id), registrations)
+    deleted = frozenset(each.user_id for each in facts.tombstones if each.account_id == account_id)
+    return Known(user, error, facts.sweeps.get(account_id), registrations, deleted)
+
+
+def check_device(whom: Whom, table: Registry, revoked: Revoked) -> None:
+    """Refuse a device that its user doesn't have.
+
+    :raises RegistryError: naming those that the user has.
+    """
+    facts = table.facts()
+    registered = [*facts.registered.registrations, *(facts.decision or Decision()).peers]
+    devices = {each.device for each in registered if each.user_id in whom.names}
+    if revoked.device is None or revoked.device in devices:
+        return
+    raise RegistryError(
+        f"{revoked.user_name} has no device {revoked.device}, and nothing was written; registered: "
+        f"{', '.join(sorted(devices)) or 'none'}"
+    )
 
 
 def _nobody(revoked: Revoked, names: dict[str, str]) -> str:
@@ -132,8 +151,14 @@ def _nobody(revoked: Revoked, names: dict[str, str]) -> str:
     )
 
 
-def _ambiguous(revoked: Revoked, matched: dict[str, str]) -> str:
-    users = ", ".join(f"{user_id} (now {name})" for user_id, name in matched.items())
+def _ambiguous(revoked: Revoked, matched: dict[str, str], known: Known) -> str:
+    names = {
+        user_id: f"now {name}" if known.user is None or name.casefold() != known.user.user_name.casefold() else "before"
+        for user_id, name in matched.items()
+    }
+    if known.user is not None:
+        names[known.user.user_id] = f"now {known.user.user_name}"
+    users = ", ".join(f"{user_id} ({name})" for user_id, name in names.items())
     return (
         f"{revoked.user_name} may mean several users: {users}. Nothing was written; give the id of the one you mean "
         "as the user's name"

@@ -14,7 +14,7 @@ from .addresses import holds
 from .aws import AWSCallError
 from .iam.absences import ask
 from .iam.sweep import sweep
-from .model import Registration, RegistryIdentity
+from .model import Decision, Registration, RegistryIdentity
 from .registry.dynamodb import RegistryError
 from .registry.facts import RegistryFacts
 from .registry.table import Registry
@@ -82,12 +82,13 @@ def run(
     generation = table.generation() if check_mode else table.take_generation()
     facts = table.facts()
     granting = options.policy.granting
-    accounts = [_swept(iam_of, account, facts, granting, clock) for account in options.accounts]
+    before = facts.decision or _assumed(facts, granting)
+    accounts = [_swept(iam_of, account, facts, before, granting, clock) for account in options.accounts]
     registrations = _relabelled(facts.registered.registrations, accounts)
     renamed = [new for new, old in zip(registrations, facts.registered.registrations) if new != old]
-    last = facts.decision._replace(peers=tuple(_relabelled(facts.decision.peers, accounts)))
+    last = before._replace(peers=tuple(_relabelled(before.peers, accounts)))
     now = clock()
-    refused = facts.decision_problem or options.refused or _lost_by_pools(facts, options.policy, now)
+    refused = facts.decision_problem or options.refused or _lost_by_pools(facts, before, options.policy, now)
     policy = options.policy._replace(gateway_keys=options.policy.gateway_keys | facts.gateway_keys)
     roster = decide(
         accounts=accounts,
@@ -156,8 +157,20 @@ def _write_all(writes: Iterable[Write]) -> list[str]:
     return problems
 
 
+def _assumed(facts: RegistryFacts, granting: GrantingGroups) -> Decision:
+    """Decide by the stored sweeps where no decision is known: an earlier version kept none, or somebody deleted it."""
+    accounts = [AccountSweeps(account_id, sweep, stored=None) for account_id, sweep in facts.sweeps.items()]
+    whitelist = Whitelist(accounts, facts.tombstones, facts.blocks, granting)
+    return Decision(tuple(each for each in facts.registered.registrations if whitelist.refusal(each) is None))
+
+
 def _swept(
-    iam_of: IamOf, account: AccountToSweep, facts: RegistryFacts, granting: GrantingGroups, clock: Callable[[], float]
+    iam_of: IamOf,
+    account: AccountToSweep,
+    facts: RegistryFacts,
+    before: Decision,
+    granting: GrantingGroups,
+    clock: Callable[[], float],
 ) -> AccountSweeps:
     """Sweep an account, and ask IAM about the users who are absent.
 
@@ -167,12 +180,12 @@ def _swept(
     try:
         iam = iam_of(account)
         swept = sweep(iam, account.account_id, clock)
-        expected = _expected(AccountSweeps(account.account_id, swept, stored), facts, granting)
+        expected = _expected(AccountSweeps(account.account_id, swept, stored), facts, before, granting)
         return AccountSweeps(account.account_id, swept, stored, ask(iam, swept, expected))
     except Exception as error:  # noqa: BLE001  # whatever it is, other accounts go on
         what = "" if isinstance(error, AWSCallError) else f"{type(error).__name__}: "
         unswept = AccountSweeps(account.account_id, None, stored, error=f"{what}{error}")
-        return unswept._replace(absences=_unasked(unswept, _expected(unswept, facts, granting)))
+        return unswept._replace(absences=_unasked(unswept, _expected(unswept, facts, before, granting)))
 
 
 def _unasked(account: AccountSweeps, expected: Iterable[str]) -> Absences:
@@ -181,13 +194,15 @@ def _unasked(account: AccountSweeps, expected: Iterable[str]) -> Absences:
     return Absences(held=frozenset(user_id for user_id in expected if user_id not in listed))
 
 
-def _expected(account: AccountSweeps, facts: RegistryFacts, granting: GrantingGroups) -> dict[str, str]:
+def _expected(
+    account: AccountSweeps, facts: RegistryFacts, before: Decision, granting: GrantingGroups
+) -> dict[str, str]:
     """Return whom a sweep should list, with the name that each had last: who was a peer, if nothing ended that."""
     whitelist = Whitelist([account], facts.tombstones, facts.blocks, granting)
     known = {} if account.stored is None else account.stored.users
     return {
         peer.user_id: known[peer.user_id].user_name if peer.user_id in known else peer.user_name
-        for peer in facts.decision.peers
+        for peer in before.peers
         if peer.account_id == account.account_id and whitelist.revocation_of_user(peer.owner) is None
     }
 
@@ -203,7 +218,7 @@ def _relabelled(registrations: Iterable[Registration], accounts: Iterable[Accoun
     return [each._replace(user_name=names.get(each.owner, each.user_name)) for each in registrations]
 
 
-def _lost_by_pools(facts: RegistryFacts, policy: Policy, now: float) -> str | None:
+def _lost_by_pools(facts: RegistryFacts, before: Decision, policy: Policy, now: float) -> str | None:
     """Say whether the pools leave out devices that are peers and not leaving anyway; None if they don't."""
     if policy.pools is None:
         return None
@@ -211,7 +226,7 @@ def _lost_by_pools(facts: RegistryFacts, policy: Policy, now: float) -> str | No
     whitelist = Whitelist([], facts.tombstones, facts.blocks, policy.granting)
     lost = sorted(
         f"{peer.label} ({', '.join(peer.addresses)})"
-        for peer in facts.decision.peers
+        for peer in before.peers
         if addresses.get(peer.identity) == peer.addresses
         and not whitelist.is_revoked(peer)
         and not all(holds(policy.pools, address) for address in peer.addresses)

@@ -195,10 +195,12 @@ def _deleted(tombstone: Tombstone) -> str:
 def _was_renamed(tombstone: Tombstone, sweep: Sweep | None) -> bool:
     """Tell whether the id that a tombstone has belongs to somebody else: its user is listed under another name.
 
-    The id was looked up by name in a sweep that was older than a change of names. A tombstone whose name can't be read
-    holds for its id.
+    The id was looked up by name in a sweep that was older than a change of names. A sweep from before the event can't
+    tell; and a tombstone whose name can't be read holds for its id.
     """
-    user = None if sweep is None or tombstone.user_id is None else sweep.users.get(tombstone.user_id)
+    if sweep is None or tombstone.user_id is None or sweep.begun_at <= tombstone.event_time:
+        return False
+    user = sweep.users.get(tombstone.user_id)
     if user is None or not tombstone.user_name:
         return False
     return user.user_name.casefold() != tombstone.user_name.casefold()

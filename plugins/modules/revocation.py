@@ -142,6 +142,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import
 from ansible_collections.tracklib.vpn.plugins.module_utils.revocation import (
     Revoked,
     Whom,
+    check_device,
     identify,
     lift,
     missing,
@@ -157,6 +158,10 @@ def ensure_blocked(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
     """Write what isn't written yet."""
     revoked = _revoked(module)
     whom = _whom(module, table)
+    try:
+        check_device(whom, table, revoked)
+    except RegistryError as error:
+        module.fail_json(msg=str(error), refused=True)
     records = whom.records(revoked.device)
     new = missing(records, table, revoked)
     if module.check_mode:

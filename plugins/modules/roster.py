@@ -160,6 +160,7 @@ release_token:
   type: str
 """
 
+import math
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -198,6 +199,9 @@ def _options(params: dict[str, Any]) -> RunOptions:
     granting = granting_groups(
         (entry["groups"], entry["accounts"] or [params["account_id"]]) for entry in params["access"]
     )
+    wrong = [name for name in Limits._fields if not 0 <= getattr(limits, name) < math.inf]
+    if wrong:
+        raise ValueError(f"a limit of the guard isn't a number from 0 on: guard_{', guard_'.join(wrong)}")
     policy = Policy(granting, None, limits, frozenset(params["release_held"]))
     options = RunOptions(accounts or [AccountToSweep(params["account_id"])], policy)
     try:

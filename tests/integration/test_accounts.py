@@ -92,8 +92,8 @@ def test_r3_failing_account_keeps_its_peers_and_fails_the_run_while_the_other_go
 ) -> None:
     leave(runs.other, "dora")
     leave(runs.vpn.iam, "alice")
-    # the first account is swept twice, since alice is missing
-    fault_proxy.fail(action, faults.error(403, "AccessDenied"), first=1 if action == "AssumeRole" else 3)
+    # the own account is swept first
+    fault_proxy.fail(action, faults.error(403, "AccessDenied"), first=1 if action == "AssumeRole" else 2)
     result = runs(fault_proxy)
     assert runs.peers() == {"bob", "dora", "emil"}
     assert len(result["problems"]) == 1

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from ..aws import AWSCallError, calling
-from ..model import Sweep, User
+from ..model import USER_NAME, Sweep, User
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -54,9 +55,9 @@ def sweep(iam: IAMClient, account_id: str, clock: Callable[[], float] = time.tim
                     f"the sweep of account {account_id} listed {user.user_name} ({user.user_id}) twice, and not "
                     "alike; run it again"
                 )
-        if page.get("IsTruncated") is False:
-            return Sweep(account_id, begun_at, users)
         following = page.get("Marker")
+        if page.get("IsTruncated") is False and not following:  # to the SDK whatever isn't `true` is False
+            return Sweep(account_id, begun_at, users)
         if page.get("IsTruncated") is not True or not following or following == marker:
             raise AWSCallError(
                 f"the sweep of account {account_id} broke off after {len(users)} users: IAM's answer says neither that "
@@ -77,10 +78,14 @@ def _users(page: Mapping[str, Any], account_id: str) -> list[User]:
 
 
 def _user(detail: Mapping[str, Any], account_id: str) -> User:
+    """Read a user. :raises ValueError: or another; it isn't what IAM sends."""
+    user_name = detail["UserName"]
+    if not re.fullmatch(USER_NAME, user_name):
+        raise ValueError(f"{user_name!r} can't be the name of an IAM user")
     return User(
         account_id=account_id,
         user_id=detail["UserId"],
-        user_name=detail["UserName"],
+        user_name=user_name,
         created_at=detail["CreateDate"].timestamp(),
         groups=tuple(detail.get("GroupList", ())),
         path=detail["Path"],
@@ -99,7 +104,10 @@ def find_user(iam: IAMClient, account_id: str, user_name: str) -> User | None:
             return None
         raise
     try:
-        return _user(answer["User"], account_id)
+        user = _user(answer["User"], account_id)
+        if user.user_name.casefold() != user_name.casefold():
+            raise ValueError(f"it is about {user.user_name}")
+        return user
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise AWSCallError(
             f"iam:GetUser for user {user_name} of account {account_id} got an answer that isn't IAM's "

@@ -9,6 +9,7 @@ again (R1, identity; R9, one key, one device). A freed address rests before it i
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
@@ -161,7 +162,7 @@ class RegisteredDevices:
                 return Choice(addresses, [])
         now = self._clock()
         claims = list(self._table.query("claim", "address#"))
-        taken = {item["sk"].partition("#")[2] for item in claims if "free_at" not in item or item["free_at"] > now}
+        taken = {item["sk"].partition("#")[2] for item in claims if _free_at(item) > now}
         skip = 0 if attempt == 0 else random.randrange(64 * attempt)
         return Choice(choose(pools, kept, taken, skip), claims)
 
@@ -265,7 +266,9 @@ class RegisteredDevices:
     def _check_resting(self, new: Registration, limit: int, claims: Iterable[Item]) -> None:
         now, of_user = self._clock(), f"{user_key(new.owner)}/"
         free_at = [
-            item["free_at"] for item in claims if item.get("free_at", 0) > now and item["holder"].startswith(of_user)
+            _free_at(item)
+            for item in claims
+            if now < _free_at(item) < math.inf and str(item.get("holder")).startswith(of_user)
         ]
         if len(free_at) >= _RESTING * limit:
             until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(int(min(free_at))))
@@ -282,6 +285,14 @@ def _attempts() -> Iterator[int]:
         if attempt:
             time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 7)))
         yield attempt
+
+
+def _free_at(claim: Item) -> float:
+    """Return when an address can be given again; infinity while it is held, or where that can't be read."""
+    try:
+        return float(claim.get("free_at", math.inf))
+    except (TypeError, ValueError):
+        return math.inf
 
 
 def _key_claim(holder: Registration) -> Item:

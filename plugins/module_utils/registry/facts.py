@@ -35,7 +35,7 @@ class RegistryFacts(NamedTuple):
     blocks: list[Block]
     signs: list[Sign]
     sweeps: dict[str, Sweep]  # the last complete one, by account_id
-    decision: Decision  # the last run's; empty before the first, and if it can't be read
+    decision: Decision | None  # the last run's; None before the first, and if it can't be read
     gateway_keys: frozenset[str]  # public keys of gateways
     acknowledge: list[str]  # ids of removals whose receipts are written, so that the gateways may forget them
     problems: list[str]  # items that can't be read, each in a sentence
@@ -88,17 +88,17 @@ def read_facts(table: Table) -> RegistryFacts:
     )
 
 
-def _decision(heads: Sequence[Item], packed: Sequence[Item]) -> tuple[Decision, str | None]:
+def _decision(heads: Sequence[Item], packed: Sequence[Item]) -> tuple[Decision | None, str | None]:
     """Read the last decision: without it, a run can't tell how many peers it removes (R5, mass-removal guard)."""
     try:
-        return next((read_decision(head, packed) for head in heads), Decision()), None
+        return next((read_decision(head, packed) for head in heads), None), None
     except UNREADABLE as error:
         problem = (
             f"the last run's decision, from which removals count, can't be read ({type(error).__name__}: {error}). "
             "Confirmed revocations are applied, and nothing else. Look at who wrote the item (pk `sweep`, sk "
             "`decision`), check that IAM and vpn_access are well, and delete it"
         )
-        return Decision(), problem
+        return None, problem
 
 
 def _unreadable(item: Item, error: Exception) -> str:

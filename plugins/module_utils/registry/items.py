@@ -62,6 +62,7 @@ SIGN_LIFE = 30 * DAY
 _Record = TypeVar("_Record")
 DECISION = "decision"  # its sk: among the sweeps, so that one query reads all
 # what reading an item can raise that isn't the registry's
+_END_OF_TIME = 2**40  # seconds since the epoch
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, zlib.error, AWSCallError)
 
 
@@ -129,7 +130,7 @@ def _text(value: Any) -> str:
 
 def _time(value: Any) -> float:
     seconds = float(value)
-    if not math.isfinite(seconds):
+    if not abs(seconds) < _END_OF_TIME:
         raise ValueError(f"{seconds} instead of a time")
     return seconds
 
@@ -169,20 +170,24 @@ def tombstone_item(tombstone: Tombstone) -> Item:
 
 
 def read_tombstone(item: Item) -> Tombstone:
-    """Read a tombstone. One that names an id holds for it, for good if nothing else can be read.
+    """Read a tombstone. It holds for whom it names, by id or name, for good if its time can't be read.
 
     :raises: one of UNREADABLE.
     """
     account_id, _slash, event_id = item["sk"].partition("/")
-    try:
-        user_name, event_time = _text(item["user_name"]), _time(item["event_time"])
-        spared = tuple(item.get("spared", ()))
-    except UNREADABLE:
-        user_name, event_time, spared = "", math.inf, ()
-    if "user_id" not in item and not user_name:
+    user_name, user_id, spared = item.get("user_name"), item.get("user_id"), item.get("spared")
+    if not isinstance(user_name, str):
+        user_name = ""
+    if not isinstance(user_id, str) or not user_id:
+        user_id = None
+    if user_id is None and not user_name:
         raise ValueError("it names nobody")
-    user_id = _text(item["user_id"]) if "user_id" in item else None
-    return Tombstone(account_id, event_id, user_name, user_id, event_time, spared)
+    try:
+        event_time = _time(item["event_time"])
+    except UNREADABLE:
+        event_time = math.inf
+    ids = [each for each in spared if isinstance(each, str)] if isinstance(spared, (list, set)) else []
+    return Tombstone(account_id, event_id, user_name, user_id, event_time, tuple(ids))
 
 
 def block_key(block: Block) -> str:
@@ -266,8 +271,12 @@ def read_sweep(head: Item, items: Iterable[Item] = ()) -> Sweep:
     try:
         packed = unpack(head, items)
         users = {
-            user_id: User(
-                account_id, user_id, user_name, float(created_at), tuple(packed["groups"][index] for index in groups)
+            _text(user_id): User(
+                account_id,
+                user_id,
+                _text(user_name),
+                float(created_at),
+                tuple(_text(packed["groups"][index]) for index in groups),
             )
             for user_id, user_name, created_at, groups in packed["users"]
         }

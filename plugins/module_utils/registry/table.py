@@ -79,14 +79,15 @@ class Registry:
 
         :raises RegistryError: the table has none, so that it is no registry, or one of an earlier version.
         """
-        item = self._table.get(*_IDENTITY)
-        if item is None:
+        item = self._table.get(*_IDENTITY) or {}
+        identity = item.get("value")
+        if not isinstance(identity, str) or not identity:
             raise RegistryError(
                 f"table {self._table.name} is no registry: it has no identity. Check vpn_registry_table, the region "
                 "and the credentials. If it is the right table, run the playbook tracklib.vpn.deploy once, which gives "
                 "it one"
             )
-        return str(item["value"])
+        return identity
 
     def make_identity(self) -> bool:
         """Give the registry an identity, for good; return whether it had none."""

@@ -177,3 +177,10 @@ def test_revocation_that_is_not_written_is_to_be_repeated(written: dict[str, Any
 def test_revocation_without_a_roster_says_that_the_registry_has_it() -> None:
     (problem,) = revocation_problems(KNOWN, {"revoke_user_name": "alice"}, "throttled")
     assert problem.startswith("alice could not be taken through a new roster, the registry has the revocation: throt")
+
+
+def test_revocation_that_left_out_a_gateway_is_to_be_repeated() -> None:
+    (problem,) = revocation_problems(KNOWN, GIVEN, None, ["gateway-2"])
+    assert problem.startswith(
+        "gateway-2 wasn't reached, or was left out by --limit: whoever was a peer there still is."
+    )

@@ -26,13 +26,14 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.revocation import (
     RevocationRecord,
     Revoked,
     Whom,
+    check_device,
     identify,
     lift,
     missing,
     write,
 )
 
-from tests.support.tables import TABLE
+from tests.support.tables import NOW, TABLE
 
 ACCOUNT, OTHER = "111122223333", "444455556666"
 ALICE = Revoked(ACCOUNT, "alice", None)
@@ -120,7 +121,28 @@ def test_r4_every_id_that_had_the_name_is_blocked(registry: Registry) -> None:
     register(registry, "AIDA3", "alice")
     register(registry, "AIDA0", "Alice")
     registry.store_sweep(sweep(AIDA2="alice"), 1)
-    assert list(identify(has(USER), registry, ALICE).names) == ["AIDA0", "AIDA1", "AIDA2", "AIDA3"]
+    assert list(identify(has(None), registry, ALICE).names) == ["AIDA0", "AIDA2", "AIDA3"]
+
+
+def test_r1_who_had_a_name_before_iam_gave_it_to_another_is_not_meant_without_being_asked_for(
+    registry: Registry,
+) -> None:
+    """Between a change of names and the next sweep nobody knows whether the other user was renamed or deleted."""
+    registry.store_sweep(sweep(AIDA2="alice"), 1)
+    sentence = r"alice may mean several users: AIDA1 \(now alice\), AIDA2 \(before\)"
+    with pytest.raises(RegistryError, match=sentence):
+        identify(has(USER), registry, ALICE)
+    registry.write_tombstone(Tombstone(ACCOUNT, "event", "alice", "AIDA2", NOW))
+    assert list(identify(has(USER), registry, ALICE).names) == ["AIDA1", "AIDA2"]
+
+
+@pytest.mark.parametrize("device", ["lpatop", "Laptop"])
+def test_r4_device_that_its_user_does_not_have_is_refused_with_those_there_are(registry: Registry, device: str) -> None:
+    register(registry, "AIDA1", "alice")
+    whom = identify(has(USER), registry, ALICE)
+    check_device(whom, registry, ALICE._replace(device="laptop"))
+    with pytest.raises(RegistryError, match=f"alice has no device {device}, and nothing was written; registered: lap"):
+        check_device(whom, registry, ALICE._replace(device=device))
 
 
 def test_r1_name_that_means_users_of_different_names_by_now_is_refused_with_their_ids(registry: Registry) -> None:

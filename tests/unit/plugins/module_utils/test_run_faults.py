@@ -169,7 +169,7 @@ def test_r4_question_without_an_answer_leaves_the_sweep_complete_and_the_user_un
     made(registry, Iam(users(range(1, 6))))
     done = made(registry, Iam(users(range(2, 6)), refusing={"get_user": error(code)}))
     assert (reasons(done.roster), done.roster.revoked) == ({"user1/laptop": "not_in_sweep"}, [])
-    assert [each.user_id for each in registry.facts().decision.departures] == ["AIDA1"]
+    assert [each.user_id for each in (registry.facts().decision or Decision()).departures] == ["AIDA1"]
     assert len(registry.facts().sweeps[ACCOUNT].users) == 4
     (problem,) = done.problems
     assert problem.startswith(f"1 users of account {ACCOUNT} are absent from a complete sweep, and IAM didn't say")
@@ -224,7 +224,7 @@ def test_r1_labels_follow_the_sweep_in_registry_roster_and_decision(registry: Re
     assert names(done.roster) == ["alice.smith/laptop"]
     facts = registry.facts()
     assert [each.user_name for each in facts.registered.registrations] == ["alice.smith"]
-    assert [each.user_name for each in facts.decision.peers] == ["alice.smith"]
+    assert [each.user_name for each in (facts.decision or Decision()).peers] == ["alice.smith"]
     assert "relabel" not in made(registry, Iam([user(1, user_name="alice.smith")])).calls
 
 
@@ -340,3 +340,20 @@ def test_parts_that_earlier_runs_left_are_deleted(registry: Registry, client: An
     Table(client, TABLE).write_all([*parts, {"pk": "sweep", "sk": "granted"}])
     assert made(registry, Iam([user(1)])).problems == []
     assert [item["sk"] for item in registry.items() if item["pk"] == "sweep"] == [ACCOUNT, "decision"]
+
+
+def test_r5_run_after_an_earlier_version_counts_from_the_stored_sweeps(registry: Registry) -> None:
+    """It kept no decision, and what it held must not go unasked."""
+    register(registry, *range(10))
+    registry.store_sweep(sweep(*users(range(10))), 1)
+    left = [user(number, groups=()) for number in range(6)]
+    done = made(registry, Iam([*left, *users(range(6, 10))]))
+    assert len(done.roster.peers) == 10
+    assert held(done.roster) == [f"user{number}/laptop" for number in range(6)]
+
+
+def test_r4_leaver_of_the_first_run_after_an_earlier_version_is_confirmed_by_iam(registry: Registry) -> None:
+    register(registry, *range(3))
+    registry.store_sweep(sweep(*users(range(3))), 1)
+    done = made(registry, Iam(users((1, 2))))
+    assert [leaver.user_id for leaver in done.roster.leavers] == ["AIDA0"]

@@ -329,3 +329,9 @@ def test_r17_tombstone_of_which_only_the_id_is_readable_holds_for_good() -> None
     item = {"pk": "tombstone", "sk": f"{ACCOUNT}/event", "user_id": "AIDA1", "event_time": "?"}
     roster = decided([account(sweep(user(1)))], [registration(1)], tombstones=[read_tombstone(item)])
     assert reasons(roster) == {"user1/laptop": "tombstoned"}
+
+
+def test_r4_user_who_was_renamed_and_then_deleted_is_gone_although_the_last_sweep_has_the_old_name() -> None:
+    stored = sweep(user(1, user_name="old"), begun_at=NOW - 100)
+    roster = decided([unswept(stored=stored)], [registration(1)], tombstones=[tombstone(1, user_name="new")])
+    assert reasons(roster) == {"user1/laptop": "tombstoned"}

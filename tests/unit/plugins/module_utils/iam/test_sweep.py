@@ -230,3 +230,20 @@ def test_groups_that_iam_does_not_tell_are_an_error() -> None:
     iam = Iam(get_user=[{"User": detail(1)}], list_groups_for_user=[error("AccessDenied")])
     with pytest.raises(AWSCallError, match="iam:ListGroupsForUser on user user1 of account"):
         sweep_of_user(cast(Any, iam), ACCOUNT, "user1")
+
+
+def test_r3_page_that_says_where_it_goes_on_is_not_the_last_whatever_else_it_says() -> None:
+    """To the SDK every text but `true` is False."""
+    with pytest.raises(AWSCallError, match="broke off after 1 users"):
+        swept(page(1, IsTruncated=False, Marker="more"))
+
+
+@pytest.mark.parametrize("name", ["", "al ice", "alice\u2028[Peer]"])
+def test_r3_name_that_no_iam_user_can_have_is_not_iams(name: str) -> None:
+    with pytest.raises(AWSCallError, match="an answer that isn't IAM's"):
+        swept({"UserDetailList": [detail(1, UserName=name)], "IsTruncated": False})
+
+
+def test_r4_answer_about_another_user_says_nothing_of_the_one_who_was_asked_for() -> None:
+    with pytest.raises(AWSCallError, match="it is about operator"):
+        find_user(cast(Any, Iam(get_user=[{"User": detail(1, UserName="operator")}])), ACCOUNT, "user1")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -55,7 +56,7 @@ def test_good_items_are_all_read(table: Table) -> None:
     found = facts(table)
     assert (found.problems, found.surplus) == ([], [])
     assert found.registered.registrations == [registration(1)]
-    assert found.decision.peers == (registration(1),)
+    assert found.decision == Decision((registration(1),))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,20 @@ def test_r17_tombstone_that_names_an_id_holds_for_good_whatever_else_it_lacks(ta
     (item,) = [tombstone_item(tombstone(3))]
     found = facts(table, {name: value for name, value in item.items() if name not in missing})
     assert found.problems == []
-    assert [(each.user_id, each.event_time) for each in found.tombstones] == [("AIDA3", float("inf"))]
+    until = float("inf") if "event_time" in missing else tombstone(3).event_time
+    assert [(each.user_id, each.event_time) for each in found.tombstones] == [("AIDA3", until)]
+
+
+@pytest.mark.parametrize("change", [{"event_time": "soon"}, {"user_id": 7}, {"user_id": None}, {"spared": [{"a": 1}]}])
+def test_r17_tombstone_by_name_holds_whatever_is_odd_in_it(table: Table, change: dict[str, Any]) -> None:
+    found = facts(table, {**tombstone_item(tombstone(3, user_id=None)), **change})
+    assert (found.problems, [each.user_name for each in found.tombstones]) == ([], ["user3"])
+    assert found.tombstones[0].spared == ()
+
+
+def test_r17_block_of_an_impossible_time_holds_and_its_time_counts_as_unknown(table: Table) -> None:
+    found = facts(table, {"pk": "block", "sk": f"{ACCOUNT}/AIDA4", "reason": "left", "created_at": Decimal("1e100")})
+    assert [each.created_at for each in found.blocks] == [0.0]
 
 
 @pytest.mark.parametrize("change", [{"spared": 5}, {"spared": None}, {"event_time": "nan"}, {"user_name": 5}], ids=str)
@@ -148,7 +162,7 @@ def test_r17_part_of_a_head_whose_generation_cannot_be_read_is_left(table: Table
 def test_r3_torn_decision_is_a_problem_and_no_part_of_it_counts(table: Table) -> None:
     (head,) = decision_items(Decision((registration(1),)), 7)
     found = facts(table, {**head, "parts": 1})
-    assert found.decision == Decision()
+    assert found.decision is None
     assert found.decision_problem is not None
     assert "can't be read (KeyError: 'decision#7#0000')" in found.decision_problem
     assert "Confirmed revocations are applied, and nothing else" in found.decision_problem
