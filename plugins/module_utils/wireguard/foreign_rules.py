@@ -13,9 +13,10 @@ from __future__ import annotations
 import json
 import re
 from fnmatch import fnmatchcase
-from typing import NamedTuple, Sequence
+from typing import Iterator, NamedTuple, Sequence
 
 from .commands import Runner, output
+from .config import Interface
 from .firewall import OWN_TABLES
 
 _CHAIN = re.compile(r"^\tchain (\S+) \{$(.*?)^\t\}$", re.MULTILINE | re.DOTALL)
@@ -23,6 +24,7 @@ _JUMP = re.compile(r"\b(?:jump|goto) ([^\s,}]+)")
 _QUOTED = re.compile(r'"([^"]*)"')
 _DROP = re.compile(r"\b(?:drop|reject)\b")
 _INTERFACE = re.compile(r"\b[io]ifname\b")
+_DNS = 53
 
 
 class ForeignChain(NamedTuple):
@@ -81,17 +83,33 @@ def _reached(rules: dict[str, list[str]], start: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def foreign_drops(chains: Sequence[ForeignChain], interface: str, port: int) -> list[str]:
-    """Say which chains may drop what the interface forwards, or what reaches its port."""
-    notices = []
-    for chain in chains:
-        if chain.hook == "forward":
-            what, is_named = f"the tunnel's packets: no rule there accepts {interface}", _names(chain, interface)
-        else:
-            what, is_named = f"what clients send: no rule there accepts UDP port {port}", _has_port(chain, port)
-        if _drops(chain) and not is_named:
-            notices.append(f"{chain.name} (hook {chain.hook}, policy {chain.policy}) may drop {what}")
-    return notices
+def foreign_drops(
+    chains: Sequence[ForeignChain], interface: str, wanted: Interface, *, serves_names: bool
+) -> list[str]:
+    """Say which chains may drop what the interface forwards, or what is for this host.
+
+    :param serves_names: whether our own rules let the tunnel ask this host for names.
+    """
+    return [
+        f"{chain.name} (hook {chain.hook}, policy {chain.policy}) may drop {what}"
+        for chain in chains
+        if _drops(chain)
+        for what in _unknown_to(chain, interface, wanted, serves_names)
+    ]
+
+
+def _unknown_to(chain: ForeignChain, interface: str, wanted: Interface, serves_names: bool) -> Iterator[str]:
+    """Name the packets of the tunnel that a chain meets, and that none of its rules was written for."""
+    is_told = _names(chain, interface)
+    if chain.hook == "forward":
+        is_met = not chain.name.startswith("ip6 ") or any(":" in address for address in wanted.addresses)
+        if is_met and not is_told:
+            yield f"the tunnel's packets: no rule there accepts {interface}"
+        return
+    if not _has_port(chain, wanted.listen_port):
+        yield f"what clients send: no rule there accepts UDP port {wanted.listen_port}"
+    if serves_names and not is_told and not _has_port(chain, _DNS):
+        yield f"names that clients ask for: no rule there accepts {interface} or port {_DNS}"
 
 
 def _drops(chain: ForeignChain) -> bool:

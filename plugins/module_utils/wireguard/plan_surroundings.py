@@ -21,6 +21,8 @@ def plan_surroundings(snapshot: Snapshot, found: Surroundings, wanted: Interface
     steps = [Step(ChangeInterface(change), Report(repaired=[change.what])) for change in changes]
     if steps:
         steps.append(Step(ReadSurroundingsBack(wanted)))
-    notices = foreign_routes(name, found, wanted) + foreign_drops(found.chains, name, wanted.listen_port)
+    serves_names = "dport 53 accept" in snapshot.firewall_text
+    notices = foreign_routes(name, found, wanted)
+    notices += foreign_drops(found.chains, name, wanted, serves_names=serves_names)
     report = Report(generation=state.generation, notices=notices)
     return Plan(tuple(steps), state, state, snapshot, report)
