@@ -176,16 +176,21 @@ def _swept(
 
     Whatever goes wrong costs this account its sweep, and nothing else (R3, partial knowledge changes nothing).
     """
-    stored = facts.sweeps.get(account.account_id)
+    account_id, devices = account.account_id, facts.registered.registrations
+    labels = {each.user_id: each.user_name for each in devices if each.account_id == account_id}
+    unswept = AccountSweeps(account_id, None, facts.sweeps.get(account_id), labels=labels)
+    # by the stored sweep: one that lacks a user can't tell that a tombstone of that name isn't the user's
+    whitelist = Whitelist([unswept], facts.tombstones, facts.blocks, granting)
+    listed = {} if unswept.stored is None else unswept.stored.users
+    expected = _names(unswept, whitelist, before.peers)
+    registered = _names(unswept, whitelist, (each for each in devices if each.user_id in listed))
     try:
         iam = iam_of(account)
-        swept = sweep(iam, account.account_id, clock)
-        expected = _expected(AccountSweeps(account.account_id, swept, stored), facts, before, granting)
-        return AccountSweeps(account.account_id, swept, stored, ask(iam, swept, expected))
+        swept = sweep(iam, account_id, clock)
+        return unswept._replace(sweep=swept, absences=ask(iam, swept, expected, registered))
     except Exception as error:  # noqa: BLE001  # whatever it is, other accounts go on
         what = "" if isinstance(error, AWSCallError) else f"{type(error).__name__}: "
-        unswept = AccountSweeps(account.account_id, None, stored, error=f"{what}{error}")
-        return unswept._replace(absences=_unasked(unswept, _expected(unswept, facts, before, granting)))
+        return unswept._replace(error=f"{what}{error}", absences=_unasked(unswept, expected))
 
 
 def _unasked(account: AccountSweeps, expected: Iterable[str]) -> Absences:
@@ -194,16 +199,13 @@ def _unasked(account: AccountSweeps, expected: Iterable[str]) -> Absences:
     return Absences(held=frozenset(user_id for user_id in expected if user_id not in listed))
 
 
-def _expected(
-    account: AccountSweeps, facts: RegistryFacts, before: Decision, granting: GrantingGroups
-) -> dict[str, str]:
-    """Return whom a sweep should list, with the name that each had last: who was a peer, if nothing ended that."""
-    whitelist = Whitelist([account], facts.tombstones, facts.blocks, granting)
-    known = {} if account.stored is None else account.stored.users
+def _names(account: AccountSweeps, whitelist: Whitelist, devices: Iterable[Registration]) -> dict[str, str]:
+    """Return an account's users who have these devices, if nothing ended that, with the name that each had last."""
+    listed = {} if account.stored is None else account.stored.users
     return {
-        peer.user_id: known[peer.user_id].user_name if peer.user_id in known else peer.user_name
-        for peer in before.peers
-        if peer.account_id == account.account_id and whitelist.revocation_of_user(peer.owner) is None
+        each.user_id: listed[each.user_id].user_name if each.user_id in listed else each.user_name
+        for each in devices
+        if each.account_id == account.account_id and whitelist.revocation_of_user(each.owner) is None
     }
 
 

@@ -9,7 +9,7 @@ It holds the rules R1 (identity), R2 (whitelist) and R4 (confirmed revocation).
 from __future__ import annotations
 
 from enum import Enum
-from typing import Iterable, NamedTuple, Sequence
+from typing import Iterable, Mapping, NamedTuple, Sequence
 
 from .access import GrantingGroups
 from .model import CONSISTENCY, Block, Device, Owner, Registration, Sweep, Tombstone
@@ -63,6 +63,7 @@ class AccountSweeps(NamedTuple):
     sweep: Sweep | None  # this run's; None if incomplete
     stored: Sweep | None  # the last complete one before
     absences: Absences = Absences()
+    labels: Mapping[str, str] = {}  # the names under which the registry has users, by user_id
     error: str | None = None
 
     @property
@@ -71,9 +72,11 @@ class AccountSweeps(NamedTuple):
         return self.sweep or self.stored
 
     def was_otherwise_named(self, user_id: str, user_name: str) -> bool:
-        """Tell whether some sweep knows the id under another name."""
+        """Tell whether a sweep or the registry knows the id under another name."""
         listed = (sweep.users.get(user_id) for sweep in (self.sweep, self.stored) if sweep is not None)
-        return any(user is not None and user.user_name.casefold() != user_name.casefold() for user in listed)
+        names = [user.user_name for user in listed if user is not None]
+        names.append(self.labels.get(user_id, user_name))
+        return any(name.casefold() != user_name.casefold() for name in names)
 
 
 class Whitelist:

@@ -8,7 +8,7 @@ Absence alone proves nothing: a directory that answers with success and nothing 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Mapping
+from typing import TYPE_CHECKING, Collection, Mapping
 
 from ..aws import AWSCallError
 from ..model import Sweep
@@ -22,16 +22,18 @@ _MOST_QUESTIONS = 100  # a run; GetUser throttles
 _MOST_FAILURES = 3  # each may have taken all its retries
 
 
-def ask(iam: IAMClient, sweep: Sweep, expected: Mapping[str, str]) -> Absences:
+def ask(iam: IAMClient, sweep: Sweep, expected: Mapping[str, str], registered: Collection[str]) -> Absences:
     """Ask IAM for each user whom a complete sweep should list and doesn't.
 
-    :param expected: the name that each user_id had last.
+    :param expected: the name that each user_id of a peer had last.
+    :param registered: user_ids of those who have devices, peers or not.
     :raises AWSCallError: IAM has a user whom the sweep left out, so that it wasn't complete.
     """
     absent = {user_id: name for user_id, name in expected.items() if user_id not in sweep.users}
-    if len(expected) >= 2 and len(absent) == len(expected):
+    known = {*expected, *registered}
+    if absent and len(known) >= 2 and known.isdisjoint(sweep.users):
         sentence = (
-            f"the sweep of account {sweep.account_id} lists {len(sweep.users)} users, and none of the {len(expected)} "
+            f"the sweep of account {sweep.account_id} lists {len(sweep.users)} users, and none of the {len(known)} "
             "who have devices: their removal is held, whatever IAM says of each"
         )
         return Absences(held=frozenset(absent), problems=(sentence,))

@@ -250,6 +250,21 @@ def test_r1_who_got_a_deleted_users_name_is_spared_in_the_second_run_too(registr
     assert [each.spared for each in registry.tombstones()] == [("AIDA1",)]
 
 
+def test_r1_who_was_registered_under_another_name_is_spared_though_no_sweep_knew_that(registry: Registry) -> None:
+    register(registry, 1)
+    registry.write_tombstone(tombstone(9, user_name="alice", user_id=None, event_time=NOW))
+    assert names(made(registry, Iam([user(1, user_name="alice")])).roster) == ["alice/laptop"]
+
+
+def test_r1_sweep_that_lacks_a_user_does_not_make_a_tombstone_of_an_old_name_the_users(registry: Registry) -> None:
+    """The id was looked up by a name that the user had no more: IAM is asked, and has the user."""
+    register(registry, 1, 2)
+    made(registry, Iam([user(1, user_name="alice.smith"), user(2)]))
+    registry.write_tombstone(tombstone(1, user_name="alice", event_time=NOW - 60))
+    done = made(registry, Iam([user(2)], unlisted=[user(1, user_name="alice.smith")]))
+    assert names(done.roster) == ["alice.smith/laptop", "user2/laptop"]
+
+
 def test_r9_gateways_key_in_the_registry_keeps_a_registration_out(registry: Registry, client: Any) -> None:
     """The registry refuses one such; what is written by hand is left out."""
     registry.claim_key("gateway-1", key(1))

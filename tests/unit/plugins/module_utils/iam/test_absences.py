@@ -17,10 +17,10 @@ from tests.support.decisions import ACCOUNT, sweep, user, users
 from tests.support.iam_client import Iam, error
 
 
-def asked(iam: Iam, *, listed: Iterable[int], expected: Iterable[int]) -> Absences:
+def asked(iam: Iam, *, listed: Iterable[int], expected: Iterable[int], registered: Iterable[int] = ()) -> Absences:
     """Ask about who is expected and not listed; each had the name of the same number."""
     names = {f"AIDA{number}": f"user{number}" for number in expected}
-    return ask(cast(Any, iam), sweep(*users(listed)), names)
+    return ask(cast(Any, iam), sweep(*users(listed)), names, [f"AIDA{number}" for number in registered])
 
 
 def test_nobody_is_asked_for_who_is_listed() -> None:
@@ -64,6 +64,16 @@ def test_r4_if_all_are_absent_all_are_held_whatever_iam_says_of_each(count: int,
 
 def test_r4_all_are_absent_also_when_the_sweep_lists_strangers() -> None:
     assert asked(Iam(), listed=(7, 8, 9), expected=(1, 2)).held == {"AIDA1", "AIDA2"}
+
+
+def test_r4_peers_who_are_all_absent_are_asked_for_while_another_user_with_a_device_is_listed() -> None:
+    """Their deletion is confirmed revocation, which goes through."""
+    found = asked(Iam(), listed=(3,), expected=(1, 2), registered=(1, 2, 3))
+    assert found == Absences(confirmed=frozenset({"AIDA1", "AIDA2"}))
+
+
+def test_r4_only_peer_is_held_if_all_who_have_devices_are_absent() -> None:
+    assert asked(Iam(), listed=(), expected=(1,), registered=(1, 2)).held == {"AIDA1"}
 
 
 def test_r4_only_user_with_a_device_is_asked_for() -> None:
