@@ -85,21 +85,21 @@ def _as_filed(lost: Mapping[str, PeerLabel], roster: CheckedRoster, snapshot: Sn
 
 def problems_of(accepted: Accepted, order: ApplyOrder, snapshot: Snapshot) -> list[str]:
     """Say what of a roster wasn't applied, and what an operator does about it."""
-    bars = [bar for bar in saved_state(snapshot).bars if not bar.generation]
-    found = [_unrecorded(bar, accepted.barred, order) for bar in bars]
+    bars = [each for each in saved_state(snapshot).bars if not each.generation]
+    found = [_unrecorded(each, accepted.barred, order) for each in bars]
     found += [_left_out(accepted.roster.unfit), _held(accepted.held), _from_the_future(order, snapshot)]
     return [problem for problem in found if problem]
 
 
-def _unrecorded(bar: Bar, barred: Mapping[str, PeerLabel], order: ApplyOrder) -> str:
+def _unrecorded(unrecorded: Bar, barred: Mapping[str, PeerLabel], order: ApplyOrder) -> str:
     """Say whom a bar keeps out that no later run can end; empty if nobody."""
-    names = ", ".join(label.name for label in barred.values() if bar.names(label))
+    names = ", ".join(label.name for label in barred.values() if unrecorded.names(label))
     if not names:
         return ""
     return (
         f"{names}: in the roster of generation {order.generation}, but barred on this gateway by a revocation of "
-        f"{bar.name} that the registry didn't get; kept out. Repeat the revocation, or release it: "
-        f"{how_to_release(bar.name)}"
+        f"{unrecorded.name} that the registry didn't get; kept out. Repeat the revocation, or release it: "
+        f"{how_to_release(unrecorded.name)}"
     )
 
 

@@ -72,13 +72,13 @@ class Bar(NamedTuple):
 def joined(bars: Sequence[Bar], new: Iterable[Bar]) -> tuple[Bar, ...]:
     """Add new bars; of two about the same user or device the one stays that ends later."""
     by_whom: dict[tuple[str, ...], Bar] = {}
-    for bar in (*bars, *new):
-        by_whom[bar.whom] = max(by_whom.get(bar.whom, bar), bar, key=_end)
+    for each in (*bars, *new):
+        by_whom[each.whom] = max(by_whom.get(each.whom, each), each, key=_end)
     return tuple(by_whom.values())
 
 
-def _end(bar: Bar) -> float:
-    return bar.generation or math.inf
+def _end(of: Bar) -> float:
+    return of.generation or math.inf
 
 
 def how_to_release(name: str) -> str:

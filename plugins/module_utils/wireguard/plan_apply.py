@@ -40,7 +40,7 @@ def plan_revocations(order: ApplyOrder, snapshot: Snapshot) -> Plan:
     state = known_state(snapshot)
     refuse_other_registry(order, state)
     state = replace(state, removals=tuple(each for each in state.removals if each.id not in order.acknowledge))
-    state = replace(state, bars=tuple(bar for bar in state.bars if not bar.is_released(order.release_revoked)))
+    state = replace(state, bars=tuple(each for each in state.bars if not each.is_released(order.release_revoked)))
     report = Report(generation=max(order.generation, state.generation), stale=order.generation < state.generation)
     if report.stale:
         return plan_removal(snapshot, state, {}, report)
@@ -50,7 +50,7 @@ def plan_revocations(order: ApplyOrder, snapshot: Snapshot) -> Plan:
     barred = {
         key: Revocation(label, GatewayReason.REVOKED.value)
         for key, label in named_peers(snapshot).items()
-        if any(bar.names(label) for bar in state.bars)
+        if any(each.names(label) for each in state.bars)
     }
     return plan_removal(snapshot, state, {**barred, **order.revoked}, report)
 
@@ -61,15 +61,15 @@ def _bars_left(order: ApplyOrder, state: State) -> tuple[Bar, ...]:
     No run of another registry has read what was recorded in the one before.
     """
     if state.registry not in (None, order.registry):
-        return tuple(bar._replace(generation=0) for bar in state.bars)
+        return tuple(each._replace(generation=0) for each in state.bars)
     if not state.bars:
         return ()
     if order.config is None:  # whom it has is not known
-        return tuple(bar for bar in state.bars if not bar.is_ended(order.generation, [], []))
+        return tuple(each for each in state.bars if not each.is_ended(order.generation, [], []))
     revoked = [why.label for why in order.revoked.values()]
     comments = wg_config.split(order.config).comments()
     peers = [wg_config.label_of(comment) for comment in comments.values()]
-    return tuple(bar for bar in state.bars if not bar.is_ended(order.generation, revoked, peers))
+    return tuple(each for each in state.bars if not each.is_ended(order.generation, revoked, peers))
 
 
 def plan_new_firewall(order: ApplyOrder, roster: CheckedRoster, snapshot: Snapshot) -> Plan:

@@ -37,7 +37,7 @@ def plan_revoke(order: RevokeOrder, snapshot: Snapshot) -> Plan:
     revocations = {
         key: Revocation(label, GatewayReason.REVOKED.value)
         for key, label in named_peers(snapshot).items()
-        if any(bar.names(label) for bar in bars)
+        if any(each.names(label) for each in bars)
     }
     report = _report(snapshot, state.generation)
     report = replace(report, problems=report.problems + _doubts(whom, owners, bars, snapshot))
@@ -61,7 +61,9 @@ def _plan_too_late(whom: Bar, snapshot: Snapshot, generation: int) -> Plan:
 def _known(snapshot: Snapshot) -> list[list[PeerLabel]]:
     """Return who is a peer, who was one, and who is barred by id."""
     state = saved_state(snapshot)
-    barred = [PeerLabel(bar.user_name, bar.device, bar.account_id, bar.user_id) for bar in state.bars if bar.user_id]
+    barred = [
+        PeerLabel(each.user_name, each.device, each.account_id, each.user_id) for each in state.bars if each.user_id
+    ]
     return [list(named_peers(snapshot).values()), [removal.label for removal in state.removals], barred]
 
 
@@ -84,7 +86,7 @@ def _doubts(whom: Bar, owners: Sequence[PeerLabel], bars: Sequence[Bar], snapsho
         )
         return [problem + how_to_release("AIDA…")]
     known = [label for labels in _known(snapshot) for label in labels]
-    if any(bar.names(label) for bar in bars for label in known):
+    if any(each.names(label) for each in bars for label in known):
         return []
     advice = ". ".join([_nearest(whom, known), *_nameless(snapshot)])
     return [f"{whom.name} is nobody on {snapshot.site.name}: no peer was taken off, but the name is barred. {advice}"]

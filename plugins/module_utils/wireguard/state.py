@@ -77,7 +77,7 @@ class State:
         if not self.bars:
             return {}
         labels = {key: label_of(comment) for key, comment in comments.items()}
-        return {key: label for key, label in labels.items() if any(bar.names(label) for bar in self.bars)}
+        return {key: label for key, label in labels.items() if any(each.names(label) for each in self.bars)}
 
     def finished(self, keys: Container[str], now: int) -> State:
         """Return the state in which the pending removals of these public keys are done."""
@@ -102,7 +102,7 @@ def load(site: Site) -> State | None:
             content["registry"] = Origin(**content["registry"])
         content["generation"] = int(content["generation"])
         content["removals"] = [Removal(**removal) for removal in content["removals"]]
-        content["bars"] = [Bar(**bar) for bar in content["bars"]]
+        content["bars"] = [Bar(**each) for each in content["bars"]]
         for name in ("config", "firewall", "removals", "bars", "held"):
             content[name] = tuple(content.get(name, ()))
         return State(**content)
@@ -126,5 +126,5 @@ def save(site: Site, state: State) -> None:
     if state.registry is not None:
         content["registry"] = state.registry._asdict()
     content["removals"] = [removal._asdict() for removal in state.removals]
-    content["bars"] = [bar._asdict() for bar in state.bars]
+    content["bars"] = [each._asdict() for each in state.bars]
     write(site.state, json.dumps(content, indent=1) + "\n")
