@@ -70,9 +70,12 @@ def start(gateway: Gateway, max_age: int) -> Report:
     return _report_of(lambda: _start(gateway, max_age))
 
 
-def reload(gateway: Gateway) -> Report:
-    """Load the firewall again and repair the device, from the files that the last apply left."""
-    return _report_of(lambda: _reload(gateway))
+def reload(gateway: Gateway, max_age: int) -> Report:
+    """Load the firewall again and repair the device, from the files that the last apply left.
+
+    :param max_age: of the roster, in seconds; an older one adds no peers. 0 means any age will do.
+    """
+    return _report_of(lambda: _reload(gateway, max_age))
 
 
 def watch(gateway: Gateway, look: Callable[[], str]) -> Report:
@@ -246,7 +249,7 @@ def _start(gateway: Gateway, max_age: int) -> Execution:
     with gateway.apply_lock(LOCK_TIMEOUT):
         snapshot = read(gateway)
         if snapshot.link:
-            return _repair(gateway, snapshot)
+            return _repair(gateway, snapshot, max_age)
         if snapshot.device_error:
             raise snapshot.device_error
         interface = execute(plan_interface(snapshot, max_age), gateway)
@@ -256,17 +259,17 @@ def _start(gateway: Gateway, max_age: int) -> Execution:
         return _repair_surroundings(gateway, started, filed_interface(snapshot))
 
 
-def _reload(gateway: Gateway) -> Execution:
+def _reload(gateway: Gateway, max_age: int) -> Execution:
     with gateway.apply_lock(LOCK_TIMEOUT):
         snapshot = read(gateway)
         if snapshot.link is None:
             raise snapshot.device_error or GatewayError(f"{gateway.site.name} doesn't exist; start its unit instead")
-        return _repair(gateway, snapshot)
+        return _repair(gateway, snapshot, max_age)
 
 
-def _repair(gateway: Gateway, snapshot: Snapshot) -> Execution:
+def _repair(gateway: Gateway, snapshot: Snapshot, max_age: int) -> Execution:
     firewall = execute(plan_firewall(snapshot), gateway)
     if firewall.failed:
         return firewall
-    reloaded = _at_once(plan_reloaded_peers, gateway, LOCK_TIMEOUT)
+    reloaded = _at_once(lambda now: plan_reloaded_peers(now, max_age), gateway, LOCK_TIMEOUT)
     return _repair_surroundings(gateway, reloaded, filed_interface(snapshot))

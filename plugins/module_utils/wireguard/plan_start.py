@@ -69,13 +69,18 @@ def plan_firewall(snapshot: Snapshot) -> Plan:
     return _plan(snapshot, _load_firewall(snapshot))
 
 
-def plan_reloaded_peers(snapshot: Snapshot) -> Plan:
-    """Plan the second part of a reload: repair the device.
+def plan_reloaded_peers(snapshot: Snapshot, max_age: int) -> Plan:
+    """Plan the second part of a reload: repair the device. A roster that is too old adds no peer to it.
 
+    :param max_age: see why_no_peers().
     :raises GatewayError: the device can't be read, or the files changed by hand meanwhile.
     """
     _refuse_untrusted(snapshot)
-    return _plan_peers(snapshot, snapshot.config_text)
+    missing = snapshot.sections.comments().keys() - snapshot.live.keys()
+    too_old = _why_too_old(snapshot, max_age)
+    if not missing or not too_old:
+        return _plan_peers(snapshot, snapshot.config_text)
+    return _plan_peers(snapshot, snapshot.sections.without(missing).text(), Report(without_peers=too_old))
 
 
 def plan_lost_firewall(snapshot: Snapshot) -> Plan:

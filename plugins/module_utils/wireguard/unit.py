@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.command == "watch":
         all_is_well = _watch(gateway)
         return 0 if all_are_off and all_is_well else 1
-    report = start(gateway, options.max_age) if options.command == "up" else reload(gateway)
+    report = {"up": start, "reload": reload}[options.command](gateway, options.max_age)
     _log(gateway, report.problems)
     if report.without_peers:
         _log(gateway, [f"started WITHOUT PEERS: {report.without_peers}"])
@@ -72,7 +72,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         "command", choices=["up", "reload", "watch"], help="watch: take off who has expired, and repair"
     )
     parser.add_argument("name", help="the interface")
-    parser.add_argument("--max-age", type=int, default=0, help="seconds; with an older roster, start without peers")
+    parser.add_argument("--max-age", type=int, default=0, help="seconds; an older roster adds no peers")
     parser.add_argument("--config-dir", type=Path, default=site.config_dir)
     parser.add_argument("--state-dir", type=Path, default=site.state_dir)
     parser.add_argument("--run-dir", type=Path, default=site.run_dir)

@@ -198,7 +198,7 @@ SCENARIOS = {
         _open,
     ),
     "reload": Scenario(
-        lambda host: operations.reload(host.gateway()),
+        lambda host: operations.reload(host.gateway(), 0),
         ["CheckFirewall", "LoadFirewall", "RemovePeers", "SetPeers", "ReadBack", *SURROUNDINGS],
         ALL,
         [],

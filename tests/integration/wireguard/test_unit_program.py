@@ -52,6 +52,17 @@ def test_r12_start_with_an_old_roster_brings_no_peers(stopped: Host) -> None:
     _started_without_peers(stopped, "the roster is", "--max-age=86400")
 
 
+@pytest.mark.parametrize("command", ["up", "reload"])
+def test_r12_interface_that_started_without_peers_stays_so_until_a_roster_comes(stopped: Host, command: str) -> None:
+    _age(stopped, NOW)
+    _started_without_peers(stopped, "the roster is", "--max-age=86400")
+    done = stopped.program(command, "--max-age=86400")
+    assert "WITHOUT PEERS: the roster is" in done.stderr
+    assert stopped.peers == {}
+    stopped.apply(stopped.order(2, [ALICE, BOB]))
+    assert stopped.peers == allowed(ALICE, BOB)
+
+
 def test_r12_any_age_will_do_when_asked_for(stopped: Host) -> None:
     _age(stopped, NOW)
     assert stopped.program("up", "--max-age=0").returncode == 0

@@ -49,6 +49,11 @@ UNTRUSTED = [
 ]
 
 
+def reloaded(gateway: Snapshot) -> Plan:
+    """The plan of a reload for which any age of the roster will do."""
+    return plan_reloaded_peers(gateway, max_age=0)
+
+
 def test_r13_firewall_is_checked_and_loaded_before_the_interface_is_made_without_peers() -> None:
     plan = plan_interface(snapshot([ALICE], **STOPPED), max_age=0)
     assert actions(plan) == ["CheckFirewall", "LoadFirewall", "StartInterface"]
@@ -84,6 +89,17 @@ def test_r12_start_with_a_roster_older_than_allowed_gives_no_peers(age: int, max
     assert bool(plan.report.without_peers) is not has_peers
 
 
+@pytest.mark.parametrize(("age", "is_allowed"), [(60, True), (61, False)])
+def test_r12_reload_with_a_roster_older_than_allowed_adds_no_peers(age: int, is_allowed: bool) -> None:
+    """As after a start without peers, or one that was killed before they came."""
+    gateway = snapshot([ALICE, BOB])
+    assert gateway.state is not None
+    aged = replace(gateway, device=device([BOB]), state=replace(gateway.state, made_at=NOW - age))
+    plan = plan_reloaded_peers(aged, max_age=60)
+    assert actions(plan) == ["SetPeers", "ReadBack"] * is_allowed
+    assert bool(plan.report.without_peers) is not is_allowed
+
+
 def test_r12_age_is_told_in_minutes() -> None:
     gateway = snapshot([ALICE])
     assert gateway.state is not None
@@ -105,7 +121,7 @@ def test_start_from_a_file_that_is_no_configuration_is_refused_before_any_step()
 
 @pytest.mark.parametrize(("changes", "why"), UNTRUSTED)
 def test_r11_reload_from_files_of_unknown_origin_changes_nothing(changes: dict[str, Any], why: str) -> None:
-    for plan in (plan_firewall, plan_reloaded_peers):
+    for plan in (plan_firewall, reloaded):
         with pytest.raises(UnsafeError, match=f"{why}.*; nothing was changed"):
             plan(snapshot([ALICE], **changes))
 
@@ -113,17 +129,17 @@ def test_r11_reload_from_files_of_unknown_origin_changes_nothing(changes: dict[s
 def test_reload_loads_the_firewall_and_sends_nothing_to_a_device_that_is_as_wanted() -> None:
     gateway = snapshot([ALICE, BOB])
     assert actions(plan_firewall(gateway)) == ["CheckFirewall", "LoadFirewall"]
-    assert plan_reloaded_peers(gateway).steps == ()
+    assert reloaded(gateway).steps == ()
 
 
 def test_r8_reload_repairs_only_what_differs() -> None:
-    plan = plan_reloaded_peers(snapshot([ALICE, BOB], device=device([BOB, Person("mallory", 99)])))
+    plan = reloaded(snapshot([ALICE, BOB], device=device([BOB, Person("mallory", 99)])))
     assert actions(plan) == ["RemovePeers", "SetPeers", "ReadBack"]
     assert only(plan, RemovePeers).keys == (key(99),)
     assert [peer.public_key for peer in only(plan, SetPeers).difference.added] == [key(ALICE.number)]
 
 
-@pytest.mark.parametrize("planner", [plan_reloaded_peers, lambda gateway: plan_started_peers(gateway, 0)])
+@pytest.mark.parametrize("planner", [reloaded, lambda gateway: plan_started_peers(gateway, 0)])
 def test_r4_nobody_whose_removal_was_begun_comes_back(planner: Any) -> None:
     gateway = snapshot([ALICE, BOB])
     begun = plan_revocations(order(2, [BOB], revoked=[ALICE]), gateway).steps[0].action
@@ -133,7 +149,7 @@ def test_r4_nobody_whose_removal_was_begun_comes_back(planner: Any) -> None:
 
 
 @pytest.mark.parametrize("generation", [0, 9])
-@pytest.mark.parametrize("planner", [lambda gateway: plan_started_peers(gateway, 0), plan_reloaded_peers])
+@pytest.mark.parametrize("planner", [lambda gateway: plan_started_peers(gateway, 0), reloaded])
 def test_r6_nobody_whom_a_bar_names_comes_back(planner: Callable[[Snapshot], Plan], generation: int) -> None:
     gateway = snapshot([ALICE, BOB], device=device([]))
     assert gateway.state is not None
@@ -149,7 +165,7 @@ def test_r2_nobody_who_has_expired_comes_back() -> None:
 
 def test_peers_of_an_unreadable_device_are_not_planned() -> None:
     with pytest.raises(CommandError, match="unreadable"):
-        plan_reloaded_peers(snapshot([ALICE], device=None, device_error=CommandError("unreadable")))
+        reloaded(snapshot([ALICE], device=None, device_error=CommandError("unreadable")))
 
 
 def test_r8_lost_firewall_is_checked_and_loaded_again_and_what_was_loaded_is_remembered() -> None:
