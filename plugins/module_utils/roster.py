@@ -91,6 +91,11 @@ def decide(
 
     explained = {identity for identity, exclusion in excluded.items() if exclusion.is_explained}
     explained.update(record.identity for record in registered.removed)
+    explained.update(
+        each.identity
+        for each in last.departures
+        if whitelist.revocation_of_user((each.account_id, each.user_id)) is not None
+    )
     before = {peer.identity: peer for peer in last.peers if peer.identity in peers or peer.identity not in explained}
     must_hold = {(account.account_id, user_id) for account in accounts for user_id in account.absences.held}
     guarded = guard(

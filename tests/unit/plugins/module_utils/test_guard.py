@@ -345,3 +345,11 @@ def test_r5_departed_device_that_is_explained_since_leaves_the_count() -> None:
     assert held(before) == ["user5/laptop"]
     after = decided(swept, [*gone, *others], peers=others, departures=departures, tombstones=[tombstone(0)])
     assert after.held == set()
+
+
+def test_r5_departed_device_that_nobody_can_read_leaves_the_count_once_its_user_is_deleted() -> None:
+    swept = [account(sweep(*users((1, 2), groups=()), *users((3, 4))))]
+    four, unreadable = registrations(range(1, 5)), {registration(0).identity: "nonsense"}
+    departed: dict[str, Any] = {"peers": four, "unreadable": unreadable, "departures": left([0])}
+    assert held(decided(swept, four, **departed)) == ["user1/laptop", "user2/laptop"]
+    assert held(decided(swept, four, **departed, tombstones=[tombstone(0)])) == []
