@@ -58,18 +58,19 @@ def plan_revocations(order: ApplyOrder, snapshot: Snapshot) -> Plan:
 def _bars_left(order: ApplyOrder, state: State) -> tuple[Bar, ...]:
     """Return the bars that a roster doesn't end (R6, no resurrection).
 
-    No run of another registry has read what was recorded in the one before.
+    No run of another registry has read what was recorded in the one before; only a record of its own ends such a bar.
     """
+    bars = state.bars
     if state.registry not in (None, order.registry):
-        return tuple(each._replace(generation=0) for each in state.bars)
-    if not state.bars:
+        bars = tuple(each._replace(generation=0) for each in bars)
+    if not bars:
         return ()
     if order.config is None:  # whom it has is not known
-        return tuple(each for each in state.bars if not each.is_ended(order.generation, [], []))
+        return tuple(each for each in bars if not each.is_ended(order.generation, [], []))
     revoked = [why.label for why in order.revoked.values()]
     comments = wg_config.split(order.config).comments()
     peers = [wg_config.label_of(comment) for comment in comments.values()]
-    return tuple(each for each in state.bars if not each.is_ended(order.generation, revoked, peers))
+    return tuple(each for each in bars if not each.is_ended(order.generation, revoked, peers))
 
 
 def plan_new_firewall(order: ApplyOrder, roster: CheckedRoster, snapshot: Snapshot) -> Plan:
