@@ -17,7 +17,7 @@ from unittest.mock import MagicMock, patch
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.tracklib.vpn.plugins.action.wireguard_interface import ActionModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard import config, device, execute, operations
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import Runner, output
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import CommandResult, Runner, output
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.files import Site
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.gateway import Gateway
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.order import ApplyOrder, RevokeOrder
@@ -117,7 +117,7 @@ class GatewayHost:
     def reload(self) -> Report:
         """Reload the interface's unit."""
         operations.expire(self._gateway(), lock_timeout=0)
-        return operations.reload(self._gateway())
+        return operations.reload(self._gateway(), MAX_AGE)
 
     def timer(self) -> Report:
         """Do what the timer does: take off who has expired, and repair."""
@@ -143,6 +143,22 @@ class GatewayHost:
     def add(self, key: str, address: str) -> None:
         """Add a peer to the device."""
         self.sh("wg", "set", self.site.name, "peer", key, "allowed-ips", address)
+
+    @contextmanager
+    def refusing(self, key: str) -> Iterator[None]:
+        """Have `wg` refuse every command that takes this peer off."""
+        run = self.run
+
+        def refuse(args: Sequence[str], stdin: str = "") -> CommandResult:
+            if list(args[:2]) == ["wg", "set"] and key in args and "remove" in args:
+                return CommandResult(1, "", "Unable to modify interface: Device or resource busy")
+            return run(args, stdin)
+
+        self.run = refuse
+        try:
+            yield
+        finally:
+            self.run = run
 
     def delete_route(self) -> None:
         """Delete the route of the tunnel's first network."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
@@ -39,6 +39,7 @@ from .rules import (
     Registration,
     Release,
     Roster,
+    Tombstone,
 )
 from .world import ACCOUNTS, GROUP, Event, Run, World
 
@@ -167,7 +168,7 @@ class Machine(RuleBasedStateMachine):
         if before is not None and before.item is not Item.FIT:
             return
         after = self.world.register(device, user.user_name, self.world.next_key(), expires_at)
-        self.registry.register(Registration(device, user.user_name, after.public_key, expires_at))
+        self.registry.registrations[device] = Registration(device, user.user_name, after.public_key, expires_at)
 
     def _count(self, what: str) -> None:
         self.done[what] += 1
@@ -181,7 +182,7 @@ class Machine(RuleBasedStateMachine):
         for account_id, user_names in zip(ACCOUNTS, (NAMES[:7], NAMES[:2]), strict=True):
             for user_name in user_names:
                 device = Device(account_id, self._create(account_id, user_name).user_id, "laptop")
-                self.registry.register(Registration(device, user_name, self.world.next_key()))
+                self.registry.registrations[device] = Registration(device, user_name, self.world.next_key())
         self.world.register_first(self.registry.registrations.values())
         self._reconcile({})
 
@@ -387,11 +388,31 @@ class Machine(RuleBasedStateMachine):
         self.world.put_by_hand(NONSENSE[number])
         self.registry.nonsense.add(NONSENSE[number]["sk"]["S"])
 
+    @action("people", number=index, pk=st.sampled_from(["block", "tombstone"]))
+    def put_half_a_revocation(self, number: int, pk: str) -> None:
+        """Write a block without a reason, or a tombstone without a time: it holds as far as it can be understood."""
+        everybody = self._everybody()
+        if not everybody:
+            return
+        account_id, user = picked(everybody, number)
+        if pk == "block":
+            self.world.put_by_hand({"pk": {"S": pk}, "sk": {"S": f"{account_id}/{user.user_id}"}})
+            self.registry.blocks.add(Block(account_id, user.user_id, None))
+        else:
+            event_id = f"half-{user.user_id}"
+            sk = {"S": f"{account_id}/{event_id}"}
+            self.world.put_by_hand({"pk": {"S": pk}, "sk": sk, "user_id": {"S": user.user_id}})
+            half = Tombstone(account_id, event_id, "", user.user_id, float("inf"))
+            self.registry.tombstones[(account_id, event_id)] = half
+
     @action("people")
     def delete_nonsense(self) -> None:
         for item in NONSENSE:
             self.world.delete_by_hand(item["pk"]["S"], item["sk"]["S"])
             self.registry.nonsense.discard(item["sk"]["S"])
+        for key in [key for key in self.registry.tombstones if key[1].startswith("half-")]:
+            self.world.delete_by_hand("tombstone", "/".join(key))
+            del self.registry.tombstones[key]
 
     # -- operators
 
@@ -559,6 +580,24 @@ class Machine(RuleBasedStateMachine):
         finally:
             self.world.dynamodb.throttles_writes = False
 
+    @action("runs", number=index)
+    def reconcile_while_the_device_refuses_a_removal(self, number: int) -> None:
+        """Somebody can't be taken off: all others are, and the next apply tries again."""
+        live = sorted(self.world.gateway.peers)
+        if not live or not self.is_certain:
+            return
+        key, made, before = picked(live, number), self._decide({}), self.gateway.copy()
+        outcome = self.gateway.apply(made.roster, self.world.gateway_clock())
+        with self.world.gateway.refusing(key):
+            result = self.world.gateway.apply(made.path)
+        if outcome in (Outcome.APPLIED, Outcome.EMPTYING):
+            assert not made.roster.confirmed.keys() & self.world.gateway.peers.keys() - {key}, (
+                "R4, R17: others wait for one"
+            )
+            assert key in self.gateway.peers or result["problems"], "R17: the run said nothing"
+        self.gateways.append(before)
+        self._apply(made)
+
     @action("runs", number=index, kill_before=kill)
     def apply(self, number: int, kill_before: int | None) -> None:
         """Apply any of the last rosters, the newest as well as older ones."""
@@ -640,7 +679,7 @@ class Machine(RuleBasedStateMachine):
         outcomes: list[Outcome] = []
 
         def expect(gateway: rules.Gateway) -> None:
-            outcomes.append(gateway.apply(made.roster, self.world.now, accept, release))
+            outcomes.append(gateway.apply(made.roster, self.world.gateway_clock(), accept, release))
 
         before = self.world.gateway.peers
         options = {"accept_registry": accept, "release_revoked": list(release)}
@@ -673,9 +712,10 @@ class Machine(RuleBasedStateMachine):
             return f"{outcome.value}, and the gateway said nothing"
         if outcome is not Outcome.APPLIED:
             return ""
-        kept_out = [peer for peer in made.roster.peers.values() if gateway.must_tell(peer)]
-        if bool(result["problems"]) != bool(kept_out):
-            return f"problems of an apply: {result['problems']}; left out without the registry's word: {kept_out}"
+        left_out = [peer for peer in made.roster.peers.values() if gateway.must_tell(peer)]
+        is_from_ahead = gateway.is_from_ahead(made.roster, self.world.gateway_clock())
+        if bool(result["problems"]) != bool(left_out or is_from_ahead):
+            return f"problems of an apply: {result['problems']}; left out: {left_out}; from ahead: {is_from_ahead}"
         if live != {key: self.addresses[key] for key in gateway.peers}:
             lost, found = gateway.peers.keys() - live, live.keys() - gateway.peers
             return f"R8: the device lacks {self._people(lost)} and has {self._people(found)}, or other addresses"
@@ -699,7 +739,9 @@ class Machine(RuleBasedStateMachine):
     @action("gateway", kill_before=kill)
     def timer(self, kill_before: int | None) -> None:
         """Have the timer take off who has expired, and repair firewall, route and forwarding."""
-        report = self._on_gateway(self.world.gateway.timer, lambda each: each.expire(self.world.now), kill_before)
+        report = self._on_gateway(
+            self.world.gateway.timer, lambda each: each.expire(self.world.gateway_clock()), kill_before
+        )
         if report is not None and self.world.gateway.is_up:
             assert not report.problems, report.problems
             assert self.world.gateway.forwards, "R8: packets of the tunnel aren't routed or forwarded"
@@ -707,23 +749,33 @@ class Machine(RuleBasedStateMachine):
     @action("gateway")
     def reload(self) -> None:
         """Reload the unit, which goes by the files."""
-        self._on_gateway(self.world.gateway.reload, lambda each: each.expire(self.world.now))
+        if not self.world.gateway.is_up:
+            return
+        report = self._on_gateway(self.world.gateway.reload, lambda each: each.expire(self.world.gateway_clock()))
+        assert report is not None
+        assert not report.problems, report.problems
+        assert self.world.gateway.forwards, "R8: packets of the tunnel aren't routed or forwarded"
+        if self.is_certain and not self.gateway.is_too_old(self.world.gateway_clock()):
+            self.gateway.is_dark = self.drifted = False
 
     @action("gateway", kill_before=kill)
     def reboot(self, kill_before: int | None) -> None:
-        """Lose device and firewall, and start from the files."""
+        """Lose device and firewall, and start from the files; a start that is killed is repeated."""
         self.world.gateway.vanish()
-        for gateway in self.gateways:
-            gateway.expire(self.world.now)
         try:
             with killed_before(kill_before):
                 self.world.gateway.start()
         except Killed:
             self.world.gateway.start()
-        expected = [gateway.started(self.world.now) for gateway in self.gateways]
-        live = set(self.world.gateway.peers)
-        assert frozenset.intersection(*expected) <= live <= frozenset.union(*expected), (expected, live)
-        self.drifted = any(not keys for keys in expected)  # an apply gives it its peers again
+        for gateway in self.gateways:
+            gateway.start(self.world.gateway_clock())
+        self.drifted = False
+
+    @action("gateway")
+    def lose_interface(self) -> None:
+        """Delete it by hand, and leave it to the next apply."""
+        self.world.gateway.vanish()
+        self.drifted = True
 
     @action("gateway", number=index)
     def take_peer_off_by_hand(self, number: int) -> None:
@@ -802,6 +854,10 @@ class Machine(RuleBasedStateMachine):
 
     # -- time
 
+    @action("gateway", seconds=st.sampled_from([0, HOUR]))
+    def set_the_gateways_clock_back(self, seconds: int) -> None:
+        self.world.clocks_apart = seconds
+
     @action("gateway", seconds=st.sampled_from([MINUTE, 15 * MINUTE + 1, 2 * HOUR, DAY + 1, 7 * DAY + 1]))
     def pass_time(self, seconds: int) -> None:
         self.world.now += seconds
@@ -836,15 +892,17 @@ class Machine(RuleBasedStateMachine):
         self._count("steps")
         if self._steps % self._pace == 0:
             self._reconcile({})
-        if self.drifted:
-            return
-        sets = [frozenset(gateway.peers) for gateway in self.gateways]
-        lower, upper = frozenset.intersection(*sets), frozenset.union(*sets)
-        for what, keys in (("device", set(self.world.gateway.peers)), ("file", self.world.gateway.filed)):
-            assert lower <= keys, f"R3, R7: {what} lost {self._people(lower - keys)}"
-            assert keys <= upper, f"R2, R4: {what} has {self._people(keys - upper)}"
+        self._compare("file", self.world.gateway.filed, [each.peers.keys() for each in self.gateways])
+        if not self.drifted:
+            self._compare("device", self.world.gateway.peers.keys(), [each.live for each in self.gateways])
 
-    def _people(self, keys: frozenset[str] | set[str]) -> list[str]:
+    def _compare(self, what: str, found: Set[str], expected: Sequence[Set[str]]) -> None:
+        """Hold what is found against what has to be there; after a kill, against what may be there."""
+        lost, strange = frozenset.intersection(*map(frozenset, expected)) - found, found - frozenset().union(*expected)
+        assert not lost, f"R3, R7: {what} lost {self._people(lost)}"
+        assert not strange, f"R2, R4, R12: {what} has {self._people(strange)}"
+
+    def _people(self, keys: Set[str]) -> list[str]:
         labels = {
             key: f"{peer.user_name}/{peer.device.name} ({peer.device.user_id})"
             for made in self.rosters

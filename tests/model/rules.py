@@ -85,6 +85,7 @@ class Tombstone(NamedTuple):
     user_name: str
     user_id: str | None
     event_time: float
+    spared: Set[str] = frozenset()  # ids that have its name, and were known under another one before
 
 
 class Block(NamedTuple):
@@ -221,30 +222,46 @@ def tombstoned(
 ) -> bool:
     """R4: whether a tombstone in force is for the device's user.
 
-    :param names: the names that complete sweeps or the registry ever gave each user, in lower case.
+    :param names: what the last complete sweep and the registry call each user, in lower case.
     """
     user = None if in_force is None else in_force.users.get(device.user_id)
-    known_as = names.get(device.owner, set()) | ({user.user_name.casefold()} if user else set())
     for tombstone in tombstones:
         if tombstone.account_id != device.account_id:
             continue
-        # a tombstone outweighs sweeps begun within 15 minutes of its event time
-        is_recent = in_force is None or in_force.begun_at <= tombstone.event_time + CONSISTENCY
         user_id = _deleted_id(tombstone, in_force)
-        if user_id == device.user_id and (is_recent or user is None):  # a later complete sweep that lists the id wins
+        # a later complete sweep that lists the id wins
+        if user_id == device.user_id and (user is None or _is_recent(tombstone, in_force)):
             return True
-        # without an id: for users created before it whom nobody knew under another name
-        is_named = user is not None and known_as == {tombstone.user_name.casefold()}
-        if user_id is None and is_recent and is_named and user is not None and user.created_at < tombstone.event_time:
-            return True
+        if user_id is None and user is not None and _is_recent(tombstone, in_force):
+            is_meant = means_by_name(tombstone, user, names.get(device.owner, set()))
+            if is_meant and user.user_id not in tombstone.spared:
+                return True
     return False
 
 
+def _is_recent(tombstone: Tombstone, in_force: Sweep | None) -> bool:
+    """A tombstone outweighs sweeps begun within 15 minutes of its event time."""
+    return in_force is None or in_force.begun_at <= tombstone.event_time + CONSISTENCY
+
+
+def has_its_name(tombstone: Tombstone, user: User) -> bool:
+    """R4: without an id a tombstone applies by name, to users created before it."""
+    return user.user_name.casefold() == tombstone.user_name.casefold() and user.created_at < tombstone.event_time
+
+
+def means_by_name(tombstone: Tombstone, user: User, known_as: Set[str]) -> bool:
+    """R4: and of these, to those whom nobody knew under another name."""
+    return has_its_name(tombstone, user) and known_as <= {user.user_name.casefold()}
+
+
 def _deleted_id(tombstone: Tombstone, in_force: Sweep | None) -> str | None:
-    """R1: an id that a later sweep lists under another name isn't the deleted one."""
+    """R1: an id that a later sweep lists under another name isn't the deleted one.
+
+    R17: of a tombstone whose name can't be read, the id counts.
+    """
     is_later = in_force is not None and in_force.begun_at > tombstone.event_time
     listed = in_force.users.get(tombstone.user_id or "") if in_force is not None and is_later else None
-    if listed is not None and listed.user_name.casefold() != tombstone.user_name.casefold():
+    if listed is not None and tombstone.user_name.casefold() not in ("", listed.user_name.casefold()):
         return None
     return tombstone.user_id
 
@@ -260,7 +277,7 @@ class Facts(NamedTuple):
     granting: Mapping[str, Set[str]]  # the groups that grant access, by account
     tombstones: Collection[Tombstone]
     blocks: Collection[Block]
-    names: Mapping[Owner, Set[str]]  # that complete sweeps or labels ever gave each user, in lower case
+    names: Mapping[Owner, Set[str]]  # what the last complete sweeps and the registry call each user, in lower case
 
 
 def refusal(registration: Registration, facts: Facts) -> Why | None:
@@ -366,7 +383,6 @@ class Registry:
     tombstones: dict[tuple[str, str], Tombstone] = field(default_factory=dict)  # by account and event
     blocks: set[Block] = field(default_factory=set)
     sweeps: dict[str, Sweep] = field(default_factory=dict)  # R3: the last complete one of each account, always stored
-    names: dict[Owner, set[str]] = field(default_factory=dict)  # that sweeps or labels ever gave each user, lower case
     nonsense: set[str] = field(default_factory=set)  # other items that can't be read
     labels: dict[Device, str] = field(default_factory=dict)  # what the user of each device was called last
     decided: Devices = frozenset()  # the peers of the last decision
@@ -393,10 +409,16 @@ class Registry:
             return in_force.users[device.user_id].user_name
         return self.user_name(device)
 
-    def register(self, registration: Registration) -> None:
-        """Register a device, or change it."""
-        self.registrations[registration.device] = registration
-        self.names.setdefault(registration.device.owner, set()).add(registration.user_name.casefold())
+    def _names(self) -> dict[Owner, set[str]]:
+        """What the last complete sweeps and the registry call each user, in lower case."""
+        names: dict[Owner, set[str]] = {}
+        for account_id, sweep in self.sweeps.items():
+            for user in sweep.users.values():
+                names.setdefault((account_id, user.user_id), set()).add(user.user_name.casefold())
+        for device, each in self.registrations.items():
+            if each.item in READABLE:
+                names.setdefault(device.owner, set()).add(each.user_name.casefold())
+        return names
 
     def delete_event(
         self, account_id: str, event_id: str, user_name: str, event_time: float, received_at: float
@@ -417,7 +439,7 @@ class Registry:
         :param iam: of each configured account.
         """
         known = {account_id: self._swept(account_id, answers, now) for account_id, answers in iam.items()}
-        facts = Facts(now, known, self.granting, self.tombstones.values(), self.blocks, self.names)
+        facts = Facts(now, known, self.granting, self.tombstones.values(), self.blocks, self._names())
         reasons = {device: refusal(registration, facts) for device, registration in self.registrations.items()}
         out = {device: why for device, why in reasons.items() if why is not None}
         names = {device: self._called(device, known) for device in self.registrations}
@@ -441,12 +463,13 @@ class Registry:
         """Expect who is registered and was listed before, and who was a peer, unless something else ended that."""
         last = self.sweeps.get(account_id)
         listed = {} if last is None else last.users
+        names = self._names()
         registered = {device for device, each in self.registrations.items() if each.item in READABLE}
         devices = {
             device
             for device in {device for device in registered if device.user_id in listed} | self.decided
             if device.account_id == account_id
-            and not tombstoned(device, self.tombstones.values(), last, self.names)
+            and not tombstoned(device, self.tombstones.values(), last, names)
             and not any(block.device is None and block.names(device) for block in self.blocks)
         }
         expected = {
@@ -481,10 +504,10 @@ class Registry:
                     event_id = f"sweep-{device.user_id}"
                     tombstone = Tombstone(account_id, event_id, name, device.user_id, now)
                     self.tombstones[(account_id, event_id)] = tombstone
+            if known.in_force is not None:
+                self._spare(account_id, known.in_force)
             if known.sweep is not None:
                 self.sweeps[account_id] = known.sweep
-            if known.in_force is not None:
-                self._learn_names(account_id, known.in_force)
         self.labels.update(decision.names)
         for device, user_name in decision.names.items():  # labels follow the sweep
             self.registrations[device] = self.registrations[device]._replace(user_name=user_name)
@@ -493,9 +516,18 @@ class Registry:
         self.gone.update(dict.fromkeys(self.decided & unexplained - decision.released, now))
         self.decided = decision.peers
 
-    def _learn_names(self, account_id: str, sweep: Sweep) -> None:
-        for user in sweep.users.values():
-            self.names.setdefault((account_id, user.user_id), set()).add(user.user_name.casefold())
+    def _spare(self, account_id: str, sweep: Sweep) -> None:
+        """Note with each tombstone by name who has its name, and was known under another one."""
+        names = self._names()
+        for key, tombstone in self.tombstones.items():
+            if key[0] == account_id and _deleted_id(tombstone, sweep) is None and _is_recent(tombstone, sweep):
+                spared = {
+                    user.user_id
+                    for user in sweep.users.values()
+                    if has_its_name(tombstone, user)
+                    and not means_by_name(tombstone, user, names.get((account_id, user.user_id), set()))
+                }
+                self.tombstones[key] = tombstone._replace(spared=tombstone.spared | spared)
 
 
 # -- the gateway: R5's last word, R6, R8, R11, R12, R16 and R17
@@ -581,6 +613,7 @@ class Gateway:
     peers: dict[str, Peer] = field(default_factory=dict)  # by public key
     held: set[str] = field(default_factory=set)  # of these, the public keys of those whom the roster has unfit
     bars: list[Bar] = field(default_factory=list)
+    is_dark: bool = False  # it was started without peers, and no roster has come since
 
     def copy(self) -> Gateway:
         """Return another one that is the same now."""
@@ -609,7 +642,7 @@ class Gateway:
         over = {peer.device for peer in (*before, *roster.peers.values()) if peer.is_over(now)}
         if not wanted and len(before) >= 2 and not {peer.device for peer in before} <= roster.explained | over:
             return Outcome.EMPTYING
-        self.made_at, self.peers = roster.made_at, wanted
+        self.made_at, self.peers, self.is_dark = roster.made_at, wanted, False
         return Outcome.APPLIED
 
     def _held(self, roster: Roster, before: int) -> set[str]:
@@ -617,6 +650,10 @@ class Gateway:
         unfit = {peer.device for peer in roster.peers.values() if peer.public_key == self.own_key}
         lost = {key for key, peer in self.peers.items() if peer.device in unfit and key not in roster.peers}
         return lost if lost & self.held or self.guard.holds(len(lost), before) else set()
+
+    def is_from_ahead(self, roster: Roster, now: float) -> bool:
+        """R6: a generation more than 5 minutes ahead of the gateway's clock is applied and reported."""
+        return roster.made_at > now + 5 * MINUTE
 
     def must_tell(self, peer: Peer) -> bool:
         """R6 and R17: a peer of the roster that is left out without the registry's word is a problem."""
@@ -645,9 +682,16 @@ class Gateway:
         """R2: whose registration has ended is off by the gateway's own clock."""
         self.peers = {key: peer for key, peer in self.peers.items() if not peer.is_over(now)}
 
-    def started(self, now: float) -> frozenset[str]:
-        """R12: which public keys an interface has that starts by its own files."""
-        age = now - self.made_at
-        if age > self.max_age or age < -5 * MINUTE:
-            return frozenset()
-        return frozenset(self.peers)
+    def start(self, now: float) -> None:
+        """R12: an interface starts by its own files; from an old roster without peers, until the next roster."""
+        self.expire(now)
+        self.is_dark = self.is_too_old(now)
+
+    def is_too_old(self, now: float) -> bool:
+        """R12: whether the roster is older than is allowed, or from more than 5 minutes ahead of the clock."""
+        return not -5 * MINUTE <= now - self.made_at <= self.max_age
+
+    @property
+    def live(self) -> Set[str]:
+        """The public keys that the device has."""
+        return frozenset() if self.is_dark else self.peers.keys()

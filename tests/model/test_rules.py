@@ -268,6 +268,9 @@ def test_r17_peer_with_the_gateways_own_key_is_left_out_alone() -> None:
 
 def test_r12_interface_starts_without_peers_from_an_old_roster() -> None:
     made = gateway([1])
-    assert made.started(NOW + DAY) == {"key1"}
-    assert made.started(NOW + DAY + 1) == frozenset()
-    assert made.started(NOW - 301) == frozenset()
+    for age, live in ((DAY, {"key1"}), (DAY + 1, set()), (-301, set()), (-300, {"key1"})):
+        made.start(NOW + age)
+        assert made.live == live
+    made.start(NOW + DAY + 1)
+    made.apply(roster(6, [1], made_at=NOW + DAY + 1), NOW + DAY + 1)
+    assert made.live == {"key1"}

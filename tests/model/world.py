@@ -72,9 +72,10 @@ class World:
 
     def __init__(self, directory: Path, make_runner: MakeRunner, dynamodb: Any) -> None:
         self.now = BEGINNING
+        self.clocks_apart = 0  # seconds that the gateway's clock is behind
         self.iam = {account_id: IamAccount(account_id, self.clock) for account_id in ACCOUNTS}
         self.granting = dict.fromkeys(ACCOUNTS, frozenset({GROUP}))
-        self.gateway = GatewayHost("wg0", directory / "gateway", make_runner, self.clock)
+        self.gateway = GatewayHost("wg0", directory / "gateway", make_runner, self.gateway_clock)
         self._directory = directory
         self.dynamodb = FailingDynamoDb(dynamodb)
         self._tables = 0
@@ -86,6 +87,10 @@ class World:
     def clock(self) -> float:
         """Return the time, which stands still unless the test lets it pass."""
         return self.now
+
+    def gateway_clock(self) -> float:
+        """Return the time by the gateway's clock."""
+        return self.now - self.clocks_apart
 
     def next_key(self) -> str:
         """Return a public key that nobody has yet."""
