@@ -116,14 +116,19 @@ def forget_users(account: events.Account) -> None:
     """Remove all users of an account and what the registry has of them, also those that a killed run left."""
     for user in account.client("iam").list_users()["Users"]:
         account.delete_user(user["UserName"])
+    devices = actions.registry().devices
+    for registration in devices.registrations():
+        if registration.account_id == account.account_id:
+            devices.remove(registration, quarantine=0)
     forget(account.account_id)
 
 
 def forget(*ids: str) -> None:
-    """Remove what the registry has of accounts or users."""
+    """Remove what the registry has of accounts or users, but for the records of removals, which later runs need."""
     dynamodb = aws.client("dynamodb")
     pages = dynamodb.get_paginator("scan").paginate(TableName=actions.TABLE)
     theirs = [item for page in pages for item in page["Items"] if any(each in str(item) for each in ids)]
+    theirs = [item for item in theirs if item["pk"]["S"] != "removed"]
     for start in range(0, len(theirs), 25):  # in batches: a transaction for each device takes the emulator 0.2 s
         removed = [
             {"DeleteRequest": {"Key": {name: item[name] for name in ("pk", "sk")}}}
