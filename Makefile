@@ -4,6 +4,9 @@ PYTHON ?= python3
 SCENARIO ?=
 SETTINGS ?=
 ROOMS ?=
+MINUTES ?= 1
+SEED ?= 1
+DEVICE ?= simulated
 PY := .venv/bin/python
 # of programs that find the tests, the collection and the functions that run in AWS
 TESTS_PY = PYTHONPATH=$(CURDIR):$(CURDIR)/.ansible/collections:$(CURDIR)/roles/control_plane/files $(PY)
@@ -20,7 +23,7 @@ unexport AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv demo test test-fast molecule matrix lab-up lab-down bench mutants build bundle enroll-script api-description lock docs picture reference format clean
+.PHONY: help setup venv demo test test-fast molecule matrix model lab-up lab-down bench mutants build bundle enroll-script api-description lock docs picture reference format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -52,6 +55,9 @@ bench: venv ## measure against the usual ways: bench/results.json and a table
 mutants: venv ## break the pure rooms on purpose and count what their tests notice: hours, or make mutants ROOMS="roster keys"
 	@tools/venv .cache/mutants/venv tools/locks/mutants.txt
 	@.cache/mutants/venv/bin/python tools/mutants.py $(ROOMS)
+
+model: venv ## compare decisions and a gateway with the rules' model: make model MINUTES=30 SEED=1 DEVICE=real
+	@$(TESTS_PY) -m tests.model --minutes $(MINUTES) --seed $(SEED) --device $(DEVICE)
 
 build: venv ## the collection's tarball and the script for users, in .cache/build
 	@$(PY) tools/gates.py build

@@ -215,8 +215,8 @@ def _pip_settings() -> dict[str, str]:
 
 
 def unit(session: Session) -> None:
-    """Unit and property tests."""
-    _pytest(session, "unit", "tests/unit")
+    """Unit and property tests, and the model of the rules."""
+    _pytest(session, "unit", "tests/unit", "tests/model")
 
 
 def integration(session: Session) -> None:

@@ -787,7 +787,7 @@ class Machine(RuleBasedStateMachine):
     @action("gateway")
     def add_peer_by_hand(self) -> None:
         if self.world.gateway.is_up:
-            self.world.gateway.add("hand" * 10 + "bal=", "10.44.9.9/32")
+            self.world.gateway.add(self.world.next_key(), "10.44.9.9/32")
             self.drifted = True
 
     @action("gateway")

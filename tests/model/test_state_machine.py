@@ -5,18 +5,44 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
+import pytest
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from .faults import FAULTS, Fault
 from .machine import Machine
 
 STEPS, EXAMPLES = 50, 40
+UNTIL_FOUND = 400  # examples; most faults are found in the first ten
 
 
-def test_everything_that_is_decided_and_applied_is_what_the_rules_say() -> None:
+def compare(examples: int = EXAMPLES, is_same: bool = True, shrinks: bool = True) -> None:
+    """Compare the collection with the model.
+
+    :param is_same: always by the same steps.
+    :param shrinks: report the fewest steps that show a difference.
+    :raises AssertionError: They differ.
+    """
+    phases = [Phase.generate, *([Phase.shrink] if shrinks else [])]
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            derandomize=True, deadline=None, max_examples=EXAMPLES, stateful_step_count=STEPS, database=None
+            derandomize=is_same,
+            deadline=None,
+            max_examples=examples,
+            stateful_step_count=STEPS,
+            database=None,
+            phases=phases,
+            suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def test_everything_that_is_decided_and_applied_is_what_the_rules_say() -> None:
+    compare()
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_fault_that_is_put_back_is_found(fault: Fault) -> None:
+    with fault(), pytest.raises((AssertionError, LookupError, RuntimeError, ValueError)):
+        compare(UNTIL_FOUND, shrinks=False)

@@ -10,6 +10,7 @@ has to be is `rules`' to say.
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, cast
@@ -75,7 +76,7 @@ class World:
         self.clocks_apart = 0  # seconds that the gateway's clock is behind
         self.iam = {account_id: IamAccount(account_id, self.clock) for account_id in ACCOUNTS}
         self.granting = dict.fromkeys(ACCOUNTS, frozenset({GROUP}))
-        self.gateway = GatewayHost("wg0", directory / "gateway", make_runner, self.gateway_clock)
+        self.gateway = GatewayHost(f"tl{os.getpid()}", directory / "gateway", make_runner, self.gateway_clock)
         self._directory = directory
         self.dynamodb = FailingDynamoDb(dynamodb)
         self._tables = 0

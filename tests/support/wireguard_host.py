@@ -139,7 +139,7 @@ class Host:
     """A gateway whose interface, configuration and state are this test's own."""
 
     def __init__(self, directory: Path) -> None:
-        _remove_leftovers()
+        remove_leftovers()
         self.name = f"tl{os.getpid()}"  # wireguard-go's sockets are shared by all namespaces
         self.namespace = f"tracklib-gateway-{os.getpid()}"
         self.inside = ["ip", "netns", "exec", self.namespace]
@@ -320,7 +320,8 @@ def remove_namespace(namespace: str) -> None:
     subprocess.run(["ip", "netns", "del", namespace], check=True)
 
 
-def _remove_leftovers() -> None:
+def remove_leftovers() -> None:
+    """Remove the namespaces of this process, and of those that have ended."""
     names = subprocess.run(["ip", "netns", "list"], check=True, capture_output=True, text=True).stdout
     for name in (line.split()[0] for line in names.splitlines()):
         maker = name.rpartition("-")[2]
