@@ -168,6 +168,9 @@ class SimulatedHost:
         routes = [{"dst": network, "dev": self.name} for network in sorted(self.routes)]
         return CommandResult(0, json.dumps(routes), "")
 
+    def _answer_route(self, _args: list[str], _stdin: str) -> CommandResult:
+        return CommandResult(0, json.dumps([{"dev": self.name}]), "")
+
     def _add_route(self, args: list[str], _stdin: str) -> CommandResult:
         self.routes.add(args[0])
         return DONE
@@ -208,6 +211,9 @@ class SimulatedHost:
     def _list_chains(self, _args: list[str], _stdin: str) -> CommandResult:
         return CommandResult(0, json.dumps({"nftables": []}), "")
 
+    def _no_legacy_tables(self, _args: list[str], _stdin: str) -> CommandResult:
+        return DONE
+
     def _flush(self, _args: list[str], _stdin: str) -> CommandResult:
         self.tables.clear()
         return DONE
@@ -230,11 +236,13 @@ _COMMANDS: dict[str, Callable[[SimulatedHost, list[str], str], CommandResult]] =
     "ip address del": SimulatedHost._delete_address,
     "ip link del dev NAME": SimulatedHost._delete_link,
     "ip -j route show table all": SimulatedHost._show_routes,
+    "ip -j route get": SimulatedHost._answer_route,
     "ip route prepend": SimulatedHost._add_route,
     "ip route del": SimulatedHost._delete_route,
     "sysctl -n": SimulatedHost._read_parameters,
     "sysctl -q -w": SimulatedHost._write_parameters,
     "nft -j list chains": SimulatedHost._list_chains,
+    "cat /proc/net/ip_tables_names": SimulatedHost._no_legacy_tables,
     "nft flush ruleset": SimulatedHost._flush,
     "nft -c -f -": SimulatedHost._check_rules,
     "nft -f -": SimulatedHost._load_rules,

@@ -47,6 +47,9 @@ _READING = {
     ("nft", "-c"),
     ("nft", "-j"),
     ("nft", "-s"),
+    ("cat", "/proc/net/ip_tables_names"),
+    ("iptables-legacy-save",),
+    ("ip6tables-legacy-save",),
     ("sysctl", "-n"),
 }
 

@@ -203,7 +203,8 @@ def interface_changes(name: str, link: Link | None, device: Device | None, wante
     if device.private_key != wanted.private_key:
         changes.append(InterfaceChange("private key", [*set_wg, "private-key", "/dev/stdin"], wanted.private_key))
     if device.listen_port != str(wanted.listen_port):
-        changes.append(InterfaceChange("listen port", [*set_wg, "listen-port", str(wanted.listen_port)]))
+        what = f"listen port {device.listen_port} instead of {wanted.listen_port}"
+        changes.append(InterfaceChange(what, [*set_wg, "listen-port", str(wanted.listen_port)]))
     if device.fwmark != (hex(wanted.fwmark) if wanted.fwmark else "off"):
         changes.append(InterfaceChange("fwmark", [*set_wg, "fwmark", str(wanted.fwmark)]))
     missing = [cidr for cidr in wanted.addresses if cidr not in link.addresses]

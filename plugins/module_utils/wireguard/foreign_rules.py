@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Other programs' nftables rules, which may drop what ours accept: Docker's and ufw's, or an operator's own.
+"""Other programs' rules, which may drop what ours accept: Docker's and ufw's, or an operator's own.
 
 A packet must be accepted by the chains of all tables at a hook. Whether a rule of another table drops a packet of the
 tunnel isn't computed: a chain that drops is named unless one of its rules names the interface, or the port, and so
@@ -25,6 +25,14 @@ _QUOTED = re.compile(r'"([^"]*)"')
 _DROP = re.compile(r"\b(?:drop|reject)\b")
 _INTERFACE = re.compile(r"\b[io]ifname\b")
 _DNS = 53
+# How nft(8) says what is looked for below, for what iptables-save(8) prints.
+_AS_NFT = (
+    (re.compile(r"-[io] (\S+)\+(?= )"), r'iifname "\1*"'),
+    (re.compile(r"-[io] (\S+)"), r'iifname "\1"'),
+    (re.compile(r"-j (?:DROP|REJECT)\b"), "drop"),
+    (re.compile(r"-[jg] (\S+)"), r"jump \1"),
+    (re.compile(r"--(?:ct)?state INVALID\b"), "ct state invalid"),
+)
 
 
 class ForeignChain(NamedTuple):
@@ -39,21 +47,41 @@ class ForeignChain(NamedTuple):
 def read_foreign_chains(run: Runner) -> tuple[ForeignChain, ...]:
     """Read the chains that may drop what is forwarded, or comes in. Elements of sets aren't read.
 
-    :raises CommandError: nft can't list the chains.
+    :raises CommandError: nft or iptables can't list the chains.
     """
+    return (*_nft_chains(run), *_legacy_chains(run))
+
+
+def _nft_chains(run: Runner) -> Iterator[ForeignChain]:
     listing = json.loads(output(run, ["nft", "-j", "list", "chains"]))["nftables"]
     found = [each["chain"] for each in listing if _may_drop_at_all(each.get("chain", {}))]
     tables = sorted({(chain["family"], chain["table"]) for chain in found})
     rules = {table: _rules(run(["nft", "-s", "-t", "list", "table", *table]).stdout) for table in tables}
-    return tuple(
-        ForeignChain(
-            f"{chain['family']} {chain['table']} {chain['name']}",
-            chain["hook"],
-            chain["policy"],
-            _reached(rules[chain["family"], chain["table"]], chain["name"]),
-        )
-        for chain in found
-    )
+    for chain in found:
+        name = f"{chain['family']} {chain['table']} {chain['name']}"
+        reached = _reached(rules[chain["family"], chain["table"]], chain["name"])
+        yield ForeignChain(name, chain["hook"], chain["policy"], reached)
+
+
+def _legacy_chains(run: Runner) -> Iterator[ForeignChain]:
+    """Read the chains of iptables' older kernel interface, which nft doesn't list."""
+    if "filter" not in run(["cat", "/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"]).stdout.split():
+        return
+    for family, program in (("ip", "iptables-legacy-save"), ("ip6", "ip6tables-legacy-save")):
+        listing = output(run, [program]).partition("*filter\n")[2].partition("COMMIT\n")[0]
+        rules = _legacy_rules(listing)
+        for name, policy in re.findall(r"^:(FORWARD|INPUT) (\S+)", listing, re.MULTILINE):
+            yield ForeignChain(f"{family} iptables-legacy {name}", name.lower(), policy.lower(), _reached(rules, name))
+
+
+def _legacy_rules(listing: str) -> dict[str, list[str]]:
+    """Return the rules of each chain of iptables' listing, in nft's words as far as they are looked for."""
+    rules: dict[str, list[str]] = {}
+    for chain, rule in re.findall(r"^-A (\S+) (.*)$", listing, re.MULTILINE):
+        for pattern, words in _AS_NFT:
+            rule = pattern.sub(words, rule)
+        rules.setdefault(chain, []).append(rule)
+    return rules
 
 
 def _may_drop_at_all(chain: dict[str, str]) -> bool:

@@ -11,7 +11,7 @@ from .plan import Plan, saved_state
 from .read import Snapshot
 from .report import Report
 from .steps import ChangeInterface, ReadSurroundingsBack, Step
-from .surroundings import Surroundings, foreign_routes, surrounding_changes
+from .surroundings import Surroundings, foreign_decisions, foreign_routes, surrounding_changes
 
 
 def plan_surroundings(snapshot: Snapshot, found: Surroundings, wanted: Interface) -> Plan:
@@ -22,7 +22,7 @@ def plan_surroundings(snapshot: Snapshot, found: Surroundings, wanted: Interface
     if steps:
         steps.append(Step(ReadSurroundingsBack(wanted)))
     serves_names = "dport 53 accept" in snapshot.firewall_text
-    notices = foreign_routes(name, found, wanted)
+    notices = foreign_routes(name, found, wanted) or foreign_decisions(name, found)
     notices += foreign_drops(found.chains, name, wanted, serves_names=serves_names)
     report = Report(generation=state.generation, notices=notices)
     return Plan(tuple(steps), state, state, snapshot, report)

@@ -3,14 +3,14 @@
 
 """What a packet of the tunnel meets on the host beside the device and its firewall: routes, forwarding, other rules.
 
-Deciding (`surrounding_changes`, `foreign_routes`) is pure.
+Deciding (`surrounding_changes`, `foreign_routes`, `foreign_decisions`) is pure.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import json
-from typing import Iterator, NamedTuple, Sequence, Union
+from typing import Iterable, Iterator, NamedTuple, Sequence, Union
 
 from .commands import Runner, output
 from .config import Interface
@@ -28,11 +28,21 @@ class Route(NamedTuple):
     text: str  # as ip(8) prints it, for people
 
 
+class RouteLookup(NamedTuple):
+    """Where the kernel says that it sends packets for an address of a network, as ip(8) prints it."""
+
+    network: str
+    address: str
+    interface: str  # empty where it sends none
+    text: str
+
+
 class Surroundings(NamedTuple):
     """What was read of the host around an interface."""
 
     link: Link
     routes: tuple[Route, ...]  # of one network in the order in which the kernel prefers them
+    lookups: tuple[RouteLookup, ...]  # one for each network of the link's addresses
     not_forwarding: tuple[str, ...]  # kernel parameters that are off, as sysctl(8) takes them
     chains: tuple[ForeignChain, ...]
 
@@ -51,6 +61,7 @@ def read_surroundings(run: Runner, name: str) -> Surroundings | None:
     return Surroundings(
         link=link,
         routes=tuple(_route(each) for each in routes if "table" not in each and each["dst"] != "default"),
+        lookups=tuple(_look_up(run, address, network) for address, network in _networks(link.addresses)),
         not_forwarding=tuple(each for each, value in zip(parameters, values) if value == "0"),
         chains=read_foreign_chains(run),
     )
@@ -62,6 +73,19 @@ def _route(found: dict[str, str]) -> Route:
     words = [kind, network, "via" if "gateway" in found else "", found.get("gateway", "")]
     words += ["dev" if interface else "", interface]
     return Route(network, interface, " ".join(word for word in words if word))
+
+
+def _look_up(run: Runner, own_address: str, network: str) -> RouteLookup:
+    """Ask the kernel about one of the last addresses of a network; its rules may come before any route."""
+    last, before_last = (str(ipaddress.ip_network(network)[index]) for index in (-1, -2))
+    address = last if before_last == own_address else before_last
+    result = run(["ip", "-j", "route", "get", address])
+    if result.rc != 0:
+        return RouteLookup(network, address, "", result.stderr.strip())
+    (found,) = json.loads(result.stdout)
+    words = ["via", found["gateway"]] if "gateway" in found else []
+    words += ["dev", found.get("dev", "none"), "table", found.get("table", "main")]
+    return RouteLookup(network, address, found.get("dev", ""), " ".join(words))
 
 
 def _forwarding_parameters(name: str, link: Link) -> list[str]:
@@ -97,9 +121,15 @@ def _route_changes(name: str, found: Surroundings, wanted: Interface) -> list[In
 
 def _tunnel_networks(link: Link, wanted: Interface) -> Iterator[tuple[str, str]]:
     """Give each wanted address with its network, which the kernel routes once the link is up and has the address."""
-    for cidr in wanted.addresses:
+    if link.up:
+        yield from _networks([cidr for cidr in wanted.addresses if cidr in link.addresses])
+
+
+def _networks(addresses: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Give each address with its network, both without the other's part; not an address alone."""
+    for cidr in addresses:
         address = ipaddress.ip_interface(cidr)
-        if link.up and cidr in link.addresses and address.network.prefixlen < address.max_prefixlen:
+        if address.network.prefixlen < address.max_prefixlen:
             yield str(address.ip), str(address.network)
 
 
@@ -118,6 +148,17 @@ def foreign_routes(name: str, found: Surroundings, wanted: Interface) -> list[st
         "another address pool"
         for _address, network in _tunnel_networks(found.link, wanted)
         for route in _preferred(name, found.routes, ipaddress.ip_network(network))
+    ]
+
+
+def foreign_decisions(name: str, found: Surroundings) -> list[str]:
+    """Say where the kernel sends packets for the tunnel elsewhere though the main table has the tunnel's route."""
+    routed = {route.network for route in found.routes if route.interface == name}
+    return [
+        f"the kernel doesn't send packets for {lookup.address}, an address of the tunnel, to {name} ({lookup.text}); "
+        "look for another program's routing policy: ip rule"
+        for lookup in found.lookups
+        if lookup.interface != name and lookup.network in routed
     ]
 
 

@@ -171,7 +171,7 @@ def _lose(host: Host) -> None:
         (_steal, ["alice/laptop with other allowed_ips", "bob/laptop with other allowed_ips"]),
         (_preshare, ["bob/laptop with other preshared_key"]),
         (_keep_alive, ["bob/laptop with other keepalive"]),
-        (_listen_elsewhere, ["listen port"]),
+        (_listen_elsewhere, ["listen port 51999 instead of 51820"]),
         (_take_down, ["interface down", "address fd44:7472:6163:6b::1/64 missing"]),
         (_narrow, ["mtu 1300 instead of 1420"]),
         (_readdress, ["address 10.55.0.1/24 not wanted"]),
@@ -231,6 +231,36 @@ def test_r8_foreign_route_that_takes_packets_of_the_tunnel_is_named_and_left(
     assert host.sh("ip", "route", "show", "table", "all") == before
 
 
+@pytest.mark.parametrize(
+    ("rule", "kernel_says"),
+    [
+        (["-4", "from", "all", "lookup", "100"], "dev lo table 100"),
+        (["-4", "to", "10.44.0.0/16", "prohibit"], "Permission denied"),
+        (["-6", "to", "fd44:7472:6163:6b::/64", "blackhole"], "Invalid argument"),
+    ],
+)
+def test_r8_routing_policy_that_takes_packets_of_the_tunnel_is_named_and_left(
+    host: Host, rule: list[str], kernel_says: str
+) -> None:
+    order = host.order(1, [ALICE, BOB])
+    host.apply(order)
+    host.sh("ip", "route", "add", "10.44.0.0/16", "dev", "lo", "table", "100")
+    host.sh("ip", rule[0], "rule", "add", *rule[1:], "priority", "100")
+    outcome = host.apply(order)
+    assert (outcome.changed, outcome.problems, host.run.changes) == (False, [], [])
+    (found,) = outcome.notices
+    assert found.startswith("the kernel doesn't send packets for ")
+    assert kernel_says in found
+
+
+def test_r8_routing_policy_of_other_sources_is_nobodys_business(host: Host) -> None:
+    order = host.order(1, [ALICE, BOB])
+    host.apply(order)
+    host.sh("ip", "route", "add", "10.44.0.0/16", "dev", "lo", "table", "100")
+    host.sh("ip", "rule", "add", "from", "10.20.0.9", "lookup", "100")  # as a second network interface on EC2 has it
+    assert host.apply(order).notices == []
+
+
 @pytest.mark.parametrize("route", ["10.44.0.0/16 dev lo metric 5", "10.0.0.0/8 dev lo", "10.45.0.0/24 dev lo"])
 def test_r8_foreign_route_that_ours_goes_before_is_nobodys_business(host: Host, route: str) -> None:
     order = host.order(1, [ALICE, BOB])
@@ -256,6 +286,26 @@ def test_r8_docker_that_drops_what_is_forwarded_is_named_and_left(host: Host, ru
     why = f"may drop the tunnel's packets: no rule there accepts {host.name}"
     assert outcome.notices == [f"ip filter FORWARD (hook forward, policy drop) {why}"]
     assert host.sh("nft", "list", "table", "ip", "filter") == before
+
+
+@pytest.mark.parametrize(
+    ("rule", "named"),
+    [
+        ("", True),
+        ("-A DOCKER-USER -i {name} -j DROP", True),
+        ("-A DOCKER-USER -i {name} -j ACCEPT", False),
+        ("-A FORWARD -o tl+ -j ACCEPT", False),
+    ],
+)
+def test_r8_rules_of_iptables_legacy_are_named_though_nft_does_not_list_them(
+    host: Host, rule: str, named: bool
+) -> None:
+    host.sh("iptables-legacy-restore", stdin=DOCKER.format(rule=rule.format(name=host.name)))
+    host.apply(host.order(1, [ALICE]))
+    outcome = host.apply(host.order(2, [ALICE]))
+    assert outcome.problems == []
+    why = f"may drop the tunnel's packets: no rule there accepts {host.name}"
+    assert outcome.notices == [f"ip iptables-legacy FORWARD (hook forward, policy drop) {why}"] * named
 
 
 def test_r8_docker_that_was_told_of_the_tunnel_is_nobodys_business(host: Host) -> None:
@@ -295,7 +345,7 @@ def test_r8_what_does_not_stay_repaired_is_a_problem(host: Host) -> None:
     _unroute(host)
 
     def undone(args: list[str]) -> None:
-        if args[:3] == ["ip", "-j", "route"] and ["ip", "route"] in [call[:2] for call in host.run.changes]:
+        if args[:4] == ["ip", "-j", "route", "show"] and ["ip", "route"] in [call[:2] for call in host.run.changes]:
             host.sh("ip", "route", "del", "10.44.0.0/16")
 
     host.run.before = undone

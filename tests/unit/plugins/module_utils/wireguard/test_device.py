@@ -265,7 +265,7 @@ def test_interface_as_wanted_has_no_changes() -> None:
             LINK,
             DEVICE,
             INTERFACE._replace(listen_port=51821),
-            InterfaceChange("listen port", ["wg", "set", "wg7", "listen-port", "51821"]),
+            InterfaceChange("listen port 51820 instead of 51821", ["wg", "set", "wg7", "listen-port", "51821"]),
         ),
         (
             LINK,
@@ -315,7 +315,7 @@ def test_link_comes_first_because_a_link_that_goes_down_loses_ipv6_addresses() -
         "wg7", Link(False, 1420, ("10.9.9.9/24",)), DEVICE._replace(listen_port="1"), INTERFACE._replace(mtu=1400)
     )
     assert [change.what for change in changes] == [
-        *("interface down", "mtu 1420 instead of 1400", "listen port"),
+        *("interface down", "mtu 1420 instead of 1400", "listen port 1 instead of 51820"),
         *("address 10.44.0.1/16 missing", "address fd44::1/64 missing", "address 10.9.9.9/24 not wanted"),
     ]
 

@@ -16,7 +16,9 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.device impo
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan_surroundings import plan_surroundings
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.surroundings import (
     Route,
+    RouteLookup,
     Surroundings,
+    foreign_decisions,
     foreign_routes,
     read_surroundings,
     surrounding_changes,
@@ -27,7 +29,11 @@ from tests.support.snapshots import actions, full_report, snapshot
 INTERFACE = Interface("key", 51820, ("10.44.0.1/16", "fd44::1/64"), None, 0)
 LINK = Link(True, 1420, INTERFACE.addresses)
 IPV4, IPV6 = Route("10.44.0.0/16", "wg0", ""), Route("fd44::/64", "wg0", "")
-GOOD = Surroundings(LINK, (IPV4, IPV6), (), ())
+LOOKUPS = (
+    RouteLookup("10.44.0.0/16", "10.44.255.254", "wg0", "dev wg0 table main"),
+    RouteLookup("fd44::/64", "fd44::ffff:ffff:ffff:fffe", "wg0", "dev wg0 table main"),
+)
+GOOD = Surroundings(LINK, (IPV4, IPV6), LOOKUPS, (), ())
 ADDRESSES = [
     {"local": "10.44.0.1", "prefixlen": 16, "scope": "global"},
     {"local": "fd44::1", "prefixlen": 64, "scope": "global"},
@@ -50,7 +56,9 @@ class Host:
         self.calls: list[list[str]] = []
         self._answers = {
             "address": json.dumps([{"flags": ["UP"], "mtu": 1420, "addr_info": list(addresses)}]),
-            "route": json.dumps(ROUTES),
+            "show table all": json.dumps(ROUTES),
+            "route get": '[{"dev": "wg0"}]',
+            "/proc/net": "",
             "sysctl": forwarding,
             "chains": '{"nftables": []}',
         }
@@ -58,7 +66,7 @@ class Host:
     def __call__(self, args: Sequence[str], stdin: str = "") -> CommandResult:
         assert not stdin
         self.calls.append(list(args))
-        (answer,) = (text for word, text in self._answers.items() if word in args)
+        (answer,) = (text for word, text in self._answers.items() if word in " ".join(args))
         return CommandResult(0, answer, "")
 
 
@@ -72,7 +80,8 @@ def test_routes_of_the_main_table_and_switches_are_read() -> None:
         ("10.44.2.0/24", "", "10.44.2.0/24"),
         ("fd44::/64", "wg0", "fd44::/64 dev wg0"),
     ]
-    assert (found.link, found.not_forwarding) == (LINK, ("net/ipv4/conf/wg0/forwarding",))
+    assert (found.link, found.lookups) == (LINK, LOOKUPS)
+    assert found.not_forwarding == ("net/ipv4/conf/wg0/forwarding",)
 
 
 @pytest.mark.parametrize(
@@ -124,12 +133,12 @@ def test_r8_missing_routes_are_added_as_the_kernel_had_them() -> None:
     "link", [LINK._replace(up=False), LINK._replace(addresses=()), LINK._replace(addresses=("10.44.0.7/16",))]
 )
 def test_route_is_expected_once_the_link_is_up_and_has_the_address(link: Link) -> None:
-    assert surrounding_changes("wg0", Surroundings(link, (), (), ()), INTERFACE) == []
+    assert surrounding_changes("wg0", Surroundings(link, (), (), (), ()), INTERFACE) == []
 
 
 def test_address_without_a_network_needs_no_route() -> None:
     alone = ("10.44.0.1/32", "fd44::1/128")
-    found = Surroundings(LINK._replace(addresses=alone), (), (), ())
+    found = Surroundings(LINK._replace(addresses=alone), (), (), (), ())
     assert surrounding_changes("wg0", found, INTERFACE._replace(addresses=alone)) == []
 
 
@@ -160,6 +169,23 @@ def test_r8_forwarding_is_switched_on_for_the_host_first() -> None:
 )
 def test_foreign_route_is_named_only_where_the_kernel_prefers_it(routes: tuple[Route, ...], named: bool) -> None:
     assert bool(foreign_routes("wg0", GOOD._replace(routes=routes), INTERFACE)) is named
+
+
+@pytest.mark.parametrize(("own", "asked"), [("10.44.0.1/24", "10.44.0.254"), ("10.44.0.254/24", "10.44.0.255")])
+def test_kernel_is_asked_about_another_address_than_the_gateways_own(own: str, asked: str) -> None:
+    address, _slash, length = own.partition("/")
+    host = Host("1\n1\n", [{"local": address, "prefixlen": int(length), "scope": "global"}])
+    found = read_surroundings(host, "wg0")
+    assert found is not None
+    assert [lookup.address for lookup in found.lookups] == [asked]
+
+
+def test_kernel_that_sends_packets_of_the_tunnel_elsewhere_is_quoted() -> None:
+    ipv4, ipv6 = LOOKUPS
+    elsewhere = ipv4._replace(interface="eth1", text="dev eth1 table 100")
+    (notice,) = foreign_decisions("wg0", GOOD._replace(lookups=(elsewhere, ipv6)))
+    assert "10.44.255.254, an address of the tunnel, to wg0 (dev eth1 table 100)" in notice
+    assert foreign_decisions("wg0", GOOD._replace(routes=(IPV6,), lookups=(elsewhere, ipv6))) == []
 
 
 def test_each_change_is_a_step_that_is_reported_and_the_result_is_read_back() -> None:
