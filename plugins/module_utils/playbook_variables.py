@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable
 
 from ansible.module_utils.common.validation import check_type_bool, check_type_dict, check_type_int, check_type_list
@@ -19,6 +19,9 @@ _FORMATS = {
     "user_name": USER_NAME,
     "label": f"{USER_NAME}(/{DEVICE_NAME})?",
 }
+
+
+_NOT_GIVEN = ("", "false", "no", "off", "0", "none")
 
 
 def _check_text(value: Any) -> str:
@@ -42,7 +45,8 @@ def problems(given: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]])
 
     Every name in `given` must be in `options`. An option has `description`, which says what is expected, and `type`;
     and optionally `required`, `choices`, `format` (a name in _FORMATS), `range` (lowest and
-    highest number), `needs` (variables that must be given with it) and `options` (of a dictionary).
+    highest number), `needs` (variables that must be given with it), `needs_one_of` (variables of which exactly one must
+    be given and not be false, unless the value itself is a device's label) and `options` (of a dictionary).
     """
     return [*_unknown(given, options), *_wrong(given, options, "")]
 
@@ -62,6 +66,22 @@ def _wrong(given: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]], w
             if needed not in given:
                 yield f"{within}{name} is set, and {needed} is not: expected {options[needed]['description']}"
         yield from _wrong_value(within + name, given[name], option)
+        if "needs_one_of" in option:
+            yield from _wrong_choice(name, given, option["needs_one_of"], options)
+
+
+def _wrong_choice(
+    name: str, given: Mapping[str, Any], names: Sequence[str], options: Mapping[str, Mapping[str, Any]]
+) -> Iterator[str]:
+    """Refuse an order that doesn't say how far it goes, or says it twice: leaving something out never means all."""
+    chosen = [each for each in names if str(given.get(each, False)).casefold() not in _NOT_GIVEN]
+    if "/" in str(given[name]):
+        chosen.insert(0, f"the label {given[name]}")
+    if not chosen:
+        ways = ", or ".join(f"{each} ({options[each]['description']})" for each in names)
+        yield f"{name} is set, and not what of {given[name]} is meant: expected {ways}"
+    if len(chosen) > 1:
+        yield f"{' and '.join(chosen)} are given, expected one of them"
 
 
 def _wrong_value(name: str, value: Any, option: Mapping[str, Any]) -> Iterator[str]:

@@ -259,8 +259,9 @@ removals:
       type: int
     reason:
       description:
-        - The roster's reason, or V(not_in_roster) if it gives none; V(expired) also if the gateway found that itself;
-          V(revoked) for an operator's word; V(unfit) if the roster has the peer, but in a form that none can have.
+        - The roster's reason; V(expired) also if the gateway found that itself; V(revoked) for an operator's word;
+          V(key_replaced) if the device has another key in the roster; V(unfit) if the roster has the peer, but in a
+          form that none can have; V(unknown) if nothing in the roster is about it.
       type: str
     last_handshake:
       description: The peer's last handshake in seconds since the epoch; null if there was none.

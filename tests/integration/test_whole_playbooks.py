@@ -37,6 +37,9 @@ def test_r16_playbook_with_tags_does_nothing_and_fails_with_a_sentence(
     assert "changed=0" in said
 
 
+NOTHING_GRANTED = {"vpn_account_id": ACCOUNT, "vpn_access": [], "vpn_address_pools": []}
+
+
 @pytest.mark.parametrize("name", ON_GATEWAYS)
 def test_r16_limit_without_localhost_is_refused_with_what_to_write(
     playbook: Playbook, inventory: str, name: str
@@ -52,9 +55,23 @@ def test_r4_revocation_of_nobody_fails_with_the_nearest_names_and_reaches_no_gat
 ) -> None:
     vpn.user("alice.smith")
     vpn.register("alice.smith", "laptop", "2F1wRQ1l0BRXWBRa9tqBFk0PbrBqvmjXkCZkdbAAZzk=")
-    options = {"vpn_account_id": ACCOUNT, "vpn_access": [], "vpn_address_pools": [], "revoke_user_name": "alice.smit"}
+    options = {**NOTHING_GRANTED, "revoke_user_name": "alice.smit", "revoke_all_devices": True}
     said = " ".join(playbook("revoke", "-i", inventory, expect=2, **options).split())
     assert "nobody is called alice.smit in account" in said
     assert "The nearest names: alice.smith" in said
+    assert "Cut off" not in said
+    assert vpn.items("block") == []
+
+
+@pytest.mark.parametrize("typed", [{}, {"devise": "laptop"}, {"revoke_devise": "laptop"}])
+def test_revocation_that_does_not_say_how_far_it_goes_blocks_nobody(
+    playbook: Playbook, inventory: str, vpn: Vpn, typed: dict[str, str]
+) -> None:
+    vpn.user("kim")
+    vpn.register("kim", "laptop", "2F1wRQ1l0BRXWBRa9tqBFk0PbrBqvmjXkCZkdbAAZzk=")
+    options = {**NOTHING_GRANTED, "revoke_user_name": "kim", **typed}
+    said = " ".join(playbook("revoke", "-i", inventory, expect=2, **options).split())
+    assert "not what of kim is meant: expected revoke_device" in said
+    assert "For example: ansible-playbook" in said
     assert "Cut off" not in said
     assert vpn.items("block") == []

@@ -215,7 +215,9 @@ def test_r6_an_older_roster_brings_nobody_back_after_a_revocation_without_roster
     leaver: actions.Connection, tmp_path: Path
 ) -> None:
     shutil.copy(ROSTER, tmp_path / "old.json")
-    done = actions.run_playbook("revoke", rc=2, revoke_user_name=leaver.user_name, vpn_guard_count="five")
+    done = actions.run_playbook(
+        "revoke", rc=2, revoke_user_name=leaver.user_name, revoke_all_devices=True, vpn_guard_count="five"
+    )
     assert "guard_count" in done.failures[-1]
     assert leaver.cut_off()
     assert apply_by_hand(roster=str(tmp_path / "old.json"))["barred"] == [f"{leaver.user_name}/laptop"]
@@ -405,7 +407,7 @@ def test_r13_rules_survive_a_restart_of_nftables_service() -> None:
 
 
 def test_revoke_cuts_a_user_off_and_only_that_user(leaver: actions.Connection, bob: actions.Connection) -> None:
-    actions.run_playbook("revoke", revoke_user_name=leaver.user_name, revoke_reason="lost laptop")
+    actions.run_playbook("revoke", revoke_user_name=leaver.user_name, revoke_all_devices=True, revoke_reason="left")
     assert leaver.cut_off()
     assert "tracklib service" in (bob.fetch() or "")
     actions.run_playbook("reconcile")
@@ -454,18 +456,17 @@ def test_r18_revoke_ends_the_tunnel_by_the_gateways_last_seen_when_packets_to_aw
         source.write_text(f"{source.read_text()}endpoint_url: {proxy.url}\nlast_seen_dir: {tmp_path}\n")
         actions.run_playbook("reconcile", "-i", str(inventory))
     aws_options = {"endpoint_url": proxy.url}
+    whole: dict[str, Any] = {"revoke_user_name": leaver.user_name, "revoke_all_devices": True}
     with dropping_packets(proxy.url):
         began = time.monotonic()
-        done = actions.run_playbook(
-            "revoke", "-i", str(inventory), rc=2, vpn_aws_options=aws_options, revoke_user_name=leaver.user_name
-        )
+        done = actions.run_playbook("revoke", "-i", str(inventory), rc=2, vpn_aws_options=aws_options, **whole)
         took = time.monotonic() - began
     assert leaver.cut_off(), (done.failures, done.stderr)
     assert took < PATIENCE
     assert "repeat: ansible-playbook tracklib.vpn.revoke" in done.failures[-1]
     assert "tracklib service" in (bob.fetch() or "")
     print(f"revoked after {took:.0f} s")
-    actions.run_playbook("revoke", revoke_user_name=leaver.user_name)
+    actions.run_playbook("revoke", **whole)
 
 
 def test_r6_run_that_another_one_overtakes_makes_one_new_roster_and_then_says_so(leaver: actions.Connection) -> None:

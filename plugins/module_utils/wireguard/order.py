@@ -27,7 +27,8 @@ class GatewayReason(str, Enum):
     REVOKED = "revoked"  # an operator's word
     EXPIRED = "expired"  # by the gateway's clock
     UNFIT = "unfit"  # in the roster, but not as anything that can be a peer
-    NOT_IN_ROSTER = "not_in_roster"
+    KEY_REPLACED = "key_replaced"  # its device has another key in the roster
+    UNKNOWN = "unknown"  # nothing in the roster is about it
 
 
 class Revocation(NamedTuple):

@@ -10,9 +10,9 @@ from typing import Iterable, Mapping, Sequence
 
 from . import config as wg_config
 from . import device as wg_device
-from .config import Config, PeerLabel, Sections, body, digest, is_filed
+from .config import Config, PeerLabel, Sections, body, device_of, digest, is_filed
 from .device import Difference
-from .order import RefusedError, Revocation
+from .order import GatewayReason, RefusedError, Revocation
 from .read import Snapshot
 from .report import NOTHING, Report
 from .state import Removal, State
@@ -66,6 +66,22 @@ def record(before: State, after: State, *, urgent: bool = False) -> list[Step]:
     if before == after:
         return []
     return [Step(RecordState(after), urgent=urgent)]
+
+
+def with_reasons(
+    leaving: Mapping[str, PeerLabel], reasons: Mapping[str, Revocation], wanted: Config
+) -> dict[str, Revocation]:
+    """Say why peers go, by public key. What a roster doesn't give a reason for got another key, or is unknown to it."""
+    is_silent = any(key not in reasons for key in leaving)
+    devices = {device_of(wg_config.label_of(peer.comment)) for peer in wanted.peers.values()} if is_silent else set()
+    removed = {}
+    for key, label in leaving.items():
+        if key in reasons:
+            removed[key] = reasons[key]._replace(label=label)
+        else:
+            reason = GatewayReason.KEY_REPLACED if device_of(label) in devices else GatewayReason.UNKNOWN
+            removed[key] = Revocation(label, reason.value)
+    return removed
 
 
 def named_peers(snapshot: Snapshot) -> dict[str, PeerLabel]:

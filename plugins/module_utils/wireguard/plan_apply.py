@@ -12,7 +12,7 @@ from . import config as wg_config
 from .accept import Accepted, accept, problems_of
 from .bars import Bar
 from .check import CheckedRoster
-from .config import PeerLabel, body, digest
+from .config import body, digest
 from .order import ApplyOrder, GatewayReason, Revocation
 from .plan import (
     Plan,
@@ -23,6 +23,7 @@ from .plan import (
     record,
     report_interface,
     saved_state,
+    with_reasons,
     with_removals,
 )
 from .read import Snapshot
@@ -140,12 +141,12 @@ def _removed(reasons: Mapping[str, Revocation], roster: CheckedRoster, snapshot:
     for key in {**filed, **snapshot.live}:
         if key in roster.config.peers:
             continue
-        why = reasons.get(key, Revocation(PeerLabel(), GatewayReason.NOT_IN_ROSTER.value))
-        labels = [wg_config.label_of(filed.get(key, "")), pending[key].label if key in pending else why.label]
+        labels = [wg_config.label_of(filed.get(key, ""))]
+        labels += [known[key].label for known in (pending, reasons) if key in known]
         label = next((label for label in labels if label.user_name), None)
         if label is not None:
-            removed[key] = why._replace(label=label)
-    return removed
+            removed[key] = label
+    return with_reasons(removed, reasons, roster.config)
 
 
 def _begun(

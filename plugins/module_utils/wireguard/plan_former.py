@@ -17,8 +17,8 @@ from .check import CheckedRoster
 from .device import InterfaceChange
 from .files import Site
 from .firewall import table
-from .order import ApplyOrder, GatewayReason, Revocation
-from .plan import Plan, known_state, named_peers, record, saved_state, with_removals
+from .order import ApplyOrder
+from .plan import Plan, known_state, named_peers, record, saved_state, with_reasons, with_removals
 from .read import Snapshot
 from .refusals import refuse_emptying
 from .report import Report
@@ -61,11 +61,10 @@ def plan_takedown(order: ApplyOrder, roster: CheckedRoster, former: Snapshot) ->
     """
     refuse_emptying(order, roster.config, former)
     name, state = former.site.name, saved_state(former)
-    removed = {
-        key: order.excluded.get(key, Revocation(label, GatewayReason.NOT_IN_ROSTER.value))._replace(label=label)
-        for key, label in named_peers(former).items()
-        if key not in roster.config.peers and label.user_name
+    leaving = {
+        key: label for key, label in named_peers(former).items() if key not in roster.config.peers and label.user_name
     }
+    removed = with_reasons(leaving, order.excluded, roster.config)
     begun = with_removals(state, former, removed)
     units = [f"wg-quick@{name}.service", f"tracklib-vpn-expire@{name}.timer"]
     rules = " ".join(table(name))

@@ -428,7 +428,7 @@ def test_r6_generation_outlives_the_state_file(host: Host) -> None:
 def test_removals_are_kept_until_acknowledged(host: Host) -> None:
     host.apply(host.order(1, [ALICE, BOB]))
     (removal,) = host.apply(host.order(2, [BOB])).removals
-    assert (removal.name, removal.public_key, removal.reason) == ("alice/laptop", key(1), "not_in_roster")
+    assert (removal.name, removal.public_key, removal.reason) == ("alice/laptop", key(1), "unknown")
     assert removal.removed_at == int(host.now)
     assert host.apply(host.order(3, [BOB])).removals == [removal]
     assert host.apply(host.order(4, [BOB], acknowledge=["another"])).removals == [removal]

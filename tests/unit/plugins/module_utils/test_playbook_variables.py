@@ -93,3 +93,43 @@ def test_accounts_and_users_have_the_forms_of_iam(form: str, good: str, bad: str
     options = {"whom": {"description": "somebody", "type": "str", "format": form}}
     assert problems({"whom": good}, options) == []
     assert problems({"whom": bad}, options) == [f"whom is {bad}, expected somebody"]
+
+
+WHOM: dict[str, dict[str, Any]] = {
+    "cut_name": {
+        "description": "a name or label",
+        "type": "str",
+        "format": "label",
+        "needs_one_of": ["cut_device", "cut_all"],
+    },
+    "cut_device": {"description": "one device", "type": "str"},
+    "cut_all": {"description": "true, for all of them", "type": "bool"},
+}
+
+
+@pytest.mark.parametrize("more", [{"cut_device": "laptop"}, {"cut_all": True}, {"cut_all": "yes"}])
+def test_name_with_one_device_or_with_all_in_so_many_words_says_how_far_an_order_goes(more: dict[str, Any]) -> None:
+    assert problems({"cut_name": "kim", **more}, WHOM) == []
+
+
+def test_label_says_which_device_by_itself() -> None:
+    assert problems({"cut_name": "kim/laptop"}, WHOM) == []
+
+
+@pytest.mark.parametrize("more", [{}, {"cut_all": False}, {"cut_all": "no"}, {"cut_device": ""}])
+def test_leaving_out_how_far_an_order_goes_never_means_everything(more: dict[str, Any]) -> None:
+    (problem,) = problems({"cut_name": "kim", **more}, WHOM)
+    assert problem.startswith(
+        "cut_name is set, and not what of kim is meant: expected cut_device (one device), or cut_al"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "said"),
+    [
+        ("kim", {"cut_device": "laptop", "cut_all": True}, "cut_device and cut_all are given, expected one of them"),
+        ("kim/phone", {"cut_device": "laptop"}, "the label kim/phone and cut_device are given, expected one of them"),
+    ],
+)
+def test_order_that_says_how_far_it_goes_twice_is_refused(name: str, more: dict[str, Any], said: str) -> None:
+    assert problems({"cut_name": name, **more}, WHOM) == [said]

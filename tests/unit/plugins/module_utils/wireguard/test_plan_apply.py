@@ -313,14 +313,22 @@ def test_r4_barred_peer_that_a_killed_revocation_left_in_the_file_is_taken_off()
     assert [(each.name, each.reason) for each in plan.state.removals] == [("alice/laptop", "revoked")]
 
 
-def test_excluded_peer_is_removed_for_the_rosters_reason_and_another_for_not_being_in_it() -> None:
+def test_excluded_peer_is_removed_for_the_rosters_reason_and_another_as_unknown_to_it() -> None:
     excluded = {key(ALICE.number): Revocation(ALICE.label(), "not_in_group")}
     wanted = order(2, [CAROL], excluded=excluded)
     plan = plan_rest(wanted, checked(wanted), snapshot([ALICE, BOB, CAROL]))
     assert {each.name: each.reason for each in plan.state.removals} == {
         "alice/laptop": "not_in_group",
-        "bob/laptop": "not_in_roster",
+        "bob/laptop": "unknown",
     }
+
+
+def test_key_of_a_device_that_has_another_one_in_the_roster_was_replaced() -> None:
+    wanted = order(2, [ALICE._replace(number=71, address=ALICE.number), BOB])
+    plan = plan_rest(wanted, checked(wanted), snapshot([ALICE, BOB]))
+    assert [(each.name, each.public_key, each.reason) for each in plan.state.removals] == [
+        ("alice/laptop", key(ALICE.number), "key_replaced")
+    ]
 
 
 def test_peer_that_nothing_names_is_drift_and_leaves_no_receipt() -> None:

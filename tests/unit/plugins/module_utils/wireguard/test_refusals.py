@@ -117,7 +117,7 @@ def test_r5_gateway_is_emptied_once_each_peer_has_a_reason() -> None:
     assert {each.name: each.reason for each in plan.state.removals} == {
         "alice/laptop": "not_in_group",
         "bob/laptop": "removed",
-        "carol/laptop": "not_in_roster",
+        "carol/laptop": "unknown",
         "dave/laptop": "expired",
     }
 
