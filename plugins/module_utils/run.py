@@ -14,7 +14,7 @@ from .addresses import holds
 from .aws import AWSCallError
 from .iam.absences import ask
 from .iam.sweep import sweep
-from .model import Decision, Registration, RegistryIdentity
+from .model import Block, Decision, Registration, RegistryIdentity
 from .registry.dynamodb import RegistryError
 from .registry.facts import RegistryFacts
 from .registry.table import Registry
@@ -41,6 +41,7 @@ class RunOptions(NamedTuple):
     accounts: Sequence[AccountToSweep]
     policy: Policy
     refused: str | None = None  # why pools or networks can't be used; the policy has no pools then
+    assumed: Sequence[Block] = ()  # as if they were in the registry, for the preview of a revocation
 
 
 class RunResult(NamedTuple):
@@ -52,9 +53,15 @@ class RunResult(NamedTuple):
     facts: RegistryFacts
     renamed: Sequence[Registration]  # whose users have another name in IAM than in the registry
     accounts: Sequence[AccountSweeps]
+    before: Decision  # what the last run decided
     roster: Roster
     refused: str | None  # why gateways must do nothing but revocations
     problems: list[str]
+
+    @property
+    def release_token(self) -> str | None:
+        """What releases the held removals; None where a sweep is incomplete, which may explain them."""
+        return self.roster.release_token if all(account.sweep for account in self.accounts) else None
 
     @property
     def signs(self) -> int:
@@ -94,7 +101,7 @@ def run(
         accounts=accounts,
         registered=facts.registered._replace(registrations=registrations),
         tombstones=facts.tombstones,
-        blocks=facts.blocks,
+        blocks=[*facts.blocks, *options.assumed],
         policy=policy._replace(pools=None) if refused else policy,
         last=last,
         now=now,
@@ -107,7 +114,7 @@ def run(
             Write(f"the tombstone of {leaver.user_name}", partial(table.write_tombstone, leaver))
             for leaver in roster.leavers
         )
-    return RunResult(registry, generation, now, facts, renamed, accounts, roster, refused, problems)
+    return RunResult(registry, generation, now, facts, renamed, accounts, last, roster, refused, problems)
 
 
 def keep_books(table: Registry, result: RunResult) -> list[str]:
@@ -243,7 +250,7 @@ def _lost_by_pools(facts: RegistryFacts, before: Decision, policy: Policy, now: 
     )
 
 
-def _problems(accounts: Iterable[AccountSweeps], roster: Roster) -> list[str]:
+def _problems(accounts: Sequence[AccountSweeps], roster: Roster) -> list[str]:
     """Say in sentences what an operator must look at; a run with any must end non-zero."""
     sentences = []
     for account in accounts:
@@ -259,13 +266,20 @@ def _problems(accounts: Iterable[AccountSweeps], roster: Roster) -> list[str]:
             )
         sentences += account.absences.problems
     if roster.held:
-        names = ", ".join(sorted(registration.label for registration in roster.held))
-        sentences.append(
-            f"{len(roster.held)} removals are held, no deletion, block or expiry explains them: {names}. Look for a "
-            "mistake in IAM's groups, vpn_access, vpn_identity_accounts or the registry. If they are right, release "
-            f'them by name, or all with -e \'{{"vpn_release_held": ["{roster.release_token}"]}}\''
-        )
+        sentences.append(_held(roster, is_known=all(account.sweep for account in accounts)))
     return sentences
+
+
+def _held(roster: Roster, *, is_known: bool) -> str:
+    """Say who is held, and how to go on; nobody is to release removals that an incomplete sweep may explain."""
+    names = ", ".join(sorted(registration.label for registration in roster.held))
+    held = f"{len(roster.held)} removals are held, no deletion, block or expiry explains them: {names}."
+    if not is_known:
+        return f"{held} A sweep is incomplete, see above: mend that first, it may explain them"
+    return (
+        f"{held} Look for a mistake in IAM's groups, vpn_access, vpn_identity_accounts or the registry. If they are "
+        f'right, release them by name, or all with -e \'{{"vpn_release_held": ["{roster.release_token}"]}}\''
+    )
 
 
 def reversals(roster: Roster) -> list[str]:

@@ -107,6 +107,12 @@ revocations:
     user_name:
       description: The latest name that is known of that user.
       type: str
+    account_id:
+      description: The user's account.
+      type: str
+    device:
+      description: The device; null for the user as a whole.
+      type: str
 refused:
   description: Whether the name means nobody, or several users, so that nothing was written.
   returned: on such a failure
@@ -172,7 +178,15 @@ def ensure_blocked(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
     written = "".join(f"{record.kind.value} {record.user_name} ({record.user_id})\n" for record in new)
     return {
         "changed": bool(new),
-        "revocations": [{**record._asdict(), "kind": record.kind.value} for record in records],
+        "revocations": [
+            {
+                **record._asdict(),
+                "kind": record.kind.value,
+                "account_id": revoked.account_id,
+                "device": revoked.device,
+            }
+            for record in records
+        ],
         "generation": generation,
         "diff": {"before": "", "after": written},
     }

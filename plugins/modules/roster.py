@@ -75,6 +75,31 @@ options:
     type: list
     elements: str
     default: []
+  assume_revocations:
+    description:
+      - Decide as if these were written, the RV(tracklib.vpn.revocation#module:revocations) of a check. Only in check
+        mode.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      account_id:
+        description: The user's account.
+        type: str
+        required: true
+      user_id:
+        description: The user's unique id.
+        type: str
+        required: true
+      device:
+        description: One device; by default all of the user's.
+        type: str
+      user_name:
+        description: The user's name; not looked at.
+        type: str
+      kind:
+        description: V(block) or V(tombstone); not looked at, since a tombstone comes with a block.
+        type: str
 extends_documentation_fragment:
   - tracklib.vpn.access
   - tracklib.vpn.registry
@@ -144,6 +169,28 @@ held:
   returned: success
   type: list
   elements: str
+joined:
+  description: Devices that are peers and weren't by the last decision, each with the cause; the first 200.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{account_id: "111122223333", user_id: AIDAEXAMPLE, device: phone, name: bob/phone, cause: registered}]
+left:
+  description: Devices that were peers by the last decision and aren't any more, each with the cause; the first 200.
+  returned: success
+  type: list
+  elements: dict
+left_out:
+  description:
+    - Devices that weren't peers by the last decision either, and are left out for a reason that is new, each with the
+      cause; the first 200.
+  returned: success
+  type: list
+  elements: dict
+missed:
+  description: By gateway that wasn't reached, names of the devices that left since, so that they may be peers there.
+  returned: success
+  type: dict
 early_signs:
   description: How many early signs of leaving wait for M(tracklib.vpn.early_signs).
   returned: success
@@ -155,7 +202,9 @@ problems:
   type: list
   elements: str
 release_token:
-  description: Releases the held removals when given as O(release_held); null when none are held.
+  description:
+    - Releases the held removals when given as O(release_held).
+    - Null when none are held, and where a sweep is incomplete, which may explain them.
   returned: success
   type: str
 """
@@ -175,7 +224,9 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     one_line_failures,
     registry_table,
 )
+from ansible_collections.tracklib.vpn.plugins.module_utils.changes import changes
 from ansible_collections.tracklib.vpn.plugins.module_utils.guard import Limits
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block
 from ansible_collections.tracklib.vpn.plugins.module_utils.roster import Policy
 from ansible_collections.tracklib.vpn.plugins.module_utils.run import (
     AccountToSweep,
@@ -185,6 +236,8 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.run import (
     reversals,
     run,
 )
+
+_NAMED = 200  # of each kind of change: a first roster may have thousands
 
 
 def _options(params: dict[str, Any]) -> RunOptions:
@@ -203,7 +256,11 @@ def _options(params: dict[str, Any]) -> RunOptions:
     if wrong:
         raise ValueError(f"a limit of the guard isn't a number from 0 on: guard_{', guard_'.join(wrong)}")
     policy = Policy(granting, None, limits, frozenset(params["release_held"]))
-    options = RunOptions(accounts or [AccountToSweep(params["account_id"])], policy)
+    assumed = [
+        Block(each["account_id"], each["user_id"], each["device"], "this revocation", created_at=0)
+        for each in params["assume_revocations"]
+    ]
+    options = RunOptions(accounts or [AccountToSweep(params["account_id"])], policy, assumed=assumed)
     try:
         networks = Access.parse(params["access"]).networks()
         pools = parse_pools(params["address_pools"], [str(network) for network in networks])
@@ -213,7 +270,7 @@ def _options(params: dict[str, Any]) -> RunOptions:
 
 
 def _result(result: RunResult, problems: list[str]) -> dict[str, Any]:
-    roster = result.roster
+    roster, new = result.roster, changes(result.before, result.roster)
     return {
         "generation": result.generation,
         "counts": {
@@ -232,14 +289,18 @@ def _result(result: RunResult, problems: list[str]) -> dict[str, Any]:
             for exclusion in roster.excluded
         ],
         "held": sorted(registration.label for registration in roster.held),
+        "missed": result.facts.missed,
+        **{part: [each._asdict() for each in found[:_NAMED]] for part, found in new._asdict().items()},
         "early_signs": len(result.facts.signs),
         "problems": problems,
-        "release_token": roster.release_token,
+        "release_token": result.release_token,
     }
 
 
 def make_roster(module: AnsibleAWSModule) -> dict[str, Any]:
     """Decide, write the file, and only then what the next run needs."""
+    if module.params["assume_revocations"] and not module.check_mode:
+        module.fail_json(msg="assume_revocations is for check mode: write the block with the module revocation instead")
     check_credentials(module)
     table, dest = registry_table(module), module.params["dest"]
     result = run(
@@ -268,6 +329,18 @@ def main() -> None:
             "guard_majority": {"type": "float", "default": 50.0},
             "guard_many": {"type": "int", "default": 20},
             "guard_many_share": {"type": "float", "default": 2.0},
+            "assume_revocations": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "account_id": {"type": "str", "required": True},
+                    "user_id": {"type": "str", "required": True},
+                    "device": {"type": "str"},
+                    "user_name": {"type": "str"},
+                    "kind": {"type": "str"},
+                },
+            },
             "release_held": {"type": "list", "elements": "str", "default": [], "no_log": False},
         },
         supports_check_mode=True,

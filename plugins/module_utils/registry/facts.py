@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterable, NamedTuple, Sequence, TypeVar
+from typing import Callable, Iterable, Mapping, NamedTuple, Sequence, TypeVar
 
 from ..model import Block, Decision, Device, Registered, Sign, Sweep, Tombstone
 from .dynamodb import Item, Table
@@ -15,6 +15,7 @@ from .items import (
     device_of,
     read_block,
     read_decision,
+    read_missed,
     read_registration,
     read_removed,
     read_sign,
@@ -41,6 +42,7 @@ class RegistryFacts(NamedTuple):
     problems: list[str]  # items that can't be read, each in a sentence
     surplus: list[str]  # sks of what earlier sweeps and decisions left
     decision_problem: str | None = None  # why the last decision can't be read
+    missed: Mapping[str, list[str]] = {}  # by gateway that wasn't reached, names of the devices that left since
 
 
 def read_facts(table: Table) -> RegistryFacts:
@@ -72,7 +74,8 @@ def read_facts(table: Table) -> RegistryFacts:
     registrations = read(table.query("registration"), read_registration)
     removed = read(table.query("removed"), read_removed)
     keys = read(table.query("gateway"), lambda item: str(item["public_key"]))
-    acknowledged = read(table.query("recorded"), lambda item: [str(each) for each in item["removal_ids"]])
+    recorded = list(table.query("recorded"))
+    acknowledged = read(recorded, lambda item: [str(each) for each in item["removal_ids"]])
     return RegistryFacts(
         tombstones=read(table.query("tombstone"), read_tombstone),
         blocks=read(table.query("block"), read_block),
@@ -82,6 +85,7 @@ def read_facts(table: Table) -> RegistryFacts:
         decision_problem=decision_problem,
         gateway_keys=frozenset(keys),
         acknowledge=[removal_id for ids in acknowledged for removal_id in ids],
+        missed={gateway: names for gateway, names in read(recorded, read_missed) if names},
         registered=Registered(registrations, unreadable, removed),
         problems=problems,
         surplus=[item["sk"] for item in packed if item["sk"] == _GRANTED or is_surplus(item, heads)],

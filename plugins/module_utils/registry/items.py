@@ -16,7 +16,8 @@
 | `tombstone`    | `ACCOUNT/EVENT_ID`               | user_name, user_id, event_time, spared (user_ids), ttl         |
 | `sign`         | `ACCOUNT/USER_ID`                | event_name, event_time, ttl                                    |
 | `receipt`      | `REMOVED_AT/GATEWAY/REMOVAL_ID`  | what model.Receipt has                                         |
-| `recorded`     | `GATEWAY`                        | removal_ids that are acknowledged: the gateway may forget them |
+| `recorded`     | `GATEWAY`                        | removal_ids that are acknowledged: the gateway may forget them;|
+|                |                                  | missed: names that left since it was reached last              |
 | `gateway`      | `GATEWAY`                        | public_key, which no device may have                           |
 | `sweep`        | `ACCOUNT`                        | the last complete sweep, as `packed` has it; begun_at          |
 | `sweep`        | `decision`                       | what the last run decided, as `packed` has it                  |
@@ -36,13 +37,14 @@ from collections import Counter
 from contextlib import suppress
 from decimal import Decimal
 from operator import itemgetter
-from typing import Any, Callable, Iterable, Iterator, TypeVar
+from typing import Any, Callable, Iterable, Iterator, Sequence, TypeVar
 
 from ..aws import AWSCallError
 from ..model import (
     Block,
     Decision,
     Departure,
+    LeftOut,
     Owner,
     Receipt,
     Registration,
@@ -290,7 +292,7 @@ def read_sweep(head: Item, items: Iterable[Item] = ()) -> Sweep:
 
 def decision_items(decision: Decision, generation: int) -> list[Item]:
     """Return the items of what a run decided, the head first."""
-    packed = {"peers": decision.peers, "departures": decision.departures}
+    packed = {"peers": decision.peers, "departures": decision.departures, "left_out": decision.left_out}
     return pack("sweep", DECISION, generation, packed, {})
 
 
@@ -305,11 +307,21 @@ def read_decision(head: Item, items: Iterable[Item] = ()) -> Decision:
     return Decision(
         peers=tuple(peer._replace(addresses=tuple(peer.addresses)) for peer in peers),
         departures=tuple(Departure._make(values) for values in packed["departures"]),
+        left_out=_left_out(packed.get("left_out")),
     )
 
 
+def _left_out(found: Sequence[Sequence[str]] | None) -> tuple[LeftOut, ...] | None:
+    return None if found is None else tuple(LeftOut._make(values) for values in found)
+
+
+def read_missed(item: Item) -> tuple[str, list[str]]:
+    """Read a gateway's name, and who left since it was reached last. :raises: one of UNREADABLE."""
+    return item["sk"], [_text(name) for name in item.get("missed", ())]
+
+
 def acknowledged_item(gateway: str, removal_ids: Iterable[str]) -> Item:
-    """Return the item of the removals whose receipts are there, for their gateway to forget."""
+    """Return the item of the removals whose receipts are there, for their gateway to forget; it has missed nothing."""
     return {"pk": "recorded", "sk": gateway, "removal_ids": list(removal_ids)}
 
 

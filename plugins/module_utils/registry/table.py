@@ -32,6 +32,7 @@ from .items import (
     counts,
     decision_items,
     read_block,
+    read_missed,
     read_receipt,
     read_sweep,
     read_tombstone,
@@ -166,13 +167,25 @@ class Registry:
 
     # -- receipts
 
-    def record(self, receipts: Sequence[Receipt]) -> None:
-        """Write receipts, and only then acknowledge their removals to the gateways. Idempotent."""
+    def record(self, receipts: Sequence[Receipt], gateways: Iterable[str] = ()) -> None:
+        """Write receipts, and only then acknowledge their removals to the gateways. Idempotent.
+
+        :param gateways: names of others that were reached, and so have missed nothing any more.
+        """
         self._table.write_all([receipt_item(receipt) for receipt in receipts])
-        removal_ids: dict[str, list[str]] = {}
+        removal_ids: dict[str, list[str]] = {gateway: [] for gateway in gateways}
         for receipt in receipts:
             removal_ids.setdefault(receipt.gateway, []).append(receipt.removal_id)
         self._table.write_all([acknowledged_item(gateway, ids) for gateway, ids in removal_ids.items()])
+
+    def record_missed(self, gateway: str, names: Sequence[str]) -> None:
+        """Note who may still be a peer of a gateway that wasn't reached."""
+        expression = "SET missed = :names, removal_ids = if_not_exists(removal_ids, :none)"
+        self._table.update("recorded", gateway, expression, {"names": list(names), "none": []})
+
+    def missed(self) -> dict[str, list[str]]:
+        """Return who may still be a peer of each gateway that wasn't reached."""
+        return {gateway: names for gateway, names in readable(self._table.query("recorded"), read_missed) if names}
 
     def acknowledged(self) -> dict[str, list[str]]:
         """Return by gateway the ids of the removals that it returned last and whose receipts are written."""
