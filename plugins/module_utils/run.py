@@ -79,7 +79,8 @@ def run(
     :raises RegistryError: the table is no registry.
     """
     registry = table.identity()
-    generation = table.generation() if check_mode else table.take_generation()
+    damage: list[str] = []
+    generation = table.generation(damage.append) if check_mode else table.take_generation(damage.append)
     facts = table.facts()
     granting = options.policy.granting
     before = facts.decision or _assumed(facts, granting)
@@ -99,7 +100,7 @@ def run(
         last=last,
         now=now,
     )
-    problems = [*_problems(accounts, roster), *facts.problems]
+    problems = [*_problems(accounts, roster), *damage, *facts.problems]
     if refused:
         problems.append(refused)
     if not check_mode:

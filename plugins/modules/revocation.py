@@ -165,10 +165,10 @@ def ensure_blocked(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
     records = whom.records(revoked.device)
     new = missing(records, table, revoked)
     if module.check_mode:
-        generation = table.generation()
+        generation = table.generation(module.warn)
     else:
         write(table, new, revoked, module.params["reason"], time.time())
-        generation = table.take_generation()
+        generation = table.take_generation(module.warn)
     written = "".join(f"{record.kind.value} {record.user_name} ({record.user_id})\n" for record in new)
     return {
         "changed": bool(new),

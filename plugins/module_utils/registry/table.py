@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 import uuid
+from decimal import Decimal
 from typing import TYPE_CHECKING, Callable, Iterable, Sequence
 
 from ..model import (
@@ -47,9 +48,18 @@ from .items import (
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_IS_LATER = "attribute_not_exists(pk) OR event_time < :event_time"
-_IS_OF_LATER_RUN = "attribute_not_exists(pk) OR generation < :generation"
+# also where there is no item, or one whose number is damaged, which would never be less than another
+_IS_LATER = "NOT attribute_type(event_time, :number) OR event_time < :event_time"
+_IS_OF_LATER_RUN = "NOT attribute_type(generation, :number) OR generation < :generation"
+_NUMBER = {"number": "N"}
 _IDENTITY = ("registry", "identity")
+_GENERATION = ("generation", "generation")
+
+Warn = Callable[[str], object]  # takes a sentence for an operator
+
+
+def _ignore(_sentence: str) -> None:
+    """Say it to nobody."""
 
 
 class Registry:
@@ -100,29 +110,52 @@ class Registry:
 
     # -- generations
 
-    def generation(self) -> int:
-        """Return the last generation that was taken; 0 before the first."""
-        item = self._table.get("generation", "generation")
-        return 0 if item is None else int(item["value"])
+    def generation(self, warn: Warn = _ignore) -> int:
+        """Return the last generation that was taken; 0 before the first, and the time in ms if it is damaged."""
+        item = self._table.get(*_GENERATION)
+        value = Decimal(0) if item is None else item.get("value")
+        if isinstance(value, Decimal):
+            return int(value)
+        now = self._milliseconds()
+        warn(_damaged_generation(value, now))
+        return now
 
-    def take_generation(self) -> int:
+    def take_generation(self, warn: Warn = _ignore) -> int:
         """Take a fencing token above all before it: max(previous + 1, Unix time in ms).
 
         So it goes on above what a restored table has seen (R6, no resurrection).
+
+        :param warn: is told if the one before was damaged, so that the time replaces it. That lets nothing old in: each
+            gateway still refuses what is below the highest that it has seen.
         """
-        now = int(self._clock() * 1000)
+        now = self._milliseconds()
         taken = self._table.update(
-            "generation",
-            "generation",
+            *_GENERATION,
             "SET #value = :now",
-            {"now": now},
-            condition="attribute_not_exists(pk) OR #value < :now",
+            {"now": now, **_NUMBER},
+            condition="attribute_not_exists(pk) OR (attribute_type(#value, :number) AND #value < :now)",
         )
         if taken is None:
-            taken = self._table.update("generation", "generation", "SET #value = #value + :one", {"one": 1})
+            values = {"one": 1, **_NUMBER}
+            taken = self._table.update(
+                *_GENERATION, "SET #value = #value + :one", values, condition="attribute_type(#value, :number)"
+            )
+        if taken is None:
+            taken = self._replace_damaged_generation(now, warn)
         if taken is None:
             raise RegistryError(f"table {self._table.name} gave no generation; run it again")
         return int(taken["value"])
+
+    def _replace_damaged_generation(self, now: int, warn: Warn) -> Item | None:
+        damaged = self._table.get(*_GENERATION) or {}
+        condition = "NOT attribute_type(#value, :number)"
+        taken = self._table.update(*_GENERATION, "SET #value = :now", {"now": now, **_NUMBER}, condition=condition)
+        if taken is not None:
+            warn(_damaged_generation(damaged.get("value"), now))
+        return taken
+
+    def _milliseconds(self) -> int:
+        return int(self._clock() * 1000)
 
     # -- what confirms a revocation
 
@@ -136,7 +169,7 @@ class Registry:
         So an event that comes again changes nothing, also when the stored sweep has forgotten its user by then.
         """
         item = tombstone_item(tombstone)
-        self._table.write(Put(item, _IS_LATER, {"event_time": item["event_time"]}))
+        self._table.write(Put(item, _IS_LATER, {"event_time": item["event_time"], **_NUMBER}))
 
     def spare(self, tombstone: Tombstone) -> None:
         """Note in a tombstone by name whom it doesn't mean."""
@@ -157,7 +190,7 @@ class Registry:
     def write_sign(self, sign: Sign) -> None:
         """Write an early sign, unless one of the same user that is as late or later is there."""
         item = sign_item(sign)
-        self._table.write(Put(item, _IS_LATER, {"event_time": item["event_time"]}))
+        self._table.write(Put(item, _IS_LATER, {"event_time": item["event_time"], **_NUMBER}))
 
     def forget_sign(self, sign: Sign) -> None:
         """Delete an early sign, unless a later one of the user came meanwhile."""
@@ -218,7 +251,7 @@ class Registry:
     def _store(self, items: Sequence[Item], generation: int) -> None:
         head, *parts = items
         self._table.write_all(parts)
-        self._table.write(Put(head, _IS_OF_LATER_RUN, {"generation": generation}))
+        self._table.write(Put(head, _IS_OF_LATER_RUN, {"generation": generation, **_NUMBER}))
 
     def forget_surplus(self, sks: Iterable[str]) -> None:
         """Delete parts of earlier sweeps and decisions."""
@@ -263,3 +296,11 @@ class Registry:
                 f"table {self._table.name} holds items that the import doesn't have ({kinds}): {advice}"
             )
         return [item for key, item in wanted.items() if item != present.get(key)]
+
+
+def _damaged_generation(found: object, now: int) -> str:
+    return (
+        f"the registry's generation is {found!r}, expected a number; the time in ms, {now}, takes its place. Gateways "
+        "still refuse rosters of a lower one than they have seen. Look at who wrote the item (pk `generation`, sk "
+        "`generation`). If a gateway says that a later roster is in force, a clock was ahead: run it again later"
+    )

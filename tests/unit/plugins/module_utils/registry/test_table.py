@@ -24,8 +24,14 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     Tombstone,
     User,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import Item, RegistryError, Table
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import Item, Put, RegistryError, Table
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.facts import RegistryFacts
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.items import (
+    decision_items,
+    sign_item,
+    sweep_items,
+    tombstone_item,
+)
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 
 from tests.support.tables import NOW, TABLE, Clock
@@ -113,7 +119,35 @@ def test_r6_generation_of_the_same_millisecond_is_another(registry: Registry) ->
     assert registry.take_generation() < registry.take_generation()
 
 
+@pytest.mark.parametrize("damaged", [{"value": "x"}, {}, {"value": None}, {"value": True}], ids=str)
+def test_r17_damaged_generation_is_replaced_by_the_time_and_named(
+    registry: Registry, table: Table, clock: Clock, damaged: Item
+) -> None:
+    table.write(Put({"pk": "generation", "sk": "generation", **damaged}))
+    warned: list[str] = []
+    assert registry.generation(warned.append) == int(NOW * 1000)
+    clock.now += 1
+    taken = registry.take_generation(warned.append)
+    assert (taken, len(warned)) == (int(NOW * 1000) + 1000, 2)
+    assert warned[1].startswith(
+        f"the registry's generation is {damaged.get('value')!r}, expected a number; the time in ms, {taken}, takes its "
+    )
+    assert registry.take_generation(warned.append) == registry.generation(warned.append) == taken + 1
+    assert len(warned) == 2
+
+
 # -- what confirms a revocation
+
+
+@pytest.mark.parametrize("event_time", ["x", None])
+def test_r17_tombstone_or_sign_whose_time_is_damaged_is_written_again_with_its_event(
+    registry: Registry, table: Table, event_time: Any
+) -> None:
+    for item in (tombstone_item(TOMBSTONE), sign_item(SIGN)):
+        table.write(Put({**item, "event_time": event_time}))
+    registry.write_tombstone(TOMBSTONE)
+    registry.write_sign(SIGN)
+    assert (registry.tombstones(), registry.facts().signs) == ([TOMBSTONE], [SIGN])
 
 
 def test_tombstone_of_an_event_that_comes_again_stays_as_it_is(registry: Registry) -> None:
@@ -210,6 +244,19 @@ def test_r6_older_run_does_not_overwrite_what_a_newer_one_decided(registry: Regi
     assert registry.facts().decision == DECISION
     registry.store_decision(Decision(), 6)
     assert registry.facts().decision == Decision()
+
+
+@pytest.mark.parametrize("generation", ["x", None])
+def test_r17_sweep_or_decision_whose_generation_is_damaged_is_replaced_by_the_next_run(
+    registry: Registry, table: Table, generation: Any
+) -> None:
+    for item in (*sweep_items(sweep(NOW), 7), *decision_items(DECISION, 7)):
+        table.write(Put({**item, "generation": generation}))
+    registry.store_sweep(sweep(NOW + 60), 6)
+    registry.store_decision(Decision(), 6)
+    assert (registry.sweep(ACCOUNT), registry.facts().decision) == (sweep(NOW + 60), Decision())
+    registry.store_sweep(sweep(NOW), 5)
+    assert registry.sweep(ACCOUNT) == sweep(NOW + 60)
 
 
 def test_account_that_was_never_swept_has_no_sweep(registry: Registry) -> None:
