@@ -132,6 +132,7 @@ def keep_books(table: Registry, result: RunResult) -> list[str]:
         Write(f"whom tombstone {each.event_id} doesn't mean", partial(table.spare, each))
         for each in result.roster.spared
     ]
+    writes += [Write(f"when {pk} {sk} was received", partial(table.receive, pk, sk)) for pk, sk in result.facts.ahead]
     if result.facts.surplus:
         writes.append(Write("that old parts are gone", partial(table.forget_surplus, result.facts.surplus)))
     return _write_all(writes)

@@ -12,6 +12,7 @@ import math
 import time
 import uuid
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Callable, Iterable, Sequence
 
 from ..model import (
@@ -27,6 +28,8 @@ from .devices import RegisteredDevices
 from .dynamodb import Delete, Item, Put, RegistryError, Table
 from .facts import RegistryFacts, read_facts
 from .items import (
+    SIGN_LIFE,
+    TOMBSTONE_LIFE,
     acknowledged_item,
     block_item,
     block_key,
@@ -42,6 +45,7 @@ from .items import (
     sign_item,
     sweep_items,
     tombstone_item,
+    tombstone_key,
     user_key,
 )
 
@@ -106,7 +110,7 @@ class Registry:
 
     def facts(self) -> RegistryFacts:
         """Read everything that a roster is decided by, each part consistently."""
-        return read_facts(self._table)
+        return read_facts(self._table, self._clock())
 
     # -- generations
 
@@ -161,7 +165,7 @@ class Registry:
 
     def tombstones(self) -> list[Tombstone]:
         """List all tombstones, in no order."""
-        return list(readable(self._table.query("tombstone"), read_tombstone))
+        return list(readable(self._table.query("tombstone"), partial(read_tombstone, now=self._clock())))
 
     def write_tombstone(self, tombstone: Tombstone) -> None:
         """Write a tombstone; one of the same event that is as late or later stays.
@@ -173,11 +177,18 @@ class Registry:
 
     def spare(self, tombstone: Tombstone) -> None:
         """Note in a tombstone by name whom it doesn't mean."""
-        self._table.write(Put(tombstone_item(tombstone), "attribute_exists(pk)"))
+        values, condition = {"spared": list(tombstone.spared)}, "attribute_exists(pk)"
+        self._table.update("tombstone", tombstone_key(tombstone), "SET spared = :spared", values, condition)
+
+    def receive(self, pk: str, sk: str) -> None:
+        """Give a tombstone or sign from ahead the time of its receipt, now, for good."""
+        now = int(self._clock())
+        values = {"now": now, "ttl": now + {"tombstone": TOMBSTONE_LIFE, "sign": SIGN_LIFE}[pk]}
+        self._table.update(pk, sk, "SET event_time = :now, #ttl = :ttl", values, "event_time > :now")
 
     def blocks(self) -> list[Block]:
         """List all blocks, in no order."""
-        return list(readable(self._table.query("block"), read_block))
+        return list(readable(self._table.query("block"), partial(read_block, now=self._clock())))
 
     def block(self, block: Block) -> None:
         """Write a block; an earlier one of the same user or device is replaced."""
@@ -238,7 +249,7 @@ class Registry:
         """
         items = list(self._table.query("sweep", prefix=account_id))
         head = next((item for item in items if item["sk"] == account_id), None)
-        return None if head is None else read_sweep(head, items)
+        return None if head is None else read_sweep(head, items, self._clock())
 
     def store_sweep(self, sweep: Sweep, generation: int) -> None:
         """Keep a complete sweep as its account's last one, unless a later run already stored its own."""
