@@ -111,7 +111,7 @@ options:
       user_name:
         description:
           - The user's name, or a label such as C(alice/laptop), as this gateway shows it, whatever the case of the
-            letters. All peers of the user id that is found by it are taken off.
+            letters and of blanks around. All peers of the user id that is found by it are taken off.
         type: str
       user_id:
         description: The user's unique id.

@@ -69,6 +69,31 @@ def test_r1_user_is_found_by_id_too(order: RevokeOrder) -> None:
     assert (full_report(plan).removed, plan.state.bars) == (["alice/laptop"], (_bar(ALICE),))
 
 
+AWS_ID = "AIDACKCEVSQ6C2EXAMPLE"
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        _revoke(AWS_ID.lower()),
+        _revoke(f" {AWS_ID}\n"),
+        _revoke(user_id=f" {AWS_ID.lower()} "),
+        _revoke(f" {AWS_ID.lower()}/laptop "),
+        _revoke(" ALICE "),
+    ],
+)
+def test_name_or_id_is_understood_in_any_case_and_with_blanks_around(order: RevokeOrder) -> None:
+    alice = ALICE._replace(user_id=AWS_ID)
+    plan = plan_revoke(order, snapshot([alice, BOB]))
+    assert (full_report(plan).removed, plan.report.problems) == (["alice/laptop"], [])
+    assert [bar.user_id for bar in plan.state.bars] == [AWS_ID]
+
+
+def test_id_of_nobody_is_barred_as_iam_spells_it() -> None:
+    plan = plan_revoke(_revoke(AWS_ID.lower()), snapshot([BOB]))
+    assert [bar.user_name for bar in plan.state.bars] == [AWS_ID]
+
+
 def test_r1_id_outweighs_a_name() -> None:
     again = ALICE._replace(number=7, user_id="AIDANEW")
     plan = plan_revoke(_revoke("alice", user_id=ALICE.id), snapshot([ALICE, again]))
