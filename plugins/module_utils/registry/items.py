@@ -14,7 +14,7 @@
 | `devices`      | `ACCOUNT/USER_ID`                | version, raised with each device registered under a limit      |
 | `block`        | `ACCOUNT/USER_ID[/DEVICE]`       | reason, created_at                                             |
 | `tombstone`    | `ACCOUNT/EVENT_ID`               | user_name, user_id, event_time, spared (user_ids), ttl         |
-| `sign`         | `ACCOUNT/USER_ID`                | event_name, event_time, ttl                                    |
+| `sign`         | `ACCOUNT/USER_ID`                | event_name, event_time, asked_at, ttl                          |
 | `receipt`      | `REMOVED_AT/GATEWAY/REMOVAL_ID`  | what model.Receipt has                                         |
 | `recorded`     | `GATEWAY`                        | removal_ids that are acknowledged: the gateway may forget them |
 | `gateway`      | `GATEWAY`                        | public_key, which no device may have                           |
@@ -236,7 +236,8 @@ def sign_item(sign: Sign) -> Item:
 def read_sign(item: Item, now: float = math.inf) -> Sign:
     """Read an early sign. :param now: what no time of an event can be later than."""
     account_id, _slash, user_id = item["sk"].partition("/")
-    return Sign(account_id, user_id, item["event_name"], min(_time(item["event_time"]), now))
+    event_time = min(_time(item["event_time"]), now)
+    return Sign(account_id, user_id, item["event_name"], event_time, _time(item.get("asked_at", 0)))
 
 
 def is_from_ahead(item: Item, now: float) -> bool:

@@ -208,6 +208,11 @@ class Registry:
         sk = user_key((sign.account_id, sign.user_id))
         self._table.write(Delete("sign", sk, "event_time <= :event_time", {"event_time": int(sign.event_time)}))
 
+    def note_asked(self, sign: Sign) -> None:
+        """Note that an early sign had its turn, now, so that others come before it."""
+        sk = user_key((sign.account_id, sign.user_id))
+        self._table.update("sign", sk, "SET asked_at = :now", {"now": int(self._clock())}, "attribute_exists(pk)")
+
     # -- receipts
 
     def record(self, receipts: Sequence[Receipt]) -> None:
