@@ -195,6 +195,7 @@ class Sign(NamedTuple):
     user_id: str
     event_name: str
     event_time: float
+    asked_at: float = 0  # when a run with more signs than it may ask about had this one's turn; 0 if none had
 
 
 class Block(NamedTuple):

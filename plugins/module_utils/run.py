@@ -86,7 +86,8 @@ def run(
     :raises RegistryError: the table is no registry.
     """
     registry = table.identity()
-    generation = table.generation() if check_mode else table.take_generation()
+    damage: list[str] = []
+    generation = table.generation(damage.append) if check_mode else table.take_generation(damage.append)
     facts = table.facts()
     granting = options.policy.granting
     before = facts.decision or _assumed(facts, granting)
@@ -106,7 +107,7 @@ def run(
         last=last,
         now=now,
     )
-    problems = [*_problems(accounts, roster), *facts.problems]
+    problems = [*_problems(accounts, roster), *damage, *facts.problems]
     if refused:
         problems.append(refused)
     if not check_mode:
@@ -138,6 +139,7 @@ def keep_books(table: Registry, result: RunResult) -> list[str]:
         Write(f"whom tombstone {each.event_id} doesn't mean", partial(table.spare, each))
         for each in result.roster.spared
     ]
+    writes += [Write(f"when {pk} {sk} was received", partial(table.receive, pk, sk)) for pk, sk in result.facts.ahead]
     if result.facts.surplus:
         writes.append(Write("that old parts are gone", partial(table.forget_surplus, result.facts.surplus)))
     return _write_all(writes)

@@ -160,6 +160,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.registration import W
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY, seconds
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.whom import read_user_id
 
 
 def _wanted(params: dict[str, Any], user: User) -> Wanted:
@@ -214,14 +215,14 @@ def ensure_absent(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
 
 def _registered(table: Registry, params: dict[str, Any], account_id: str) -> Registration | None:
     """The registration that the options name; the user may be gone from IAM."""
-    name, user_id = params["user_name"].casefold(), params["user_id"]
+    name, user_id = params["user_name"].casefold(), read_user_id(params["user_id"] or "")
     matching = [
         registration
         for registration in table.devices.registrations()
         if registration.account_id == account_id
         and registration.device == params["device"]
         and registration.user_name.casefold() == name
-        and user_id in (None, registration.user_id)
+        and user_id in ("", registration.user_id)
     ]
     if len(matching) > 1:
         ids = ", ".join(sorted(registration.user_id for registration in matching))

@@ -224,9 +224,9 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     one_line_failures,
     registry_table,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.changes import changes
 from ansible_collections.tracklib.vpn.plugins.module_utils.guard import Limits
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block
+from ansible_collections.tracklib.vpn.plugins.module_utils.news import news
 from ansible_collections.tracklib.vpn.plugins.module_utils.roster import Policy
 from ansible_collections.tracklib.vpn.plugins.module_utils.run import (
     AccountToSweep,
@@ -270,7 +270,7 @@ def _options(params: dict[str, Any]) -> RunOptions:
 
 
 def _result(result: RunResult, problems: list[str]) -> dict[str, Any]:
-    roster, new = result.roster, changes(result.before, result.roster)
+    roster, new = result.roster, news(result.before, result.roster)
     return {
         "generation": result.generation,
         "counts": {

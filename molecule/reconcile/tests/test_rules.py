@@ -416,7 +416,7 @@ def test_revoke_cuts_a_user_off_and_only_that_user(leaver: actions.Connection, b
 
 def test_revoke_in_check_mode_lists_who_would_go_and_from_where_and_writes_nothing(leaver: actions.Connection) -> None:
     before = actions.registry().generation()
-    whom = {"revoke_user_name": leaver.user_name, "revoke_device": "laptop"}
+    whom: dict[str, Any] = {"revoke_user_name": leaver.user_name, "revoke_device": "laptop"}
     done = actions.run_playbook("revoke", "--check", "--diff", **whom)
     for gateway in GATEWAYS:
         assert done.result("apply firewall", gateway)["diff"]["before"] == f"{leaver.label}\n"
@@ -551,7 +551,10 @@ def test_check_mode_names_who_would_go_and_changes_nothing(leaver: actions.Conne
     aws.delete_user(leaver.user_name)
     done = actions.run_playbook("reconcile", "--check", "--diff")
     assert done.result("apply firewall", "gateway")["diff"]["before"] == f"{leaver.label}\n"
-    assert any(f"removed: {leaver.label} (absent from a complete sweep" in line for line in done.result("show what happened")["msg"])
+    assert any(
+        f"removed: {leaver.label} (absent from a complete sweep" in line
+        for line in done.result("show what happened")["msg"]
+    )
     assert "tracklib service" in (leaver.fetch() or "")
     assert actions.registry().generation() == before
 

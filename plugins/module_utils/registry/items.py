@@ -14,7 +14,7 @@
 | `devices`      | `ACCOUNT/USER_ID`                | version, raised with each device registered under a limit      |
 | `block`        | `ACCOUNT/USER_ID[/DEVICE]`       | reason, created_at                                             |
 | `tombstone`    | `ACCOUNT/EVENT_ID`               | user_name, user_id, event_time, spared (user_ids), ttl         |
-| `sign`         | `ACCOUNT/USER_ID`                | event_name, event_time, ttl                                    |
+| `sign`         | `ACCOUNT/USER_ID`                | event_name, event_time, asked_at, ttl                          |
 | `receipt`      | `REMOVED_AT/GATEWAY/REMOVAL_ID`  | what model.Receipt has                                         |
 | `recorded`     | `GATEWAY`                        | removal_ids that are acknowledged: the gateway may forget them;|
 |                |                                  | missed: names that left since it was reached last              |
@@ -65,6 +65,7 @@ _Record = TypeVar("_Record")
 DECISION = "decision"  # its sk: among the sweeps, so that one query reads all
 # what reading an item can raise that isn't the registry's
 _END_OF_TIME = 2**40  # seconds since the epoch
+_CLOCKS_APART = 300  # seconds by which writers' clocks may differ; AWS takes no signature from further ahead
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, zlib.error, AWSCallError)
 
 
@@ -155,11 +156,16 @@ def read_removed(item: Item) -> Removed:
     return Removed(*device_of(item["sk"]), *names, _time(item["removed_at"]))
 
 
+def tombstone_key(tombstone: Tombstone) -> str:
+    """Return the sk of a tombstone."""
+    return f"{tombstone.account_id}/{tombstone.event_id}"
+
+
 def tombstone_item(tombstone: Tombstone) -> Item:
     """Return the item of a tombstone."""
     item: Item = {
         "pk": "tombstone",
-        "sk": f"{tombstone.account_id}/{tombstone.event_id}",
+        "sk": tombstone_key(tombstone),
         "user_name": tombstone.user_name,
         "event_time": int(tombstone.event_time),
         "ttl": int(tombstone.event_time + TOMBSTONE_LIFE),
@@ -171,9 +177,10 @@ def tombstone_item(tombstone: Tombstone) -> Item:
     return item
 
 
-def read_tombstone(item: Item) -> Tombstone:
+def read_tombstone(item: Item, now: float = math.inf) -> Tombstone:
     """Read a tombstone. It holds for whom it names, by id or name, for good if its time can't be read.
 
+    :param now: what no time of an event can be later than.
     :raises: one of UNREADABLE.
     """
     account_id, _slash, event_id = item["sk"].partition("/")
@@ -185,7 +192,7 @@ def read_tombstone(item: Item) -> Tombstone:
     if user_id is None and not user_name:
         raise ValueError("it names nobody")
     try:
-        event_time = _time(item["event_time"])
+        event_time = min(_time(item["event_time"]), now)
     except UNREADABLE:
         event_time = math.inf
     ids = [each for each in spared if isinstance(each, str)] if isinstance(spared, (list, set)) else []
@@ -203,14 +210,15 @@ def block_item(block: Block) -> Item:
     return {"pk": "block", "sk": block_key(block), "reason": block.reason, "created_at": int(block.created_at)}
 
 
-def read_block(item: Item) -> Block:
+def read_block(item: Item, now: float = math.inf) -> Block:
     """Read a block: whom it is for is all that it must say.
 
+    :param now: what it can't have been made after.
     :raises: one of UNREADABLE.
     """
     account_id, user_id, device = (f"{item['sk']}/" if item["sk"].count("/") == 1 else item["sk"]).split("/")
     try:
-        created_at = _time(item["created_at"])
+        created_at = min(_time(item["created_at"]), now)
     except UNREADABLE:
         created_at = 0.0
     return Block(account_id, user_id, device or None, str(item.get("reason", "no reason is recorded")), created_at)
@@ -227,10 +235,18 @@ def sign_item(sign: Sign) -> Item:
     }
 
 
-def read_sign(item: Item) -> Sign:
-    """Read an early sign."""
+def read_sign(item: Item, now: float = math.inf) -> Sign:
+    """Read an early sign. :param now: what no time of an event can be later than."""
     account_id, _slash, user_id = item["sk"].partition("/")
-    return Sign(account_id, user_id, item["event_name"], _time(item["event_time"]))
+    event_time = min(_time(item["event_time"]), now)
+    return Sign(account_id, user_id, item["event_name"], event_time, _time(item.get("asked_at", 0)))
+
+
+def is_from_ahead(item: Item, now: float) -> bool:
+    """Tell whether the event of a tombstone or sign is yet to come, by more than clocks may differ."""
+    with suppress(*UNREADABLE):
+        return _time(item["event_time"]) > now + _CLOCKS_APART
+    return False
 
 
 def receipt_key(removed_at: float) -> str:
@@ -263,10 +279,11 @@ def sweep_items(sweep: Sweep, generation: int) -> list[Item]:
     return pack("sweep", sweep.account_id, generation, packed, {"begun_at": int(sweep.begun_at)})
 
 
-def read_sweep(head: Item, items: Iterable[Item] = ()) -> Sweep:
+def read_sweep(head: Item, items: Iterable[Item] = (), now: float = math.inf) -> Sweep:
     """Read an account's last complete sweep.
 
     :param items: those that may be its parts.
+    :param now: what it can't have begun after.
     :raises AWSCallError: it can't be read; saying what to do.
     """
     account_id = head["sk"]
@@ -282,7 +299,7 @@ def read_sweep(head: Item, items: Iterable[Item] = ()) -> Sweep:
             )
             for user_id, user_name, created_at, groups in packed["users"]
         }
-        return Sweep(account_id, _time(head["begun_at"]), users)
+        return Sweep(account_id, min(_time(head["begun_at"]), now), users)
     except UNREADABLE as error:
         raise AWSCallError(
             f"the stored sweep of account {account_id} can't be read ({type(error).__name__}: {error}); "

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import time
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
@@ -82,7 +83,8 @@ def _cause(removal: Mapping[str, Any], causes: Causes) -> tuple[str | None, int 
     if reason in (Reason.TOMBSTONED, _REVOKED):
         deletion = _deletion(removal, causes.tombstones)
         if deletion is not None:
-            return deletion.event_id, int(deletion.event_time)
+            is_known = math.isfinite(deletion.event_time)  # not so if the registry's item can't be read
+            return deletion.event_id, int(deletion.event_time) if is_known else None
     if reason in (Reason.BLOCKED, _REVOKED):
         return None, _blocked_at(removal, causes.blocks)
     if reason == Reason.EXPIRED:

@@ -35,9 +35,10 @@ def test_one_account_then_another_one_and_then_nothing_to_do(deployment: Deploym
     _check_projects(deployment)
 
     make_trail(other_account.client("cloudtrail", IDENTITY_REGION), other_account.client("s3", IDENTITY_REGION))
-    assert _domains(here) == []  # vpn_private_dns is off
+    assert _told(here) == ([], 1420)  # vpn_private_dns is off
     both = {
         "vpn_private_dns": True,
+        "gateway_mtu": 1380,
         "vpn_identity_accounts": [{"account_id": ACCOUNT}, {"account_id": OTHER_ACCOUNT, "role_arn": ROLE}],
         "control_plane_identity_options": {OTHER_ACCOUNT: other_account.options},
     }
@@ -49,7 +50,7 @@ def test_one_account_then_another_one_and_then_nothing_to_do(deployment: Deploym
     _check_table(deployment)
     _check_operators(deployment, other_account)
     assert _parameters(here, "tracklib-vpn-gateways")["HasOwnUsers"] == "true"
-    assert _domains(here) == ["internal.example", "db.example"]  # see conftest.ZONES
+    assert _told(here) == (["internal.example", "db.example"], 1380)  # see conftest.ZONES
 
     again = deployment(**both)
     assert "changed=0" in again.output, again.output
@@ -61,10 +62,10 @@ def test_one_account_then_another_one_and_then_nothing_to_do(deployment: Deploym
     assert _parameters(here, "tracklib-vpn-gateways")["NamedRecords"] == "['*.internal.example']"  # the emulator's form
 
 
-def _domains(client: Any) -> list[str]:
-    """Those that the stack tells the self-service function of."""
-    domains: list[str] = json.loads(_parameters(client, "tracklib-vpn-self-service")["Settings"])["domains"]
-    return domains
+def _told(client: Any) -> tuple[list[str], int]:
+    """The domains and the MTU that the stack tells the self-service function of."""
+    settings = json.loads(_parameters(client, "tracklib-vpn-self-service")["Settings"])
+    return settings["domains"], settings["mtu"]
 
 
 def _check_projects(deployment: Deployment) -> None:

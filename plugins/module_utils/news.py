@@ -27,7 +27,7 @@ _ENDED = {
 }
 
 
-class DeviceChange(NamedTuple):
+class DeviceNews(NamedTuple):
     """A device about which a decision says something new, and why."""
 
     account_id: str
@@ -37,15 +37,15 @@ class DeviceChange(NamedTuple):
     cause: str
 
 
-class Changes(NamedTuple):
+class DecisionNews(NamedTuple):
     """What is new since the last decision."""
 
-    joined: list[DeviceChange]
-    left: list[DeviceChange]  # peers before
-    left_out: list[DeviceChange]  # no peers before either, and not left out then for this reason
+    joined: list[DeviceNews]
+    left: list[DeviceNews]  # peers before
+    left_out: list[DeviceNews]  # no peers before either, and not left out then for this reason
 
 
-def changes(before: Decision, roster: Roster) -> Changes:
+def news(before: Decision, roster: Roster) -> DecisionNews:
     """Compare a decision with the one before it.
 
     Who is left out is new only if it is known who was before: earlier versions didn't store that.
@@ -61,7 +61,7 @@ def changes(before: Decision, roster: Roster) -> Changes:
         for peer in before.peers
         if peer.identity in removed and peer.identity not in gone and peer.identity not in remaining
     ]
-    return Changes(
+    return DecisionNews(
         joined=[_change(each, _cause(each, reasons)) for each in roster.peers if each.identity not in peers],
         left=left,
         left_out=[
@@ -72,8 +72,8 @@ def changes(before: Decision, roster: Roster) -> Changes:
     )
 
 
-def _change(registration: Registration, cause: str) -> DeviceChange:
-    return DeviceChange(*registration.identity, registration.label, cause)
+def _change(registration: Registration, cause: str) -> DeviceNews:
+    return DeviceNews(*registration.identity, registration.label, cause)
 
 
 def _why(exclusion: Exclusion) -> str:

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.tracklib.vpn.plugins.module_utils.changes import Changes, changes
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Decision, LeftOut
+from ansible_collections.tracklib.vpn.plugins.module_utils.news import DecisionNews, news
 from ansible_collections.tracklib.vpn.plugins.module_utils.roster import Roster
 from ansible_collections.tracklib.vpn.plugins.module_utils.whitelist import Reason
 
@@ -16,7 +16,7 @@ from tests.support.decisions import ACCOUNT, NOW, account, block, decided, regis
 
 def of(before: Decision, roster: Roster) -> dict[str, list[tuple[str, str]]]:
     """The changes by their kind, each as name and cause."""
-    found: Changes = changes(before, roster)
+    found: DecisionNews = news(before, roster)
     return {kind: [(each.name, each.cause) for each in listed] for kind, listed in found._asdict().items() if listed}
 
 
