@@ -41,6 +41,10 @@ options:
     type: list
     elements: str
     default: []
+  check_mode:
+    description: Whether the run only checked.
+    type: bool
+    default: false
   limited:
     description: Names of the gateways that C(--limit) leaves out.
     type: list
@@ -73,9 +77,12 @@ def run_problems(
     roster: Mapping[str, Any],
     revocation_problems: Sequence[str] = (),
     limited: Sequence[str] = (),
+    check_mode: bool = False,
     **steps: Mapping[str, Any],
 ) -> list[str]:
-    return report.run_problems(roster, report.StepResults(**steps), revocation_problems, limited)
+    return report.run_problems(
+        roster, report.StepResults(**steps), revocation_problems, report.Scope(check_mode, limited)
+    )
 
 
 class FilterModule:

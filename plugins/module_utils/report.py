@@ -87,6 +87,11 @@ def is_served(result: Mapping[str, Any]) -> bool:
     return bool(result) and not result.get("skipped", False) and not result.get("unreachable", False)
 
 
+def _is_unchecked(result: Mapping[str, Any], scope: Scope) -> bool:
+    """Tell whether a check left a gateway out by itself: what would be applied needs what would be installed before."""
+    return scope.check_mode and not result
+
+
 def still_peers(roster: Mapping[str, Any], gateway: str) -> list[str]:
     """Name who may still be a peer of a gateway that wasn't reached: who left in this run, or since it was last."""
     left = [each["name"] for each in roster.get("left", [])]
@@ -111,6 +116,9 @@ def _unserved_lines(roster: Mapping[str, Any], steps: StepResults, scope: Scope)
             continue
         if name in scope.limited:
             yield f"LEFT OUT by --limit: {name}"
+        elif _is_unchecked(result, scope):
+            yield f"not checked: {name}, which has nothing to check yet, or see above"
+            continue
         else:
             yield f"NOT REACHED: {name}, {_first_line(result.get('msg', 'see above'))}"
         names = still_peers(roster, name)
@@ -237,15 +245,15 @@ def _changed(steps: StepResults, scope: Scope) -> Iterator[tuple[list[str], str]
 
 
 def run_problems(
-    roster: Mapping[str, Any], steps: StepResults, of_revocation: Sequence[str], limited: Sequence[str] = ()
+    roster: Mapping[str, Any], steps: StepResults, of_revocation: Sequence[str], scope: Scope = WHOLE
 ) -> list[str]:
     """Return what needs an operator after a run, whose gateways have been served.
 
     `roster` is the result of the module `roster`, empty where it failed; `of_revocation` comes from
-    :func:`revocation_problems`; `limited` names the gateways that --limit leaves out, which is a problem only where
-    somebody left who may be a peer there.
+    :func:`revocation_problems`. A gateway that --limit leaves out is a problem only where somebody left who may be a
+    peer there.
     """
-    problems = [*_unserved(roster, steps, limited), *of_revocation]
+    problems = [*_unserved(roster, steps, scope), *of_revocation]
     problems += [*roster.get("problems", []), *steps.login.get("problems", [])]
     stale = sorted(name for name, result in steps.gateways.items() if result.get("stale", False))
     if stale:
@@ -268,12 +276,12 @@ def run_problems(
     return problems
 
 
-def _unserved(roster: Mapping[str, Any], steps: StepResults, limited: Sequence[str]) -> Iterator[str]:
+def _unserved(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> Iterator[str]:
     for name, result in steps.gateways.items():
-        names = still_peers(roster, name)
-        if is_served(result) or (name in limited and not names):
+        names, is_limited = still_peers(roster, name), name in scope.limited
+        if is_served(result) or (is_limited and not names) or _is_unchecked(result, scope):
             continue
-        why = "was left out by --limit" if name in limited else "wasn't reached"
+        why = "was left out by --limit" if is_limited else "wasn't reached"
         if result.get("msg"):
             why += f" ({_first_line(result['msg'])})"
         whom = "whoever was a peer there still is"

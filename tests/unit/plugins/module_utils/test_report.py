@@ -174,8 +174,8 @@ def test_r17_gateway_that_was_not_reached_comes_first_with_the_reason_and_who_ma
 def test_gateway_that_limit_leaves_out_is_named_and_a_problem_only_where_somebody_left() -> None:
     steps = StepResults({"gateway-2": {}})
     assert run_lines({}, steps, Scope(limited=["gateway-2"]))[0] == "LEFT OUT by --limit: gateway-2"
-    assert run_problems({"left": [], "missed": {}}, steps, [], ["gateway-2"]) == []
-    (problem,) = run_problems(MISSED, steps, [], ["gateway-2"])
+    assert run_problems({"left": [], "missed": {}}, steps, [], Scope(limited=["gateway-2"])) == []
+    (problem,) = run_problems(MISSED, steps, [], Scope(limited=["gateway-2"]))
     assert problem.startswith(
         "gateway-2 was left out by --limit; still peers there, as far as is known: bob/phone, kim"
     )
@@ -184,6 +184,14 @@ def test_gateway_that_limit_leaves_out_is_named_and_a_problem_only_where_somebod
 def test_gateway_that_was_not_reached_is_a_problem_also_when_there_is_no_roster() -> None:
     (problem,) = run_problems({}, StepResults({"gateway-1": {"skipped": True}}), [])
     assert problem.startswith("gateway-1 wasn't reached; whoever was a peer there still is.")
+
+
+def test_check_of_a_gateway_that_has_nothing_yet_is_named_and_no_problem() -> None:
+    steps, check = StepResults({"gateway-1": {}}), Scope(check_mode=True)
+    assert run_lines(MISSED, steps, check)[0].startswith("not checked: gateway-1")
+    assert run_problems(MISSED, steps, [], check) == []
+    silent = StepResults({"gateway-1": {"unreachable": True, "changed": False}})
+    assert len(run_problems(MISSED, silent, [], check)) == 1
 
 
 def test_what_a_gateway_missed_is_recorded_until_it_is_reached() -> None:
