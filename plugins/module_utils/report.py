@@ -89,7 +89,7 @@ def is_served(result: Mapping[str, Any]) -> bool:
 
 def _is_unchecked(result: Mapping[str, Any], scope: Scope) -> bool:
     """Tell whether a check left a gateway out by itself: what would be applied needs what would be installed before."""
-    return scope.check_mode and not result
+    return scope.check_mode and not result.get("unreachable", False)
 
 
 def still_peers(roster: Mapping[str, Any], gateway: str) -> list[str]:

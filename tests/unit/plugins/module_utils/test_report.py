@@ -186,8 +186,9 @@ def test_gateway_that_was_not_reached_is_a_problem_also_when_there_is_no_roster(
     assert problem.startswith("gateway-1 wasn't reached; whoever was a peer there still is.")
 
 
-def test_check_of_a_gateway_that_has_nothing_yet_is_named_and_no_problem() -> None:
-    steps, check = StepResults({"gateway-1": {}}), Scope(check_mode=True)
+@pytest.mark.parametrize("result", [{}, {"skipped": True, "changed": False}])
+def test_check_of_a_gateway_that_has_nothing_yet_is_named_and_no_problem(result: dict[str, Any]) -> None:
+    steps, check = StepResults({"gateway-1": result}), Scope(check_mode=True)
     assert run_lines(MISSED, steps, check)[0].startswith("not checked: gateway-1")
     assert run_problems(MISSED, steps, [], check) == []
     silent = StepResults({"gateway-1": {"unreachable": True, "changed": False}})
