@@ -101,12 +101,14 @@ def registry_table(module: AnsibleAWSModule) -> Registry:
     return Registry(client(module, "dynamodb"), module.params["registry_table"])
 
 
-def check_credentials(module: AnsibleAWSModule) -> None:
+def check_credentials(module: AnsibleAWSModule) -> str:
     """Refuse credentials of another account than `account_id` before anything is read or written.
 
     R16, the wrong world is refused.
+
+    :returns: the caller's ARN, for the records that an order leaves.
     """
-    check_account(client(module, "sts"), module.params["account_id"])
+    return check_account(client(module, "sts"), module.params["account_id"])
 
 
 def registration_result(registration: Registration) -> dict[str, Any]:

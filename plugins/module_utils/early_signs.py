@@ -43,11 +43,13 @@ def settle(
     now: float,
     *,
     check_mode: bool,
+    by: str | None = None,
 ) -> Settled:
     """Ask IAM about the signs in the registry, forget those that are refuted, and suspend users if that is wanted.
 
     :param iam_of: gives the IAM client of an account; raises AWSCallError where the credentials can't be had.
     :param now: seconds since the epoch.
+    :param by: the ARN of who settles them, for the blocks that it writes.
     :raises AWSCallError: the registry doesn't answer.
     """
     facts = table.facts()
@@ -69,7 +71,7 @@ def settle(
     refuted = [sign for signs_of_account in checked for sign in signs_of_account.refuted]
     if not check_mode:
         for each in to_suspend:
-            table.block(suspension(each.sign))
+            table.block(suspension(each.sign, by))
         _forget(table, [*refuted, *(each.sign for each in to_suspend)])
     return Settled(
         names=sorted(each.user_name for each in confirmed),

@@ -107,6 +107,14 @@ receipts:
       description: The device's last handshake with the gateway, in seconds since the epoch; null if there was none.
       type: int
       sample: 1789999950
+    detail:
+      description: The reason in words, with what the operator wrote; null if the registry knows none.
+      type: str
+      sample: "blocked: left the company"
+    by:
+      description: The ARN of who ordered it; null if nobody did, or if that isn't known.
+      type: str
+      sample: arn:aws:iam::111122223333:user/operator
     delay:
       description: Seconds from RV(receipts[].deleted_at) to RV(receipts[].removed_at).
       type: int

@@ -240,13 +240,14 @@ def _result(result: RunResult, problems: list[str]) -> dict[str, Any]:
 
 def make_roster(module: AnsibleAWSModule) -> dict[str, Any]:
     """Decide, write the file, and only then what the next run needs."""
-    check_credentials(module)
+    by = check_credentials(module)
     table, dest = registry_table(module), module.params["dest"]
     result = run(
         table,
         lambda account: iam_client(module, account.account_id, account.role_arn),
         _options(module.params),
         check_mode=module.check_mode,
+        by=by,
     )
     for sentence in reversals(result.roster):
         module.warn(sentence)

@@ -17,7 +17,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import (
 from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import regional_sts
 from ansible_collections.tracklib.vpn.plugins.module_utils.keys import check_public_key
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import User
-from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
+from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY, LIFE, seconds
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from .proof import Sts
@@ -62,7 +62,7 @@ class Document(_Document):
     gateways: Annotated[list[GatewayEndpoint], Field(min_length=1)]
     domains: list[str] = []
     devices_per_user: Annotated[int, Field(ge=1)] = 5
-    life: Annotated[int, Field(ge=3600)] = 30 * DAY  # it can be renewed from its half on, 30 minutes early at least
+    life: Annotated[int, Field(ge=3600)] = seconds("life", LIFE)  # it can be renewed from its half on, 30 minutes early at least
     address_quarantine: Annotated[int, Field(ge=0)] = 7 * DAY
     in_force_within: Annotated[int, Field(ge=0)] = 15 * 60
 
