@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Collection, Iterable, Iterator, NamedTuple, Sequence
 
 from .access import GrantingGroups
-from .model import Block, Owner, Registration, Tombstone
+from .model import Block, Owner, Registration, Tombstone, User
 from .timespan import utc
 from .whitelist import AccountSweeps, Reason, Whitelist
 
@@ -27,6 +27,12 @@ class Standing(NamedTuple):
     def devices(self) -> list[Registration]:
         """The user's registrations."""
         return [each for each in self.registrations if each.owner == self.owner]
+
+    @property
+    def user(self) -> User | None:
+        """The user as IAM or the last complete sweep has it."""
+        sweep = self.account.in_force
+        return None if sweep is None else sweep.users.get(self.owner[1])
 
     @property
     def own_blocks(self) -> list[Block]:

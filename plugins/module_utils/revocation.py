@@ -100,6 +100,7 @@ class Person(NamedTuple):
     user_id: str
     user_name: str
     namesakes: tuple[str, ...] = ()
+    user: User | None = None  # as IAM has it now, if it was asked for this name and answered
     error: AWSCallError | None = None  # why IAM didn't say so itself
 
     @property
@@ -116,7 +117,11 @@ class Person(NamedTuple):
     def hint(self) -> str:
         """How to mean somebody else of the same name; empty if there is nobody."""
         ids = " or ".join(self.namesakes)
-        return f" An earlier {self.user_name} has the id {ids}; give it as the user's name to mean that one." if ids else ""
+        return (
+            f" An earlier {self.user_name} has the id {ids}; give it as the user's name to mean that one."
+            if ids
+            else ""
+        )
 
 
 def identify(find: Callable[[], User | None], table: Registry, revoked: Revoked) -> Whom:
@@ -149,13 +154,18 @@ def identify_one(find: Callable[[], User | None], facts: RegistryFacts, revoked:
     known = _known(find, lambda: facts, revoked.account_id)
     if revoked.user_name in known.ids():
         user_id = revoked.user_name
-        return Person(revoked.account_id, user_id, known.name_of(user_id), error=known.error)
+        return _person(known, revoked, user_id, known.name_of(user_id))
     matched = _matched(known, revoked)
     present = {user_id: name for user_id, name in matched.items() if user_id not in known.deleted} or matched
     if len(present) > 1:
         raise RegistryError(_ambiguous(revoked, present, known))
     ((user_id, name),) = present.items()
-    return Person(revoked.account_id, user_id, name, tuple(other for other in matched if other != user_id), known.error)
+    return _person(known, revoked, user_id, name)._replace(namesakes=tuple(sorted(matched.keys() - {user_id})))
+
+
+def _person(known: Known, revoked: Revoked, user_id: str, user_name: str) -> Person:
+    user = known.user if known.user is not None and known.user.user_id == user_id else None
+    return Person(revoked.account_id, user_id, user_name, user=user, error=known.error)
 
 
 def _matched(known: Known, revoked: Revoked) -> dict[str, str]:
@@ -202,9 +212,7 @@ def check_device(whom: Whom, table: Registry, revoked: Revoked) -> None:
     raise RegistryError(no_device(revoked.user_name, revoked.device, devices, facts.blocks, time.time()))
 
 
-def no_device(
-    user_name: str, device: str, devices: Iterable[Registration], blocks: Iterable[Block], now: float
-) -> str:
+def no_device(user_name: str, device: str, devices: Iterable[Registration], blocks: Iterable[Block], now: float) -> str:
     """Say that a user hasn't got a device, and which ones the user has.
 
     :param devices: the user's.

@@ -161,7 +161,7 @@ def _user(module: AnsibleAWSModule, table: Registry) -> User:
     return user._replace(groups=stored.users[user.user_id].groups)
 
 
-def _wanted(user: User, params: dict[str, Any], public_key: str, by: str) -> Registration:
+def _wanted(user: User, params: dict[str, Any], public_key: str, by: str | None) -> Registration:
     now = int(time.time())
     return Registration(
         account_id=user.account_id,
@@ -199,7 +199,7 @@ def _encryption(params: dict[str, Any]) -> Callable[[bytes], bytes]:
     return lambda content: encrypt_with(passphrase, content)
 
 
-def run(module: AnsibleAWSModule, by: str) -> dict[str, Any]:
+def run(module: AnsibleAWSModule, by: str | None) -> dict[str, Any]:
     """Check and encrypt everything, then register, then rename the file, so that a refusal leaves nothing."""
     params = module.params
     table, pools = registry(module), parse_pools(params["address_pools"])

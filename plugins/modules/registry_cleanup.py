@@ -131,7 +131,7 @@ def _useless(table: Registry, expired_for: int, now: float) -> list[tuple[Regist
     return found
 
 
-def run(module: AnsibleAWSModule, by: str) -> dict[str, Any]:
+def run(module: AnsibleAWSModule, by: str | None) -> dict[str, Any]:
     """Remove what is useless; `by` is the caller's ARN, for the records."""
     params = module.params
     table = registry(module)

@@ -8,27 +8,20 @@ Requires root. There is one at a time: the next one, or `remove_leftovers`, remo
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Callable, Sequence
 
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard import commands
 
-from tests.support.wireguard_host import FORWARDING, remove_leftovers
+from tests.support.wireguard_host import make_namespace
 
 
 class RealHost:
     """Runs commands. `start_unit` is what systemd runs for the interface's unit."""
 
     def __init__(self, name: str, start_unit: Callable[[], int]) -> None:
-        remove_leftovers()
+        _namespace, self._inside = make_namespace()
         self._restart = ["systemctl", "restart", f"wg-quick@{name}"]
         self._start_unit = start_unit
-        namespace = f"tracklib-gateway-{os.getpid()}"
-        self._inside = ["ip", "netns", "exec", namespace]
-        subprocess.run(["ip", "netns", "add", namespace], check=True)
-        self(["ip", "link", "set", "dev", "lo", "up"])
-        self(["sysctl", "-qw", *FORWARDING])
 
     def __call__(self, args: Sequence[str], stdin: str = "") -> commands.CommandResult:
         """Run a command."""

@@ -1,7 +1,11 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""2,000 steps of the state machine, always the same ones; `python -m tests.model` runs others, and for longer."""
+"""2,000 steps of the state machine; `python -m tests.model` runs others, and for longer.
+
+They are the same ones in each run of one state of the code: the choices are always the same, but what a choice means
+depends on the machine's actions and on what the steps before it left.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ DIFFERENCES = (AssertionError, RuntimeError, *UNREADABLE)
 def compare(examples: int = EXAMPLES, is_same: bool = True, shrinks: bool = True) -> None:
     """Compare the collection with the model.
 
-    :param is_same: always by the same steps.
+    :param is_same: by the same steps in each run of one state of the code.
     :param shrinks: report the fewest steps that show a difference.
     :raises AssertionError: They differ.
     """

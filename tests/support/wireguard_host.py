@@ -39,7 +39,7 @@ from . import ROOT
 TEMPLATES = ROOT / "roles/gateway/templates"
 REGISTRY = Origin("0f3a9c", "111122223333", "eu-central-1", "tracklib-vpn", "table-1")
 NOW = 1_790_000_000  # when the rosters of these tests are made, seconds since the epoch
-FORWARDING = ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+_FORWARDING = ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
 _READING = {
     ("wg", "show"),
     ("wg", "pubkey"),
@@ -142,10 +142,8 @@ class Host:
     """A gateway whose interface, configuration and state are this test's own."""
 
     def __init__(self, directory: Path) -> None:
-        remove_leftovers()
+        self.namespace, self.inside = make_namespace()
         self.name = f"tl{os.getpid()}"  # wireguard-go's sockets are shared by all namespaces
-        self.namespace = f"tracklib-gateway-{os.getpid()}"
-        self.inside = ["ip", "netns", "exec", self.namespace]
         self.site = Site(self.name, directory / "etc", directory / "state", directory / "run")
         self.site.config_dir.mkdir()
         self._program = directory / "wireguard.pyz"  # as the role installs it
@@ -157,9 +155,6 @@ class Host:
         self.private_key_file.write_text(self.private_key + "\n")
         self.run = Recorder(self)
         self.now = float(NOW)
-        subprocess.run(["ip", "netns", "add", self.namespace], check=True)
-        self.sh("ip", "link", "set", "dev", "lo", "up")
-        self.sh("sysctl", "-qw", *FORWARDING)  # as the role's file in /etc/sysctl.d has it
 
     def rename_interface(self) -> str:
         """Have another interface configured from now on. :returns: the name of the one that was."""
@@ -311,6 +306,17 @@ def held(lock: Path) -> Iterator[int]:
 def allowed(*people: Person) -> dict[str, str]:
     """What `Host.peers` is when a gateway has exactly these peers."""
     return {key(person.number): ",".join(person.entry()["allowed_ips"]) for person in people}
+
+
+def make_namespace() -> tuple[str, list[str]]:
+    """Make this process's one network namespace of a gateway. :returns: its name, and what runs a command in it."""
+    remove_leftovers()
+    namespace = f"tracklib-gateway-{os.getpid()}"
+    inside = ["ip", "netns", "exec", namespace]
+    subprocess.run(["ip", "netns", "add", namespace], check=True)
+    for command in (["ip", "link", "set", "dev", "lo", "up"], ["sysctl", "-qw", *_FORWARDING]):  # as the role has it
+        subprocess.run([*inside, *command], check=True)
+    return namespace, inside
 
 
 def remove_namespace(namespace: str) -> None:

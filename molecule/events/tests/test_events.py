@@ -127,8 +127,12 @@ def forget(*ids: str) -> None:
     """Remove what the registry has of accounts or users, but for the records of removals, which later runs need."""
     dynamodb = aws.client("dynamodb")
     pages = dynamodb.get_paginator("scan").paginate(TableName=actions.TABLE)
-    theirs = [item for page in pages for item in page["Items"] if any(each in str(item) for each in ids)]
-    theirs = [item for item in theirs if item["pk"]["S"] != "removed"]
+    theirs = [
+        item
+        for page in pages
+        for item in page["Items"]
+        if item["pk"]["S"] != "removed" and any(each in str(item) for each in ids)
+    ]
     for start in range(0, len(theirs), 25):  # in batches: a transaction for each device takes the emulator 0.2 s
         removed = [
             {"DeleteRequest": {"Key": {name: item[name] for name in ("pk", "sk")}}}

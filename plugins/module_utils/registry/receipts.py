@@ -205,4 +205,3 @@ def _cell(value: Any, width: int) -> str:
 
 def _inert(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")) else value
-

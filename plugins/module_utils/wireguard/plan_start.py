@@ -10,6 +10,7 @@ wait for nft; then the peers, from what is read once the interface is there.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Container
 
 from . import config as wg_config
 from .commands import GatewayError
@@ -21,6 +22,8 @@ from .read import Snapshot
 from .report import NOTHING, Report
 from .state import State
 from .steps import ChangeInterface, CheckFirewall, LoadFirewall, RecordFirewall, StartInterface, Step
+
+_SHOWN = 5  # names in a message
 
 
 class UnsafeError(GatewayError):
@@ -53,10 +56,10 @@ def plan_started_peers(snapshot: Snapshot, max_age: int) -> Plan:
     :param max_age: see why_no_peers().
     :raises GatewayError: the device can't be read, or the peers can't.
     """
-    without_peers = why_no_peers(snapshot, max_age)
-    if not without_peers:
+    why = why_no_peers(snapshot, max_age)
+    if not why:
         return _plan_peers(snapshot, snapshot.config_text)
-    return _plan_peers(snapshot, snapshot.sections.interface, Report(without_peers=without_peers))
+    return _plan_peers(snapshot, snapshot.sections.interface, Report(without_peers=f"started WITHOUT PEERS: {why}"))
 
 
 def plan_firewall(snapshot: Snapshot) -> Plan:
@@ -80,7 +83,17 @@ def plan_reloaded_peers(snapshot: Snapshot, max_age: int) -> Plan:
     too_old = _why_too_old(snapshot, max_age)
     if not missing or not too_old:
         return _plan_peers(snapshot, snapshot.config_text)
-    return _plan_peers(snapshot, snapshot.sections.without(missing).text(), Report(without_peers=too_old))
+    said = f"still WITHOUT PEERS: {too_old}"
+    if snapshot.live:
+        said = f"{_names(snapshot, missing)} not added: {too_old}"
+    return _plan_peers(snapshot, snapshot.sections.without(missing).text(), Report(without_peers=said))
+
+
+def _names(snapshot: Snapshot, keys: Container[str]) -> str:
+    comments = snapshot.sections.comments()
+    names = [wg_config.label_of(comment).name or key for key, comment in comments.items() if key in keys]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def plan_lost_firewall(snapshot: Snapshot) -> Plan:

@@ -25,7 +25,7 @@ class Report:
     settings: list[str] = field(default_factory=list)  # of interface, firewall and files
     repaired: list[str] = field(default_factory=list)
     removals: list[Removal] = field(default_factory=list)  # all that aren't acknowledged yet
-    without_peers: str = ""  # why an interface was started without its peers; empty if it wasn't
+    without_peers: str = ""  # which peers of the file a start or reload didn't add, and why; empty if it added all
     notices: list[str] = field(default_factory=list)  # what isn't ours and may be in the way; fails no call
     problems: list[str] = field(default_factory=list)
 

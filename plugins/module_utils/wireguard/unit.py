@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     report = {"up": start, "reload": reload}[options.command](gateway, options.max_age)
     _log(gateway, report.problems)
     if report.without_peers:
-        _log(gateway, [f"started WITHOUT PEERS: {report.without_peers}"])
+        _log(gateway, [report.without_peers])
     return 1 if report.problems else 0
 
 

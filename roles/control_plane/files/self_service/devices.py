@@ -36,8 +36,8 @@ _REFUSED = {
 class Admitted(NamedTuple):
     """A user who may have devices.
 
-    `arn` is that of STS, for the records. `blocked` has the reasons for which single devices may not be peers, `iam_error` why the last complete sweep
-    had to tell of the user.
+    `arn` is STS's, for the records. `blocked` has the reasons for which single devices may not be peers, `iam_error`
+    why the last complete sweep had to tell of the user.
     """
 
     user: User

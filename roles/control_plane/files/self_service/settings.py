@@ -62,7 +62,8 @@ class Document(_Document):
     gateways: Annotated[list[GatewayEndpoint], Field(min_length=1)]
     domains: list[str] = []
     devices_per_user: Annotated[int, Field(ge=1)] = 5
-    life: Annotated[int, Field(ge=3600)] = seconds("life", LIFE)  # it can be renewed from its half on, 30 minutes early at least
+    # it can be renewed from its half on, 30 minutes early at least
+    life: Annotated[int, Field(ge=3600)] = seconds("life", LIFE)
     address_quarantine: Annotated[int, Field(ge=0)] = 7 * DAY
     in_force_within: Annotated[int, Field(ge=0)] = 15 * 60
 

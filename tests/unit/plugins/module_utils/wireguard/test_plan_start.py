@@ -97,7 +97,21 @@ def test_r12_reload_with_a_roster_older_than_allowed_adds_no_peers(age: int, is_
     aged = replace(gateway, device=device([BOB]), state=replace(gateway.state, made_at=NOW - age))
     plan = plan_reloaded_peers(aged, max_age=60)
     assert actions(plan) == ["SetPeers", "ReadBack"] * is_allowed
-    assert bool(plan.report.without_peers) is not is_allowed
+    why = "the roster is 1 minutes old, 1 are allowed; peers wait for the next reconcile"
+    assert plan.report.without_peers == ("" if is_allowed else f"alice/laptop not added: {why}")
+
+
+def test_r12_reload_names_at_most_five_whom_it_does_not_add_or_says_that_nobody_is_there() -> None:
+    people = [Person(f"user{number}", number) for number in range(1, 8)]
+    gateway = snapshot(people)
+    assert gateway.state is not None
+    aged = replace(gateway, state=replace(gateway.state, made_at=NOW - 61))
+    some = plan_reloaded_peers(replace(aged, device=device(people[:1])), max_age=60).report.without_peers
+    assert some.startswith(
+        "user2/laptop, user3/laptop, user4/laptop, user5/laptop, user6/laptop and 1 more not added: "
+    )
+    nobody = plan_reloaded_peers(replace(aged, device=device([])), max_age=60).report.without_peers
+    assert nobody.startswith("still WITHOUT PEERS: the roster is 1 minutes old")
 
 
 def test_r12_age_is_told_in_minutes() -> None:
