@@ -233,7 +233,7 @@ def test_diff_of_a_host_key_is_the_key(world: World) -> None:
     assert world.run("host_key", **options)["diff"] == expected
 
 
-def test_diff_of_a_handout_names_device_and_addresses_and_no_key(world: World) -> None:
+def test_diff_of_a_handout_is_the_record_with_the_fingerprint_instead_of_the_key(world: World) -> None:
     options = world.of_registry(
         dest=str(world.directory / "alice.age"),
         recipient=RECIPIENT,
@@ -244,8 +244,12 @@ def test_diff_of_a_handout_names_device_and_addresses_and_no_key(world: World) -
         access=ACCESS,
         address_pools=POOLS,
     )
-    expected = {"before": "", "after": "alice/phone 10.44.0.4, fd44:7472:6163:6b::4\n"}
-    assert world.run("handout", check=True, **options)["diff"] == expected
-    assert world.run("handout", **options)["diff"] == expected
+    foretold = world.run("handout", check=True, **options)["diff"]["after"].splitlines()
+    done = world.run("handout", **options)
+    key = done["registration"]["public_key"]
+    record = done["diff"]["after"].splitlines()
+    assert (done["diff"]["before"], record[1]) == ("", f"  key: {keys.fingerprint(key)}")
+    assert (foretold[0], foretold[2]) == (record[0], record[2])
     replaced = world.run("handout", **options, replace=True)
-    assert (replaced["changed"], replaced["diff"]) == (True, {**expected, "before": expected["after"]})
+    assert (replaced["changed"], replaced["diff"]["before"]) == (True, done["diff"]["after"])
+    assert key not in str(done["diff"]) + str(replaced["diff"])

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Tombstone
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sign, Tombstone
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY, utc
+
+from tests.support import fault_proxy as faults
+from tests.support.fault_proxy import FaultProxy
 
 from .names import Playbook
 from .vpn import ACCESS, ACCOUNT, POOLS, Vpn
@@ -355,3 +358,34 @@ def test_whose_order_a_record_is_survives_export_and_import(
     copied = dynamodb.scan(TableName="copy")["Items"]
     for pk in ("registration", "block", "lifted"):
         assert [item["by"]["S"] for item in copied if item["pk"]["S"] == pk] == [OPERATOR], pk
+
+
+def test_orders_that_nobody_gave_by_name_say_who_ran_them(vpn: Vpn, tmp_path: Any) -> None:
+    for name in ("alice", "bob", "carol"):
+        vpn.user(name)
+        vpn.register(name, "laptop", keys.generate()[1], expires_in="1s" if name == "carol" else "never")
+    vpn.module("roster", dest=str(tmp_path / "roster.json"))
+    vpn.delete_user("alice")
+    (bob,) = (each for each in vpn.registry().devices.registrations() if each.user_name == "bob")
+    vpn.registry().write_sign(Sign(ACCOUNT, bob.user_id, "DeleteLoginProfile", time.time() - 1))
+    vpn.module("roster", dest=str(tmp_path / "roster.json"))
+    vpn.module("early_signs", early_signs="suspend")
+    time.sleep(1.1)
+    vpn.module("registry_cleanup", expired_for="1s")
+    registry = vpn.registry()
+    assert [each.by for each in registry.tombstones()] == [OPERATOR]
+    assert [(each.by, each.device) for each in registry.blocks()] == [(OPERATOR, None)]
+    (removed,) = registry.devices.removed()
+    assert (removed.user_name, removed.by, removed.reason) == ("carol", OPERATOR, "cleanup: it expired long ago")
+
+
+def test_r3_unblocking_goes_on_where_iam_does_not_answer(vpn: Vpn, fault_proxy: FaultProxy) -> None:
+    vpn.user("kim")
+    vpn.register("kim", "laptop", KEY)
+    vpn.module("revocation", user_name="kim", device="laptop")
+    fault_proxy.fail("GetUser", faults.error(500, "ServiceFailure"))
+    env = {"AWS_URL": fault_proxy.url}
+    few = {"retries": {"mode": "standard", "total_max_attempts": 2}}
+    result = vpn.module("revocation", env=env, user_name="kim", device="laptop", state="unblocked", aws_config=few)
+    assert [block["device"] for block in result["lifted"]] == ["laptop"]
+    assert "IAM didn't say how kim stands" in str(result["warnings"])
