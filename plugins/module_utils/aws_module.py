@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import time
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from importlib.util import find_spec
@@ -15,13 +16,21 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import get_aws_connection_info
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 
+from .access import ACCESS_OPTION, Access
 from .addresses import PoolError
 from .aws import CLIENT_CONFIG, AWSCallError, calling, parse_timestamp
-from .iam.sweep import check_account, find_user_in_any_case
-from .model import USER_NAME, Receipt, Registration, User
+from .iam.sweep import check_account, find_user_in_any_case, sweep_of_user
+from .iam.sweep import find_user as find_user_by_name
+from .keys import fingerprint
+from .model import USER_NAME, Receipt, Registration, Sweep, User
+from .obstacles import Standing
+from .registration import end_in_words
 from .registry.dynamodb import RegistryError
+from .registry.facts import RegistryFacts
 from .registry.receipts import delay, delay_in_run
 from .registry.table import Registry
+from .revocation import Person
+from .whitelist import AccountSweeps
 
 if TYPE_CHECKING:
     from boto3.session import Session
@@ -41,6 +50,7 @@ USER_OPTIONS: dict[str, Any] = {
     "identity_account_id": {"type": "str"},
     "identity_role_arn": {"type": "str"},
 }
+OPTIONAL_ACCESS_OPTION: dict[str, Any] = {"access": {**ACCESS_OPTION, "required": False}}
 _CREDENTIALS = ("profile_name", "aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 
 
@@ -101,12 +111,14 @@ def registry_table(module: AnsibleAWSModule) -> Registry:
     return Registry(client(module, "dynamodb"), module.params["registry_table"])
 
 
-def check_credentials(module: AnsibleAWSModule) -> None:
+def check_credentials(module: AnsibleAWSModule) -> str | None:
     """Refuse credentials of another account than `account_id` before anything is read or written.
 
     R16, the wrong world is refused.
+
+    :returns: the caller's ARN, for the records that an order leaves.
     """
-    check_account(client(module, "sts"), module.params["account_id"])
+    return check_account(client(module, "sts"), module.params["account_id"])
 
 
 def registration_result(registration: Registration) -> dict[str, Any]:
@@ -121,14 +133,21 @@ def registration_result(registration: Registration) -> dict[str, Any]:
 
 
 def registration_diff(before: Registration | None, after: Registration | None) -> dict[str, str]:
-    """A change of a registration as the modules show it: the device and its addresses, no key."""
-    return {"before": _line(before), "after": _line(after)}
+    """A change of a registration as the modules show it: the record, of its key the fingerprint."""
+    return {"before": _record(before), "after": _record(after)}
 
 
-def _line(registration: Registration | None) -> str:
+def _record(registration: Registration | None) -> str:
     if registration is None:
         return ""
-    return f"{registration.label} {', '.join(registration.addresses)}\n"
+    lines = (
+        f"{registration.label} ({registration.user_id})",
+        f"  key: {fingerprint(registration.public_key)}",
+        f"  addresses: {', '.join(registration.addresses)}",
+        f"  expires: {end_in_words(registration)}",
+        f"  registered by: {registration.by or '-'}",
+    )
+    return "".join(f"{line}\n" for line in lines)
 
 
 def receipt_result(receipt: Receipt) -> dict[str, Any]:
@@ -159,6 +178,32 @@ def find_user(module: AnsibleAWSModule, table: Registry) -> User | None:
     account_id, user_name = user_account(module), module.params["user_name"]
     iam = iam_client(module, account_id, module.params["identity_role_arn"])
     return find_user_in_any_case(iam, account_id, user_name, partial(table.sweep, account_id))
+
+
+def standing(module: AnsibleAWSModule, person: Person, facts: RegistryFacts) -> Standing:
+    """Find out how a user stands: by the registry, and by IAM now, or else by the last complete sweep.
+
+    Groups count if the module's option `access` says which ones grant access.
+    """
+    params, stored = module.params, facts.sweeps.get(person.account_id)
+    sweep, names = None, {person.user_id: person.user_name}
+    try:
+        iam = iam_client(module, person.account_id, params["identity_role_arn"])
+        if params["access"] is None:
+            user = find_user_by_name(iam, person.account_id, person.user_name)
+            sweep = Sweep(person.account_id, time.time(), {} if user is None else {user.user_id: user})
+        else:
+            sweep = sweep_of_user(iam, person.account_id, person.user_name)
+    except AWSCallError as error:
+        module.warn(f"IAM didn't say how {person.user_name} stands, the last complete sweep has to: {error}")
+    return Standing(
+        owner=person.owner,
+        registrations=facts.registered.registrations,
+        tombstones=facts.tombstones,
+        blocks=facts.blocks,
+        account=AccountSweeps(person.account_id, sweep, stored, labels=names),
+        granting=None if params["access"] is None else Access.parse(params["access"], params["account_id"]).granting,
+    )
 
 
 def check_role(module: AnsibleAWSModule) -> None:

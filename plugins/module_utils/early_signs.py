@@ -42,6 +42,7 @@ def settle(
     now: float,
     *,
     check_mode: bool,
+    by: str | None = None,
 ) -> Settled:
     """Ask IAM about the signs in the registry, forget those that are refuted, and suspend users if that is wanted.
 
@@ -50,6 +51,7 @@ def settle(
 
     :param iam_of: gives the IAM client of an account; raises AWSCallError where the credentials can't be had.
     :param now: seconds since the epoch.
+    :param by: the ARN of who settles them, for the blocks that it writes.
     :raises AWSCallError: the registry doesn't answer.
     """
     facts = table.facts()
@@ -72,7 +74,7 @@ def settle(
     refuted = [sign for signs_of_account in checked for sign in signs_of_account.refuted]
     if not check_mode:
         for each in to_suspend:
-            table.block(suspension(each.sign))
+            table.block(suspension(each.sign, by))
         settled = [*refuted, *(each.sign for each in to_suspend)]
         for sign in settled:
             table.forget_sign(sign)

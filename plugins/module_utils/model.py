@@ -85,6 +85,7 @@ class Registration(NamedTuple):
     expires_at: float | None = None
     renewed_at: float | None = None  # when its present life began, if not with its creation
     handed_out: bool = False  # its private key was made by an operator
+    by: str | None = None  # the ARN of who registered it, or changed or renewed it last
 
     @property
     def owner(self) -> Owner:
@@ -126,6 +127,7 @@ class Tombstone(NamedTuple):
     user_id: str | None
     event_time: float
     spared: tuple[str, ...] = ()  # user_ids that had the name, but were known under another one before
+    by: str | None = None  # the ARN of who deleted the user, or found it out
 
 
 class Removed(NamedTuple):
@@ -137,6 +139,8 @@ class Removed(NamedTuple):
     user_name: str
     public_key: str
     removed_at: float
+    reason: str | None = None
+    by: str | None = None  # the ARN of who removed it
 
     @property
     def identity(self) -> Device:
@@ -206,6 +210,21 @@ class Block(NamedTuple):
     device: str | None
     reason: str
     created_at: float
+    by: str | None = None  # the ARN of who blocked
+
+    @property
+    def what(self) -> str:
+        """What of the user may not connect, in words."""
+        return "the whole user" if self.device is None else self.device
+
+
+class Lifted(NamedTuple):
+    """The record that a block was lifted."""
+
+    block: Block
+    reason: str | None
+    lifted_at: float
+    by: str | None = None  # the ARN of who lifted it
 
 
 class Receipt(NamedTuple):
@@ -224,3 +243,5 @@ class Receipt(NamedTuple):
     deleted_at: int | None  # also when the user was blocked, or when the registration expired
     removed_at: int
     last_handshake: int | None
+    detail: str | None = None  # the reason in words
+    by: str | None = None  # the ARN of who ordered it; None also where nobody did

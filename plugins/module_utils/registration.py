@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
-from .keys import check_public_key
+from .keys import check_public_key, fingerprint
 from .model import Registration, User
 from .registry.dynamodb import RegistryError
+from .timespan import LIFE, seconds, utc
+
+_NEVER = "never"
 
 
 class Wanted(NamedTuple):
@@ -19,8 +23,20 @@ class Wanted(NamedTuple):
     device: str
     label: str  # what the operator called it, for messages
     public_key: str | None  # None: the registered key stays, which only a renewal allows
-    life: int | None  # seconds, of a new or renewed registration; None if it doesn't expire
+    life: float | None = None  # seconds, infinity if it doesn't expire; None: as long as before, or the usual life
     renew: bool = False  # whether an unexpired registration gets a new life, too
+    replace: bool = True  # whether another key takes the place of the registered one
+    by: str | None = None  # the ARN of whose order it is
+
+
+def life_of(expires_in: str | None) -> float | None:
+    """Read how long a registration is to live, in seconds; infinity for `never`, None if nothing is said.
+
+    :raises ValueError: it is neither a time span nor `never`.
+    """
+    if expires_in is None:
+        return None
+    return math.inf if expires_in == _NEVER else seconds("expires_in", expires_in)
 
 
 def updated(registered: Registration | None, wanted: Wanted, now: int) -> Registration:
@@ -30,7 +46,8 @@ def updated(registered: Registration | None, wanted: Wanted, now: int) -> Regist
     :param now: seconds since the epoch.
     :returns: the registration, without addresses, which the registry gives.
     :raises ValueError: the public key is missing or none.
-    :raises RegistryError: a device that isn't registered can't be renewed.
+    :raises RegistryError: a device that isn't registered can't be renewed, or the device has another key, which is to
+        stay.
     """
     registration = Registration(
         account_id=wanted.user.account_id,
@@ -40,16 +57,41 @@ def updated(registered: Registration | None, wanted: Wanted, now: int) -> Regist
         public_key=_public_key(registered, wanted),
         addresses=(),
         created_at=now,
-        expires_at=None if wanted.life is None else now + wanted.life,
+        expires_at=_end(registered, wanted, now),
+        by=wanted.by,
     )
     if registered is None:
         return registration
     same_key = registered.public_key == registration.public_key
+    if not same_key and not wanted.replace:
+        raise RegistryError(
+            f"{wanted.label} is registered with another key: {fingerprint(registered.public_key)}, given "
+            f"{fingerprint(registration.public_key)}. Nothing was written; to have the new key take its place, set "
+            "replace (register_replace of the playbook) to true"
+        )
     registration = registration._replace(handed_out=registered.handed_out and same_key)
-    expired = registered.expires_at is not None and registered.expires_at <= now
-    if expired or wanted.renew:
-        return registration._replace(renewed_at=now)
-    return registration._replace(expires_at=registered.expires_at, renewed_at=registered.renewed_at)
+    if not registered.has_expired(now) and not wanted.renew:
+        return registration._replace(expires_at=registered.expires_at, renewed_at=registered.renewed_at)
+    if same_key and registration.expires_at == registered.expires_at:  # it would live no longer
+        return registration._replace(renewed_at=registered.renewed_at)
+    return registration._replace(renewed_at=now)
+
+
+def _end(registered: Registration | None, wanted: Wanted, now: int) -> float | None:
+    """When a new life ends; None if it doesn't. Only a life that is asked for may end before the registered one."""
+    if wanted.life is not None:
+        return None if wanted.life == math.inf else now + wanted.life
+    if registered is None:
+        return now + seconds("expires_in", LIFE)
+    if registered.expires_at is None or registered.life is None:
+        return None
+    life = registered.life if registered.life > 0 else seconds("expires_in", LIFE)
+    return max(registered.expires_at, now + life)
+
+
+def end_in_words(registration: Registration) -> str:
+    """Write when a registration ends."""
+    return _NEVER if registration.expires_at is None else utc(registration.expires_at)
 
 
 def _public_key(registered: Registration | None, wanted: Wanted) -> str:

@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import difflib
+import time
 from enum import Enum
 from typing import Callable, Iterable, NamedTuple, Sequence
 
 from .aws import AWSCallError
-from .model import Block, Decision, Registration, Sweep, Tombstone, User
+from .model import Block, Decision, Lifted, Owner, Registration, Sweep, Tombstone, User
+from .obstacles import devices_in_words
 from .registry.dynamodb import RegistryError
+from .registry.facts import RegistryFacts
 from .registry.table import Registry
 
 _SHOWN = 5  # names
@@ -86,6 +89,41 @@ class Whom(NamedTuple):
         return [RevocationRecord(kind, user_id, name) for user_id, name in self.names.items() for kind in kinds]
 
 
+class UnknownUserError(RegistryError):
+    """A name or id that nobody knows."""
+
+
+class Person(NamedTuple):
+    """The one user whom an order means; `namesakes` has the ids that are known under the same name besides."""
+
+    account_id: str
+    user_id: str
+    user_name: str
+    namesakes: tuple[str, ...] = ()
+    user: User | None = None  # as IAM has it now, if it was asked for this name and answered
+    error: AWSCallError | None = None  # why IAM didn't say so itself
+
+    @property
+    def owner(self) -> Owner:
+        """The user's identity: (account_id, user_id)."""
+        return (self.account_id, self.user_id)
+
+    @property
+    def whom(self) -> Whom:
+        """Whom an order about this user hits."""
+        return Whom({self.user_id: self.user_name}, deleted=False, error=self.error)
+
+    @property
+    def hint(self) -> str:
+        """How to mean somebody else of the same name; empty if there is nobody."""
+        ids = " or ".join(self.namesakes)
+        return (
+            f" An earlier {self.user_name} has the id {ids}; give it as the user's name to mean that one."
+            if ids
+            else ""
+        )
+
+
 def identify(find: Callable[[], User | None], table: Registry, revoked: Revoked) -> Whom:
     """Find out whom a name, a label or an id means.
 
@@ -93,10 +131,49 @@ def identify(find: Callable[[], User | None], table: Registry, revoked: Revoked)
     :raises AWSCallError: IAM doesn't answer, and the registry knows nobody of the name.
     :raises RegistryError: it means nobody, or several users who have different names by now.
     """
-    known = _known(find, table, revoked.account_id)
-    wanted = revoked.user_name.casefold()
+    known = _known(find, table.facts, revoked.account_id)
     if revoked.user_name in known.ids():
         return Whom({revoked.user_name: known.name_of(revoked.user_name)}, deleted=False, error=known.error)
+    wanted, matched = revoked.user_name.casefold(), _matched(known, revoked)
+    present = {user_id: name for user_id, name in matched.items() if user_id not in known.deleted}
+    if len(present) > 1 and (known.user is not None or any(name.casefold() != wanted for name in present.values())):
+        raise RegistryError(_ambiguous(revoked, present, known))
+    return Whom(matched, deleted=known.user is None and known.error is None, error=known.error)
+
+
+def identify_one(find: Callable[[], User | None], facts: RegistryFacts, revoked: Revoked) -> Person:
+    """Find out which one user a name, a label or an id means (R1, identity).
+
+    A user who was deleted isn't meant by the name once somebody else has it.
+
+    :param find: as identify() has it.
+    :raises AWSCallError: IAM doesn't answer, and the registry knows nobody of the name.
+    :raises UnknownUserError: it means nobody.
+    :raises RegistryError: it may mean several users; with their ids.
+    """
+    known = _known(find, lambda: facts, revoked.account_id)
+    if revoked.user_name in known.ids():
+        user_id = revoked.user_name
+        return _person(known, revoked, user_id, known.name_of(user_id))
+    matched = _matched(known, revoked)
+    present = {user_id: name for user_id, name in matched.items() if user_id not in known.deleted} or matched
+    if len(present) > 1:
+        raise RegistryError(_ambiguous(revoked, present, known))
+    ((user_id, name),) = present.items()
+    return _person(known, revoked, user_id, name)._replace(namesakes=tuple(sorted(matched.keys() - {user_id})))
+
+
+def _person(known: Known, revoked: Revoked, user_id: str, user_name: str) -> Person:
+    user = known.user if known.user is not None and known.user.user_id == user_id else None
+    return Person(revoked.account_id, user_id, user_name, user=user, error=known.error)
+
+
+def _matched(known: Known, revoked: Revoked) -> dict[str, str]:
+    """Return the ids that a name or label may mean, each with its latest name.
+
+    :raises AWSCallError, UnknownUserError: there is none.
+    """
+    wanted = revoked.user_name.casefold()
     labelled = {each.user_id for each in known.registrations if each.user_name.casefold() == wanted}
     names = {user_id: known.name_of(user_id) for user_id in known.ids()}
     matched = {
@@ -105,20 +182,17 @@ def identify(find: Callable[[], User | None], table: Registry, revoked: Revoked)
     if not matched and known.error is not None:
         raise known.error
     if not matched:
-        raise RegistryError(_nobody(revoked, names))
-    present = {user_id: name for user_id, name in matched.items() if user_id not in known.deleted}
-    if len(present) > 1 and (known.user is not None or any(name.casefold() != wanted for name in present.values())):
-        raise RegistryError(_ambiguous(revoked, present, known))
-    return Whom(matched, deleted=known.user is None and known.error is None, error=known.error)
+        raise UnknownUserError(_nobody(revoked, names))
+    return matched
 
 
-def _known(find: Callable[[], User | None], table: Registry, account_id: str) -> Known:
+def _known(find: Callable[[], User | None], read: Callable[[], RegistryFacts], account_id: str) -> Known:
     user, error = None, None
     try:
         user = find()
     except AWSCallError as reason:
         error = reason
-    facts = table.facts()
+    facts = read()
     labelled = [*facts.registered.registrations, *(facts.decision or Decision()).peers]
     registrations = [each for each in labelled if each.account_id == account_id]
     deleted = frozenset(each.user_id for each in facts.tombstones if each.account_id == account_id)
@@ -132,13 +206,19 @@ def check_device(whom: Whom, table: Registry, revoked: Revoked) -> None:
     """
     facts = table.facts()
     registered = [*facts.registered.registrations, *(facts.decision or Decision()).peers]
-    devices = {each.device for each in registered if each.user_id in whom.names}
-    if revoked.device is None or revoked.device in devices:
+    devices = [each for each in registered if each.user_id in whom.names]
+    if revoked.device is None or revoked.device in {each.device for each in devices}:
         return
-    raise RegistryError(
-        f"{revoked.user_name} has no device {revoked.device}, and nothing was written; registered: "
-        f"{', '.join(sorted(devices)) or 'none'}"
-    )
+    raise RegistryError(no_device(revoked.user_name, revoked.device, devices, facts.blocks, time.time()))
+
+
+def no_device(user_name: str, device: str, devices: Iterable[Registration], blocks: Iterable[Block], now: float) -> str:
+    """Say that a user hasn't got a device, and which ones the user has.
+
+    :param devices: the user's.
+    """
+    having = devices_in_words(devices, list(blocks), now)
+    return f"{user_name} has no device {device}; registered: {having}. Nothing was written"
 
 
 def _nobody(revoked: Revoked, names: dict[str, str]) -> str:
@@ -181,22 +261,42 @@ def missing(records: Iterable[RevocationRecord], table: Registry, revoked: Revok
     return [record for record in records if (record.kind, record.user_id) not in present]
 
 
-def write(table: Registry, records: Iterable[RevocationRecord], revoked: Revoked, reason: str, now: float) -> None:
+def write(
+    table: Registry,
+    records: Iterable[RevocationRecord],
+    revoked: Revoked,
+    reason: str,
+    now: float,
+    by: str | None = None,
+) -> None:
     """Write blocks and tombstones to the registry.
 
     :param now: the time of deletion, or from which the block holds, in seconds since the epoch.
+    :param by: the ARN of whose order it is.
     """
     for record in records:
         if record.kind is RecordKind.TOMBSTONE:
             event_id = f"operator-{record.user_id}"
-            tombstone = Tombstone(revoked.account_id, event_id, record.user_name, record.user_id, now)
+            tombstone = Tombstone(revoked.account_id, event_id, record.user_name, record.user_id, now, by=by)
             table.write_tombstone(tombstone)
         else:
-            table.block(Block(revoked.account_id, record.user_id, revoked.device, reason, now))
+            table.block(Block(revoked.account_id, record.user_id, revoked.device, reason, now, by))
 
 
-def lift(table: Registry, whom: Whom, revoked: Revoked, *, check_mode: bool) -> list[Block]:
-    """Delete the block of the user, or of the device, and return it; an empty list if there was none."""
+def lift(
+    table: Registry,
+    whom: Whom,
+    revoked: Revoked,
+    *,
+    now: float,
+    check_mode: bool,
+    reason: str | None = None,
+    by: str | None = None,
+) -> list[Block]:
+    """Delete the block of the user, or of the device, and return it; an empty list if there was none.
+
+    :param now: seconds since the epoch; for the record, as are `reason` and `by`, the ARN of whose order it is.
+    """
     lifted = [
         block
         for block in table.blocks()
@@ -204,5 +304,5 @@ def lift(table: Registry, whom: Whom, revoked: Revoked, *, check_mode: bool) -> 
     ]
     if not check_mode:
         for block in lifted:
-            table.unblock(block)
+            table.unblock(Lifted(block, reason, now, by))
     return lifted

@@ -9,7 +9,7 @@ import json
 from typing import Any, Iterable, Mapping
 
 from .files import write_private
-from .model import Registration
+from .model import Registration, Removed
 from .roster import Exclusion
 from .run import RunResult
 from .whitelist import AccountSweeps
@@ -30,7 +30,7 @@ def content(result: RunResult) -> dict[str, Any]:
         "peers": [{**_peer(peer), "held": peer in roster.held} for peer in roster.peers],
         "revoked": [_excluded(exclusion) for exclusion in roster.revoked],
         "excluded": [_excluded(exclusion) for exclusion in roster.excluded],
-        "removed": [{**record._asdict(), "reason": "removed"} for record in roster.removed],
+        "removed": [_removed(record) for record in roster.removed],
         "acknowledge": result.facts.acknowledge,
     }
 
@@ -58,6 +58,12 @@ def _peer(registration: Registration) -> dict[str, Any]:
         "device": registration.device,
         "expires_at": None if registration.expires_at is None else int(registration.expires_at),
     }
+
+
+def _removed(record: Removed) -> dict[str, Any]:
+    """Write a removal; by whom and why it was is the registry's alone."""
+    named = {name: value for name, value in record._asdict().items() if name != "by"}
+    return {**named, "reason": "removed"}
 
 
 def _excluded(exclusion: Exclusion) -> dict[str, Any]:

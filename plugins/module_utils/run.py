@@ -73,7 +73,13 @@ IamOf = Callable[[AccountToSweep], "IAMClient"]  # raises AWSCallError where the
 
 
 def run(
-    table: Registry, iam_of: IamOf, options: RunOptions, *, check_mode: bool, clock: Callable[[], float] = time.time
+    table: Registry,
+    iam_of: IamOf,
+    options: RunOptions,
+    *,
+    check_mode: bool,
+    by: str | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> RunResult:
     """Decide who is a peer. What the next run needs is written by `keep_books`, once the roster is.
 
@@ -82,13 +88,14 @@ def run(
     controller (R4, confirmed revocation).
 
     :param check_mode: whether to leave the registry as it is.
+    :param by: the ARN of who runs it, for the tombstones that it writes.
     :raises AWSCallError: the registry doesn't answer.
     :raises RegistryError: the table is no registry.
     """
     registry = table.identity()
     damage: list[str] = []
     generation = table.generation(damage.append) if check_mode else table.take_generation(damage.append)
-    facts = table.facts()
+    facts = _deciding(table.facts())
     granting = options.policy.granting
     before = facts.decision or _assumed(facts, granting)
     accounts = [_swept(iam_of, account, facts, before, granting, clock) for account in options.accounts]
@@ -112,7 +119,7 @@ def run(
         problems.append(refused)
     if not check_mode:
         problems += _write_all(
-            Write(f"the tombstone of {leaver.user_name}", partial(table.write_tombstone, leaver))
+            Write(f"the tombstone of {leaver.user_name}", partial(table.write_tombstone, leaver._replace(by=by)))
             for leaver in roster.leavers
         )
     return RunResult(registry, generation, now, facts, renamed, accounts, last, roster, refused, problems)
@@ -164,6 +171,12 @@ def _write_all(writes: Iterable[Write]) -> list[str]:
         except (AWSCallError, RegistryError) as error:
             problems.append(f"{what} could not be written to the registry, run it again: {error}")
     return problems
+
+
+def _deciding(facts: RegistryFacts) -> RegistryFacts:
+    """Leave out who registered what: it keeps books, and no decision or roster has it."""
+    registrations = [each._replace(by=None) for each in facts.registered.registrations]
+    return facts._replace(registered=facts.registered._replace(registrations=registrations))
 
 
 def _assumed(facts: RegistryFacts, granting: GrantingGroups) -> Decision:

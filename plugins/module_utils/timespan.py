@@ -1,14 +1,21 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Time spans as operators write them: `30d`, `12h`, `90m`. Importable without Ansible."""
+"""Time spans as operators write them: `30d`, `12h`, `90m`; and times as they read them. Importable without Ansible."""
 
 from __future__ import annotations
 
 import re
+import time
 
 DAY = 24 * 3600  # seconds
+LIFE = "30d"  # of a registration, unless somebody says otherwise, whoever makes it
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": DAY}
+
+
+def utc(at: float) -> str:
+    """Write a time, in seconds since the epoch, as ISO 8601 has it: `2026-11-29T08:00:00Z`."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
 def seconds(option: str, text: str) -> int:

@@ -112,13 +112,14 @@ def main() -> None:
     )
     roles = {account["account_id"]: account["role_arn"] for account in module.params["identity_accounts"] or []}
     with one_line_failures(module):
-        check_credentials(module)
+        by = check_credentials(module)
         settled = settle(
             registry(module),
             lambda account_id: iam_client(module, account_id, roles.get(account_id)),
             EarlySigns(module.params["early_signs"]),
             time.time(),
             check_mode=module.check_mode,
+            by=by,
         )
     module.exit_json(changed=bool(settled.suspended or settled.forgotten), **settled._asdict())
 

@@ -43,9 +43,9 @@ options:
     type: str
     required: true
   expires_in:
-    description: How long the registration lives, such as V(7d), V(12h) or V(90m).
+    description: How long the registration lives, such as V(30d), V(12h) or V(90m).
     type: str
-    default: 7d
+    default: 30d
   replace:
     description:
       - Whether to give a device that is registered a new key. Whoever has the old one loses the tunnel.
@@ -140,7 +140,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.keys import generate
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, User, check_device_name
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
-from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY, seconds
+from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY, LIFE, seconds
 
 
 def _user(module: AnsibleAWSModule, table: Registry) -> User:
@@ -161,7 +161,7 @@ def _user(module: AnsibleAWSModule, table: Registry) -> User:
     return user._replace(groups=stored.users[user.user_id].groups)
 
 
-def _wanted(user: User, params: dict[str, Any], public_key: str) -> Registration:
+def _wanted(user: User, params: dict[str, Any], public_key: str, by: str | None) -> Registration:
     now = int(time.time())
     return Registration(
         account_id=user.account_id,
@@ -173,6 +173,7 @@ def _wanted(user: User, params: dict[str, Any], public_key: str) -> Registration
         created_at=now,
         expires_at=now + seconds("expires_in", params["expires_in"]),
         handed_out=True,
+        by=by,
     )
 
 
@@ -198,14 +199,14 @@ def _encryption(params: dict[str, Any]) -> Callable[[bytes], bytes]:
     return lambda content: encrypt_with(passphrase, content)
 
 
-def run(module: AnsibleAWSModule) -> dict[str, Any]:
+def run(module: AnsibleAWSModule, by: str | None) -> dict[str, Any]:
     """Check and encrypt everything, then register, then rename the file, so that a refusal leaves nothing."""
     params = module.params
     table, pools = registry(module), parse_pools(params["address_pools"])
     user = _user(module, table)
     networks = Access.parse(params["access"], params["account_id"]).granted_to(user)
     private_key, public_key = generate()
-    wanted = _wanted(user, params, public_key)
+    wanted = _wanted(user, params, public_key, by)
     if not params["replace"]:
         _refuse_registered(table, wanted)
     rest = params["address_quarantine"] * DAY
@@ -218,7 +219,7 @@ def run(module: AnsibleAWSModule) -> dict[str, Any]:
         with replacing(params["dest"], content):
             _before, after = table.devices.register(wanted, pools, quarantine=rest)
             if after.addresses != expected.addresses:
-                table.devices.remove(after)
+                table.devices.remove(after, by=by, reason="its handout failed")
                 raise RegistryError(f"{wanted.label}: somebody else registered at the same moment; run it again")
     return {
         "changed": True,
@@ -237,7 +238,7 @@ def main() -> None:
             "dest": {"type": "path", "required": True},
             "recipient": {"type": "str"},
             "device": {"type": "str", "required": True},
-            "expires_in": {"type": "str", "default": "7d"},
+            "expires_in": {"type": "str", "default": LIFE},
             "replace": {"type": "bool", "default": False},
             "address_quarantine": {"type": "int", "default": 7},
             "passphrase_to": {"type": "path", "no_log": False},
@@ -246,8 +247,7 @@ def main() -> None:
     )
     require(module, nacl="PyNaCl", pyrage="pyrage")
     with one_line_failures(module):
-        check_credentials(module)
-        result = run(module)
+        result = run(module, check_credentials(module))
     module.exit_json(**result)
 
 

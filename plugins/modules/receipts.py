@@ -158,8 +158,13 @@ def _receipts(table: Registry, gateways: list[dict[str, Any]]) -> list[Receipt]:
     ]
     if not done:
         return []
-    expired = any(removal["reason"] == "expired" for _gateway, removal in done)  # the only ones to look up a device for
-    causes = Causes(table.tombstones(), table.blocks(), table.devices.registrations() if expired else [])
+    reasons = {removal["reason"] for _gateway, removal in done}
+    causes = Causes(
+        table.tombstones(),
+        table.blocks(),
+        table.devices.registrations() if "expired" in reasons else [],
+        table.devices.removed() if "removed" in reasons else [],
+    )
     return [receipt(gateway, removal, causes) for gateway, removal in done]
 
 

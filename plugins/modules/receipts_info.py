@@ -96,7 +96,7 @@ receipts:
       type: str
       sample: 5f3b2a10-6c1d-4f6e-9a0b-2c5d8e7f1a34
     deleted_at:
-      description: When the user was deleted or blocked, or the registration expired, in seconds since the epoch.
+      description: When the user was deleted or blocked, or the registration removed or expired; seconds since the epoch.
       type: int
       sample: 1790000000
     removed_at:
@@ -107,6 +107,14 @@ receipts:
       description: The device's last handshake with the gateway, in seconds since the epoch; null if there was none.
       type: int
       sample: 1789999950
+    detail:
+      description: The reason in words, with what the operator wrote; null if the registry knows none.
+      type: str
+      sample: "blocked: left the company"
+    by:
+      description: The ARN of who ordered it; null if nobody did, or if that isn't known.
+      type: str
+      sample: arn:aws:iam::111122223333:user/operator
     delay:
       description: Seconds from RV(receipts[].deleted_at) to RV(receipts[].removed_at).
       type: int

@@ -25,11 +25,13 @@ options:
     choices: [present, absent]
     default: present
   user_name:
-    description: Name of the IAM user.
+    description:
+      - Name of the IAM user, or the user's unique id.
+      - A name that may mean several users, such as one who came back and the one of before, is refused with their ids.
     type: str
     required: true
   user_id:
-    description: The user's id, needed only when removing one of several registrations made under the same name.
+    description: The user's id, needed only where O(user_name) may mean several users.
     type: str
   device:
     description: Name of the device, 1 to 32 lower-case letters, digits and hyphens.
@@ -42,7 +44,8 @@ options:
     type: str
   expires_in:
     description:
-      - How long a new or renewed registration lives, such as V(30d), V(12h) or V(90m). Without it, it doesn't expire.
+      - How long a new or renewed registration lives, such as V(30d), V(12h) or V(90m); V(never) if it isn't to expire.
+      - Without it, a new one lives for 30 days, a renewed one as long as before, and never shorter than it did.
       - An unexpired registration keeps its expiry, so that running again changes nothing; an expired one is renewed.
       - The gateways take an expired device off by themselves. A renewed one works again after the next run of
         C(tracklib.vpn.reconcile).
@@ -50,9 +53,41 @@ options:
   renew:
     description:
       - Lets the registration live for O(expires_in) from now on, also if it has not expired yet. Key and addresses
-        stay. This changes the expiry each time.
+        stay. This changes the expiry each time. A device that isn't registered is refused.
     type: bool
     default: false
+  replace:
+    description: Whether O(public_key) takes the place of another one that is registered for the device.
+    type: bool
+    default: true
+  reason:
+    description: Why the device is removed, for the record of it, which the registry keeps for 90 days.
+    type: str
+  access:
+    description:
+      - The access policy, C(vpn_access). With it, RV(still_blocked_by) tells of a user who is in no group that grants
+        access. Only O(state=present) reads it.
+    type: list
+    elements: dict
+    suboptions:
+      groups:
+        description: Names of IAM groups.
+        type: list
+        elements: str
+        required: true
+      networks:
+        description: Networks behind the gateway in CIDR form; not looked at.
+        type: list
+        elements: str
+        required: true
+      accounts:
+        description: Accounts in which these groups grant access. By default O(account_id).
+        type: list
+        elements: str
+      ports:
+        description: Ports; not looked at.
+        type: list
+        elements: str
   address_pools:
     description:
       - Networks in CIDR form that addresses come from. A device gets one address of each IP version.
@@ -69,7 +104,7 @@ options:
   identity_role_arn:
     description:
       - Role to assume for reading the user in O(identity_account_id).
-      - O(state=absent) doesn't read IAM, and needs none.
+      - O(state=absent) asks IAM only who has the name now, and does without an answer.
     type: str
 extends_documentation_fragment:
   - tracklib.vpn.registry
@@ -134,6 +169,17 @@ registration:
     expires_at: 1792592000
     renewed_at: null
     handed_out: false
+    by: arn:aws:iam::111122223333:user/operator
+still_blocked_by:
+  description: What keeps the device off the gateways although it is registered, in words, as M(tracklib.vpn.revocation)
+    has it.
+  returned: for O(state=present)
+  type: list
+  elements: str
+msg:
+  description: What was done, what keeps the device off, and what comes next, in a sentence.
+  returned: always
+  type: str
 """
 
 import time
@@ -143,6 +189,7 @@ from typing import Any
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
+    OPTIONAL_ACCESS_OPTION,
     REGISTRY_OPTIONS,
     USER_OPTIONS,
     check_credentials,
@@ -153,83 +200,106 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     registration_diff,
     registration_result,
     registry,
+    standing,
     user_account,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, User, check_device_name
-from ansible_collections.tracklib.vpn.plugins.module_utils.registration import Wanted, updated
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import User, check_device_name
+from ansible_collections.tracklib.vpn.plugins.module_utils.obstacles import obstacles
+from ansible_collections.tracklib.vpn.plugins.module_utils.orders import registered, removed, subject
+from ansible_collections.tracklib.vpn.plugins.module_utils.registration import Wanted, life_of, updated
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.facts import RegistryFacts
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
-from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY, seconds
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.whom import read_user_id
+from ansible_collections.tracklib.vpn.plugins.module_utils.revocation import (
+    Person,
+    Revoked,
+    UnknownUserError,
+    identify_one,
+    no_device,
+)
+from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.whom import read_user_id, read_whom
 
 
-def _wanted(params: dict[str, Any], user: User) -> Wanted:
-    expires_in = params["expires_in"]
+def _person(module: AnsibleAWSModule, table: Registry, facts: RegistryFacts) -> Person:
+    """The user whom the options mean."""
+    params = module.params
+    user_id, (user_name, device) = params["user_id"], read_whom(params["user_name"], params["device"])
+    named = Revoked(user_account(module), read_user_id(user_id) if user_id else user_name, device)
+    return identify_one(partial(find_user, module, table), facts, named)
+
+
+def _wanted(params: dict[str, Any], user: User, life: float | None, by: str | None) -> Wanted:
     return Wanted(
         user=user,
         device=params["device"],
         label=f"{params['user_name']}/{params['device']}",
         public_key=params["public_key"],
-        life=None if expires_in is None else seconds("expires_in", expires_in),
+        life=life,
         renew=params["renew"],
+        replace=params["replace"],
+        by=by,
     )
 
 
-def ensure_present(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
-    """Register the device, or update its registration."""
-    params = module.params
-    pools = parse_pools(params["address_pools"])
-    user = find_user(module, table)
+def ensure_present(module: AnsibleAWSModule, table: Registry, by: str | None) -> dict[str, Any]:
+    """Register the device, or update its registration; `by` is the caller's ARN."""
+    params, now, facts = module.params, time.time(), table.facts()
+    pools, life = parse_pools(params["address_pools"]), life_of(params["expires_in"])
+    person = _person(module, table, facts)
+    if person.error is not None:
+        raise person.error
+    found = standing(module, person, facts)
+    user = person.user or found.user
     if user is None:
         raise RegistryError(
-            f"{params['user_name']}/{params['device']} can't be registered: there is no IAM user {params['user_name']}"
+            f"{person.user_name}/{params['device']} can't be registered or renewed: there is no IAM user "
+            f"{person.user_name} with the id {person.user_id}"
         )
+    if params["renew"] and params["device"] not in {each.device for each in found.devices}:
+        refusal = no_device(person.user_name, params["device"], found.devices, facts.blocks, now)
+        raise RegistryError(f"{refusal}.{person.hint}")
     before, after = table.devices.change(
-        (user.account_id, user.user_id),
+        person.owner,
         params["device"],
-        partial(updated, wanted=_wanted(params, user), now=int(time.time())),
+        partial(updated, wanted=_wanted(params, user, life, by), now=int(now)),
         pools,
         quarantine=params["address_quarantine"] * DAY,
         check_mode=module.check_mode,
     )
+    left = obstacles(found._replace(registrations=[after]), after.device, now)
+    if left:
+        module.warn(f"{subject(person, after.device)} is registered, and stays off the gateways: {'; '.join(left)}")
     return {
         "changed": before != after,
         "registration": registration_result(after),
+        "still_blocked_by": left,
+        "msg": registered(person, before, after, left, check_mode=module.check_mode),
         "diff": registration_diff(before, after),
     }
 
 
-def ensure_absent(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
-    """Remove the registration, if there is one."""
-    registration = _registered(table, module.params, user_account(module))
+def ensure_absent(module: AnsibleAWSModule, table: Registry, by: str | None) -> dict[str, Any]:
+    """Remove the registration, if there is one; `by` is the caller's ARN."""
+    params, facts = module.params, table.facts()
+    try:
+        person = _person(module, table, facts)
+    except UnknownUserError as error:
+        return {"changed": False, "msg": str(error)}
+    devices = [each for each in facts.registered.registrations if each.owner == person.owner]
+    registration = next((each for each in devices if each.device == params["device"]), None)
     if registration is None:
-        return {"changed": False}
+        having = no_device(person.user_name, params["device"], devices, facts.blocks, time.time())
+        return {"changed": False, "msg": f"{having}.{person.hint}"}
     if not module.check_mode:
-        table.devices.remove(registration, quarantine=module.params["address_quarantine"] * DAY)
+        quarantine = params["address_quarantine"] * DAY
+        table.devices.remove(registration, quarantine=quarantine, by=by, reason=params["reason"])
     return {
         "changed": True,
         "registration": registration_result(registration),
+        "msg": removed(person, registration.device, check_mode=module.check_mode),
         "diff": registration_diff(registration, None),
     }
-
-
-def _registered(table: Registry, params: dict[str, Any], account_id: str) -> Registration | None:
-    """The registration that the options name; the user may be gone from IAM."""
-    name, user_id = params["user_name"].casefold(), read_user_id(params["user_id"] or "")
-    matching = [
-        registration
-        for registration in table.devices.registrations()
-        if registration.account_id == account_id
-        and registration.device == params["device"]
-        and registration.user_name.casefold() == name
-        and user_id in ("", registration.user_id)
-    ]
-    if len(matching) > 1:
-        ids = ", ".join(sorted(registration.user_id for registration in matching))
-        raise RegistryError(
-            f"{matching[0].label} is registered by several users of that name; give user_id: one of {ids}"
-        )
-    return matching[0] if matching else None
 
 
 def main() -> None:
@@ -237,16 +307,19 @@ def main() -> None:
         argument_spec={
             **REGISTRY_OPTIONS,
             **USER_OPTIONS,
+            **OPTIONAL_ACCESS_OPTION,
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "user_id": {"type": "str"},
             "device": {"type": "str", "required": True},
             "public_key": {"type": "str", "no_log": False},
             "expires_in": {"type": "str"},
             "renew": {"type": "bool", "default": False},
+            "replace": {"type": "bool", "default": True},
+            "reason": {"type": "str"},
             "address_pools": {"type": "list", "elements": "str"},
             "address_quarantine": {"type": "int", "default": 7},
         },
-        required_if=[("state", "present", ["address_pools"]), ("renew", True, ["expires_in"])],
+        required_if=[("state", "present", ["address_pools"])],
         supports_check_mode=True,
     )
     with one_line_failures(module):
@@ -256,8 +329,8 @@ def main() -> None:
         if module.params["state"] == "present":
             check_role(module)
             ensure = ensure_present
-        check_credentials(module)
-        result = ensure(module, registry(module))
+        by = check_credentials(module)
+        result = ensure(module, registry(module), by)
     module.exit_json(**result)
 
 

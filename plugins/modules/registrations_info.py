@@ -126,6 +126,10 @@ registrations:
       description: Whether its private key was made by an operator and handed out.
       type: bool
       sample: false
+    by:
+      description: The ARN of who registered it, or changed or renewed it last; null if that isn't known.
+      type: str
+      sample: arn:aws:iam::111122223333:user/operator
     blocked:
       description: Why the user or this device is blocked; null if it isn't.
       type: str

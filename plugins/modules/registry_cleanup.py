@@ -98,6 +98,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY, 
 # until then a roster tells also a gateway that was out of reach that the leaver's devices are revoked (R4, confirmed
 # revocation)
 _LEAVERS_STAY = 7 * DAY
+_IN_WORDS = {"left": "cleanup: its user left", "expired": "cleanup: it expired long ago"}
 
 
 def _leavers(table: Registry, now: float) -> set[Owner]:
@@ -130,14 +131,16 @@ def _useless(table: Registry, expired_for: int, now: float) -> list[tuple[Regist
     return found
 
 
-def run(module: AnsibleAWSModule) -> dict[str, Any]:
+def run(module: AnsibleAWSModule, by: str | None) -> dict[str, Any]:
+    """Remove what is useless; `by` is the caller's ARN, for the records."""
     params = module.params
     table = registry(module)
     quarantine = params["address_quarantine"] * DAY
     removed = [
         (registration, reason)
         for registration, reason in _useless(table, seconds("expired_for", params["expired_for"]), time.time())
-        if module.check_mode or table.devices.remove(registration, quarantine=quarantine, unchanged=True)
+        if module.check_mode
+        or table.devices.remove(registration, quarantine=quarantine, unchanged=True, by=by, reason=_IN_WORDS[reason])
     ]
     before = "".join(f"{registration.label} {', '.join(registration.addresses)}\n" for registration, _reason in removed)
     return {
@@ -165,8 +168,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     with one_line_failures(module):
-        check_credentials(module)
-        result = run(module)
+        result = run(module, check_credentials(module))
     module.exit_json(**result)
 
 

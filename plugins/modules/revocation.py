@@ -25,7 +25,9 @@ options:
       - V(blocked) revokes the user, or only O(device). When IAM doesn't answer, the ids known from the last complete
         sweep and the registrations are blocked.
       - V(unblocked) lifts the block of the user, or of O(device). The user's block and a device's are lifted one by
-        one. A tombstone isn't lifted; a later complete sweep that lists the user outweighs it.
+        one. A tombstone isn't lifted; a later complete sweep that lists the user outweighs it. Where there is no such
+        block, nothing changes. RV(still_blocked_by) says what keeps the device off all the same.
+      - To be unblocked, a name must mean one user. One that may mean several is refused with their ids.
     type: str
     choices: [blocked, unblocked]
     default: blocked
@@ -42,9 +44,35 @@ options:
   reason:
     description:
       - Why the user or device is blocked, as M(tracklib.vpn.registrations_info) and M(tracklib.vpn.roster) show it.
+        Without it, V(revoked by an operator).
       - A user or device that is blocked already keeps the first reason.
+      - Or why the block is lifted, for the record of it, which the registry keeps for 90 days.
     type: str
-    default: revoked by an operator
+  access:
+    description:
+      - The access policy, C(vpn_access). With it, RV(still_blocked_by) tells of a user who is in no group that grants
+        access. Only O(state=unblocked) reads it.
+    type: list
+    elements: dict
+    suboptions:
+      groups:
+        description: Names of IAM groups.
+        type: list
+        elements: str
+        required: true
+      networks:
+        description: Networks behind the gateway in CIDR form; not looked at.
+        type: list
+        elements: str
+        required: true
+      accounts:
+        description: Accounts in which these groups grant access. By default O(account_id).
+        type: list
+        elements: str
+      ports:
+        description: Ports; not looked at.
+        type: list
+        elements: str
   identity_account_id:
     description: Account of the user, when it isn't O(account_id).
     type: str
@@ -114,6 +142,38 @@ revocations:
     device:
       description: The device; null for the user as a whole.
       type: str
+lifted:
+  description: The block that was lifted, or would be in check mode; empty if there was none.
+  returned: for O(state=unblocked)
+  type: list
+  elements: dict
+  sample:
+    - account_id: "111122223333"
+      user_id: AIDAIOSFODNN7EXAMPLE
+      device: phone
+      reason: lost on a train
+      created_at: 1790000000
+      by: arn:aws:iam::111122223333:user/operator
+blocked:
+  description: All of the user's blocks before, in words.
+  returned: for O(state=unblocked)
+  type: list
+  elements: str
+  sample: ["phone (by arn:aws:iam::111122223333:user/operator, 'lost on a train', since 2026-09-21T13:33:20Z)"]
+still_blocked_by:
+  description:
+    - What keeps the device off the gateways now, or would in check mode; of a user as a whole, any device. That is
+      other
+      blocks, a registration that expired or isn't there, a tombstone, a user whom IAM doesn't have, groups that grant
+      no access.
+  returned: for O(state=unblocked)
+  type: list
+  elements: str
+  sample: ["the registration of phone expired at 2026-09-21T13:33:20Z"]
+msg:
+  description: What was done, what still keeps the device off, and what comes next, in a sentence.
+  returned: for O(state=unblocked), and on failure
+  type: str
 refused:
   description: Whether the name means nobody, or several users, so that nothing was written.
   returned: on such a failure
@@ -133,6 +193,7 @@ from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
+    OPTIONAL_ACCESS_OPTION,
     REGISTRY_OPTIONS,
     USER_OPTIONS,
     check_credentials,
@@ -141,9 +202,12 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     find_user,
     one_line_failures,
     registry,
+    standing,
     user_account,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import check_device_name
+from ansible_collections.tracklib.vpn.plugins.module_utils.obstacles import block_in_words, obstacles
+from ansible_collections.tracklib.vpn.plugins.module_utils.orders import unblocked
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.revocation import (
@@ -151,6 +215,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.revocation import (
     Whom,
     check_device,
     identify,
+    identify_one,
     lift,
     missing,
     write,
@@ -162,8 +227,8 @@ def _revoked(module: AnsibleAWSModule) -> Revoked:
     return Revoked(user_account(module), module.params["user_name"], module.params["device"])
 
 
-def ensure_blocked(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
-    """Write what isn't written yet."""
+def ensure_blocked(module: AnsibleAWSModule, table: Registry, by: str | None) -> dict[str, Any]:
+    """Write what isn't written yet; `by` is the caller's ARN."""
     revoked = _revoked(module)
     whom = _whom(module, table)
     try:
@@ -175,7 +240,7 @@ def ensure_blocked(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
     if module.check_mode:
         generation = table.generation(module.warn)
     else:
-        write(table, new, revoked, module.params["reason"], time.time())
+        write(table, new, revoked, module.params["reason"] or "revoked by an operator", time.time(), by)
         generation = table.take_generation(module.warn)
     written = "".join(f"{record.kind.value} {record.user_name} ({record.user_id})\n" for record in new)
     return {
@@ -194,12 +259,27 @@ def ensure_blocked(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
     }
 
 
-def ensure_unblocked(module: AnsibleAWSModule, table: Registry) -> dict[str, Any]:
-    """Lift the block, if there is one."""
-    whom = _whom(module, table)
-    lifted = lift(table, whom, _revoked(module), check_mode=module.check_mode)
-    before = "".join(f"block {whom.names[block.user_id]} ({block.user_id}): {block.reason}\n" for block in lifted)
-    return {"changed": bool(lifted), "diff": {"before": before, "after": ""}}
+def ensure_unblocked(module: AnsibleAWSModule, table: Registry, by: str | None) -> dict[str, Any]:
+    """Lift the block, if there is one; `by` is the caller's ARN."""
+    params, revoked, facts, now = module.params, _revoked(module), table.facts(), time.time()
+    try:
+        person = identify_one(partial(find_user, module, table), facts, revoked)
+    except RegistryError as error:
+        module.fail_json(msg=str(error), refused=True)
+    found = standing(module, person, facts)
+    lifted = lift(table, person.whom, revoked, now=now, check_mode=module.check_mode, reason=params["reason"], by=by)
+    after = found._replace(blocks=[block for block in found.blocks if block not in lifted])
+    left = obstacles(after, revoked.device, now)
+    words = unblocked(person, revoked.device, lifted, found.own_blocks, left, check_mode=module.check_mode)
+    before = "".join(f"block of {person.user_name}: {block_in_words(block)}\n" for block in lifted)
+    return {
+        "changed": bool(lifted),
+        "lifted": [block._asdict() for block in lifted],
+        "still_blocked_by": left,
+        "blocked": [block_in_words(block) for block in found.own_blocks],
+        "msg": words,
+        "diff": {"before": before, "after": ""},
+    }
 
 
 def _whom(module: AnsibleAWSModule, table: Registry) -> Whom:
@@ -223,7 +303,8 @@ def main() -> None:
             **USER_OPTIONS,
             "state": {"type": "str", "choices": list(_ENSURE), "default": "blocked"},
             "device": {"type": "str"},
-            "reason": {"type": "str", "default": "revoked by an operator"},
+            "reason": {"type": "str"},
+            **OPTIONAL_ACCESS_OPTION,
         },
         supports_check_mode=True,
     )
@@ -234,8 +315,8 @@ def main() -> None:
         if module.params["device"] is not None:
             check_device_name(module.params["device"], module.params["user_name"])
         check_role(module)
-        check_credentials(module)
-        result = _ENSURE[module.params["state"]](module, registry(module))
+        by = check_credentials(module)
+        result = _ENSURE[module.params["state"]](module, registry(module), by)
     module.exit_json(**result)
 
 

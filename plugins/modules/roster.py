@@ -301,13 +301,14 @@ def make_roster(module: AnsibleAWSModule) -> dict[str, Any]:
     """Decide, write the file, and only then what the next run needs."""
     if module.params["assume_revocations"] and not module.check_mode:
         module.fail_json(msg="assume_revocations is for check mode: write the block with the module revocation instead")
-    check_credentials(module)
+    by = check_credentials(module)
     table, dest = registry_table(module), module.params["dest"]
     result = run(
         table,
         lambda account: iam_client(module, account.account_id, account.role_arn),
         _options(module.params),
         check_mode=module.check_mode,
+        by=by,
     )
     for sentence in reversals(result.roster):
         module.warn(sentence)

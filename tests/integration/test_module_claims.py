@@ -141,15 +141,25 @@ def test_roster_is_no_longer_changed_once_a_run_decided_the_same(world: World) -
     assert second["generation"] > first["generation"]
 
 
-def test_diff_of_a_registration_names_device_and_addresses_and_no_key(world: World) -> None:
-    options = world.of_registry(user_name="alice", device="phone", public_key=KEY, address_pools=POOLS)
-    expected = {"before": "", "after": "alice/phone 10.44.0.4, fd44:7472:6163:6b::4\n"}
+def test_diff_of_a_registration_is_the_record_with_the_fingerprint_instead_of_the_key(world: World) -> None:
+    options = world.of_registry(
+        user_name="alice", device="phone", public_key=KEY, expires_in="never", address_pools=POOLS
+    )
+    (alice,) = (each for each in world.vpn.registry().devices.registrations() if each.user_name == "alice")
+    record = (
+        f"alice/phone ({alice.user_id})\n"
+        f"  key: {keys.fingerprint(KEY)}\n"
+        "  addresses: 10.44.0.4, fd44:7472:6163:6b::4\n"
+        "  expires: never\n"
+        f"  registered by: arn:aws:sts::{ACCOUNT}:user/moto\n"
+    )
+    expected = {"before": "", "after": record}
     assert world.run("registration", check=True, **options)["diff"] == expected
     assert world.run("registration", **options)["diff"] == expected
     again = world.run("registration", **options)["diff"]
-    assert again["before"] == again["after"] == expected["after"]
+    assert again["before"] == again["after"] == record
     absent = world.of_registry(state="absent", user_name="alice", device="phone")
-    assert world.run("registration", check=True, **absent)["diff"] == {"before": expected["after"], "after": ""}
+    assert world.run("registration", check=True, **absent)["diff"] == {"before": record, "after": ""}
 
 
 def test_removal_of_a_registration_in_check_mode_removes_nothing_and_a_second_one_changes_nothing(
@@ -193,8 +203,12 @@ def test_block_changes_something_once_and_its_lifting_too(world: World) -> None:
     assert (again["changed"], again["revocations"]) == (False, blocked["revocations"])
     assert world.run("revocation", check=True, **lift)["changed"]
     lifted = world.run("revocation", **lift)
-    assert lifted["diff"] == {"before": f"block alice ({alice.user_id}): lost\n", "after": ""}
-    assert not world.run("revocation", **lift)["changed"]
+    assert lifted["diff"]["before"].startswith("block of alice: laptop (by arn:aws:sts::")
+    assert (lifted["diff"]["after"], lifted["still_blocked_by"]) == ("", [])
+    assert [block["user_id"] for block in lifted["lifted"]] == [alice.user_id]
+    again = world.run("revocation", **lift)
+    assert (again["changed"], again["lifted"], again["still_blocked_by"]) == (False, [], [])
+    assert again["msg"] == "alice has no block on laptop; blocked: nothing."
 
 
 def test_revocation_of_a_deleted_user_changes_something_once(world: World) -> None:
@@ -219,7 +233,7 @@ def test_diff_of_a_host_key_is_the_key(world: World) -> None:
     assert world.run("host_key", **options)["diff"] == expected
 
 
-def test_diff_of_a_handout_names_device_and_addresses_and_no_key(world: World) -> None:
+def test_diff_of_a_handout_is_the_record_with_the_fingerprint_instead_of_the_key(world: World) -> None:
     options = world.of_registry(
         dest=str(world.directory / "alice.age"),
         recipient=RECIPIENT,
@@ -230,8 +244,12 @@ def test_diff_of_a_handout_names_device_and_addresses_and_no_key(world: World) -
         access=ACCESS,
         address_pools=POOLS,
     )
-    expected = {"before": "", "after": "alice/phone 10.44.0.4, fd44:7472:6163:6b::4\n"}
-    assert world.run("handout", check=True, **options)["diff"] == expected
-    assert world.run("handout", **options)["diff"] == expected
+    foretold = world.run("handout", check=True, **options)["diff"]["after"].splitlines()
+    done = world.run("handout", **options)
+    key = done["registration"]["public_key"]
+    record = done["diff"]["after"].splitlines()
+    assert (done["diff"]["before"], record[1]) == ("", f"  key: {keys.fingerprint(key)}")
+    assert (foretold[0], foretold[2]) == (record[0], record[2])
     replaced = world.run("handout", **options, replace=True)
-    assert (replaced["changed"], replaced["diff"]) == (True, {**expected, "before": expected["after"]})
+    assert (replaced["changed"], replaced["diff"]["before"]) == (True, done["diff"]["after"])
+    assert key not in str(done["diff"]) + str(replaced["diff"])

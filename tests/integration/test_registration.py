@@ -75,8 +75,8 @@ def test_expired_registration_is_renewed_by_running_again(vpn: Vpn) -> None:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"renew": True, "expires_in": "30d"}, "alice/laptop can't be renewed: it isn't registered"),
-        ({"renew": True}, "renew is True but all of the following are missing: expires_in"),
+        ({"renew": True, "expires_in": "30d"}, "alice has no device laptop; registered: none. Nothing was written"),
+        ({"renew": True}, "alice has no device laptop; registered: none. Nothing was written"),
         ({"expires_in": "30d"}, "alice/laptop: public_key is missing; only with renew"),
         ({"renew": True, "expires_in": "30", "public_key": keys.generate()[1]}, "expires_in '30' is not a time span"),
     ],
@@ -228,7 +228,15 @@ def test_exhausted_pool_is_a_clear_error_and_nothing_is_written(vpn: Vpn) -> Non
 
 def test_unknown_user_is_refused(vpn: Vpn) -> None:
     failure = vpn.fails("registration", user_name="nobody", device="laptop", public_key=keys.generate()[1])
-    assert failure == "nobody/laptop can't be registered: there is no IAM user nobody"
+    assert failure.startswith(f"nobody is called nobody in account {ACCOUNT}: neither IAM, the last sweep nor a")
+
+
+def test_registered_user_whom_iam_does_not_have_any_more_is_refused(vpn: Vpn) -> None:
+    user_id = vpn.user("alice")
+    vpn.register("alice", "laptop", keys.generate()[1])
+    vpn.delete_user("alice")
+    failure = vpn.fails("registration", user_name="alice", device="phone", public_key=keys.generate()[1])
+    assert failure == f"alice/phone can't be registered or renewed: there is no IAM user alice with the id {user_id}"
 
 
 def test_credentials_of_another_account_are_refused_before_anything(vpn: Vpn) -> None:

@@ -195,7 +195,7 @@ class World:
         """
         revoked = revocation.Revoked(account_id, name, device)
         whom = self._whom(revoked, iam_is_up=True)
-        revocation.lift(self.registry, whom, revoked, check_mode=False)
+        revocation.lift(self.registry, whom, revoked, now=self.now, check_mode=False)
         return whom
 
     def _whom(self, revoked: revocation.Revoked, iam_is_up: bool) -> revocation.Whom:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Lifted, Registration
 
 from tests.lab import actions, aws, hosts
 from tests.support import ROOT, fault_proxy
@@ -84,7 +84,7 @@ def forget(*names: str) -> None:
     actions.forget_devices(*names)
     table = actions.registry()
     for block in table.blocks():
-        table.unblock(block)
+        table.unblock(Lifted(block, None, time.time()))
     for user in aws.client("iam").list_users()["Users"]:
         if user["UserName"] in names:
             aws.delete_user(user["UserName"])

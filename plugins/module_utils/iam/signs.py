@@ -60,7 +60,10 @@ def can_sign_in(iam: IAMClient, user_name: str) -> bool:
     return any(key["Status"] == "Active" for key in keys)
 
 
-def suspension(sign: Sign) -> Block:
-    """Make the block by which policy answers a sign; an operator lifts it."""
+def suspension(sign: Sign, by: str | None) -> Block:
+    """Make the block by which policy answers a sign; an operator lifts it.
+
+    :param by: the ARN of who applies the policy.
+    """
     reason = f"suspended: {sign.event_name} left no login profile and no active access key"
-    return Block(sign.account_id, sign.user_id, None, reason, sign.event_time)
+    return Block(sign.account_id, sign.user_id, None, reason, sign.event_time, by)

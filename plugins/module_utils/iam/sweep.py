@@ -19,19 +19,22 @@ if TYPE_CHECKING:
 PAGE_SIZE = 1000  # GetAccountAuthorizationDetails' maximum
 
 
-def check_account(sts: STSClient, account_id: str) -> None:
+def check_account(sts: STSClient, account_id: str) -> str | None:
     """Refuse credentials of another account than the configured one (R3, partial knowledge).
 
+    :returns: the ARN of the caller, for the records that an order leaves; None if STS didn't say.
     :raises AWSCallError: naming both accounts, or why STS didn't answer.
     """
     with calling("sts:GetCallerIdentity", f"account {account_id}"):
-        own_account = sts.get_caller_identity()["Account"]
+        caller = sts.get_caller_identity()
+        own_account, arn = caller["Account"], caller.get("Arn")
     if own_account != account_id:
         raise AWSCallError(
             f"these credentials belong to account {own_account}, expected {account_id}; "
             "use the account's own credentials or role, or correct vpn_account_id / vpn_identity_accounts",
             "WrongAccount",
         )
+    return arn
 
 
 def sweep(iam: IAMClient, account_id: str, clock: Callable[[], float] = time.time) -> Sweep:

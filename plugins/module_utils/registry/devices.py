@@ -16,10 +16,18 @@ from decimal import Decimal
 from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from ..addresses import Network, choose
-from ..model import Owner, Registration
+from ..model import Owner, Registration, Removed
 from ..timespan import DAY
 from .dynamodb import ATTEMPTS, Delete, Item, Put, RegistryError, RegistryErrorCode, Table, Write
-from .items import device_key, read_registration, readable, registration_item, removed_item, user_key
+from .items import (
+    device_key,
+    read_registration,
+    read_removed,
+    readable,
+    registration_item,
+    removed_item,
+    user_key,
+)
 
 QUARANTINE = 7 * DAY  # that a freed address rests
 _RESTING = 20  # addresses for each device that a user may have; more can't rest, so that no user uses up a pool
@@ -42,6 +50,10 @@ class RegisteredDevices:
     def registrations(self) -> list[Registration]:
         """List all registrations, in no order."""
         return list(readable(self._table.query("registration"), read_registration))
+
+    def removed(self) -> list[Removed]:
+        """List the records of removed registrations, in no order."""
+        return list(readable(self._table.query("removed"), read_removed))
 
     def registrations_of(self, owner: Owner) -> list[Registration]:
         """List one user's registrations, ordered by device."""
@@ -98,6 +110,8 @@ class RegisteredDevices:
             after = wanted._replace(addresses=choice.addresses)
             if before is not None:
                 after = after._replace(created_at=before.created_at)
+                if after._replace(by=before.by) == before:  # who asks for what is there already changes nothing
+                    after = before
             if check_mode:
                 self._check_key(after)
             if before == after or check_mode:
@@ -111,10 +125,17 @@ class RegisteredDevices:
         raise _collided(after, "registered")
 
     def remove(
-        self, registration: Registration, *, quarantine: float = QUARANTINE, unchanged: bool = False
+        self,
+        registration: Registration,
+        *,
+        quarantine: float = QUARANTINE,
+        unchanged: bool = False,
+        by: str | None = None,
+        reason: str | None = None,
     ) -> Registration | None:
         """Remove a device's registration; its key stays its user's, its addresses rest for `quarantine` seconds.
 
+        :param by: the ARN of who removes it, for the record, as is `reason`.
         :param unchanged: leave it if it isn't as given any more.
         :returns: the registration that was removed, None if there was none any more, or it was left.
         """
@@ -126,7 +147,7 @@ class RegisteredDevices:
                 Delete("registration", device_key(present), *_unchanged(present)),
                 self._release_key(present),
                 *(self._release_address(present, address, quarantine) for address in present.addresses),
-                Put(removed_item(present, self._clock())),
+                Put(removed_item(present, self._clock(), by, reason)),
             ]
             if self._table.transact(writes):
                 return present

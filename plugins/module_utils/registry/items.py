@@ -7,13 +7,15 @@
 |----------------|----------------------------------|----------------------------------------------------------------|
 | `registry`     | `identity`                       | value: a random id that this registry has once and for good    |
 | `registration` | `ACCOUNT/USER_ID/DEVICE`         | user_name, public_key, addresses, created_at, expires_at,      |
-|                |                                  | renewed_at, handed_out                                         |
+|                |                                  | renewed_at, handed_out, by                                     |
 | `removed`      | `ACCOUNT/USER_ID/DEVICE`         | of a removed registration: user_name, public_key, removed_at,  |
-|                |                                  | ttl                                                            |
+|                |                                  | reason, by, ttl                                                |
 | `claim`        | `key#KEY`, `address#ADDRESS`     | holder; released_at (a key), free_at and ttl (an address)      |
 | `devices`      | `ACCOUNT/USER_ID`                | version, raised with each device registered under a limit      |
-| `block`        | `ACCOUNT/USER_ID[/DEVICE]`       | reason, created_at                                             |
-| `tombstone`    | `ACCOUNT/EVENT_ID`               | user_name, user_id, event_time, spared (user_ids), ttl         |
+| `block`        | `ACCOUNT/USER_ID[/DEVICE]`       | reason, created_at, by                                         |
+| `lifted`       | `ACCOUNT/USER_ID[/DEVICE]`       | of the block that was lifted last: block (reason, created_at,  |
+|                |                                  | by); reason, lifted_at, by, ttl                                |
+| `tombstone`    | `ACCOUNT/EVENT_ID`               | user_name, user_id, event_time, spared (user_ids), by, ttl     |
 | `sign`         | `ACCOUNT/USER_ID`                | event_name, event_time, asked_at, ttl                          |
 | `receipt`      | `REMOVED_AT/GATEWAY/REMOVAL_ID`  | what model.Receipt has                                         |
 | `recorded`     | `GATEWAY`                        | removal_ids that are acknowledged: the gateway may forget them;|
@@ -23,6 +25,7 @@
 | `sweep`        | `decision`                       | what the last run decided, as `packed` has it                  |
 | `generation`   | `generation`                     | value                                                          |
 
+`by` is the ARN of whose order it was. It keeps books: a record without it, or with an odd one, holds all the same.
 Times are seconds since the epoch. DynamoDB deletes an item some time, hours or days, after its ttl. Whoever writes to
 the table can write nonsense: what these functions can't read costs one item, never a run (R17, one bad item costs
 itself alone).
@@ -45,6 +48,7 @@ from ..model import (
     Decision,
     Departure,
     LeftOut,
+    Lifted,
     Owner,
     Receipt,
     Registration,
@@ -60,8 +64,10 @@ from .packed import is_part, pack, unpack
 
 TOMBSTONE_LIFE = 120 * DAY  # R4, confirmed revocation: known for at least 90 days
 REMOVED_LIFE = 90 * DAY
+LIFTED_LIFE = 90 * DAY
 SIGN_LIFE = 30 * DAY
 _Record = TypeVar("_Record")
+_DECIDING = Registration._fields.index("by")  # of a registration's fields; earlier versions read as many
 DECISION = "decision"  # its sk: among the sweeps, so that one query reads all
 # what reading an item can raise that isn't the registry's
 _END_OF_TIME = 2**40  # seconds since the epoch
@@ -96,7 +102,7 @@ def registration_item(registration: Registration) -> Item:
         item["renewed_at"] = int(registration.renewed_at)
     if registration.handed_out:
         item["handed_out"] = True
-    return item
+    return {**item, **_ordered(registration.by)}
 
 
 def read_registration(item: Item) -> Registration:
@@ -116,6 +122,7 @@ def read_registration(item: Item) -> Registration:
         expires_at=_time(item["expires_at"]) if "expires_at" in item else None,
         renewed_at=_time(item["renewed_at"]) if "renewed_at" in item else None,
         handed_out=bool(item.get("handed_out", False)),
+        by=_words(item.get("by")),
     )
 
 
@@ -131,6 +138,16 @@ def _text(value: Any) -> str:
     return value
 
 
+def _words(value: Any) -> str | None:
+    """Read what only keeps books: None if it is missing, or no text of one line."""
+    return value if isinstance(value, str) and value.isprintable() else None
+
+
+def _ordered(by: str | None, reason: str | None = None) -> Item:
+    """Return the attributes of an order that are known."""
+    return {name: value for name, value in (("by", by), ("reason", reason)) if value is not None}
+
+
 def _time(value: Any) -> float:
     seconds = float(value)
     if not abs(seconds) < _END_OF_TIME:
@@ -138,8 +155,10 @@ def _time(value: Any) -> float:
     return seconds
 
 
-def removed_item(registration: Registration, removed_at: float) -> Item:
-    """Return the record that a registration was removed on purpose."""
+def removed_item(
+    registration: Registration, removed_at: float, by: str | None = None, reason: str | None = None
+) -> Item:
+    """Return the record that a registration was removed on purpose, by whom and why."""
     return {
         "pk": "removed",
         "sk": device_key(registration),
@@ -147,13 +166,15 @@ def removed_item(registration: Registration, removed_at: float) -> Item:
         "public_key": registration.public_key,
         "removed_at": int(removed_at),
         "ttl": int(removed_at + REMOVED_LIFE),
+        **_ordered(by, reason),
     }
 
 
 def read_removed(item: Item) -> Removed:
     """Read the record of a removed registration. :raises: one of UNREADABLE."""
     names = (_text(item["user_name"]), _text(item["public_key"]))
-    return Removed(*device_of(item["sk"]), *names, _time(item["removed_at"]))
+    words = (_words(item.get("reason")), _words(item.get("by")))
+    return Removed(*device_of(item["sk"]), *names, _time(item["removed_at"]), *words)
 
 
 def tombstone_key(tombstone: Tombstone) -> str:
@@ -174,7 +195,7 @@ def tombstone_item(tombstone: Tombstone) -> Item:
         item["user_id"] = tombstone.user_id
     if tombstone.spared:
         item["spared"] = list(tombstone.spared)
-    return item
+    return {**item, **_ordered(tombstone.by)}
 
 
 def read_tombstone(item: Item, now: float = math.inf) -> Tombstone:
@@ -196,7 +217,7 @@ def read_tombstone(item: Item, now: float = math.inf) -> Tombstone:
     except UNREADABLE:
         event_time = math.inf
     ids = [each for each in spared if isinstance(each, str)] if isinstance(spared, (list, set)) else []
-    return Tombstone(account_id, event_id, user_name, user_id, event_time, tuple(ids))
+    return Tombstone(account_id, event_id, user_name, user_id, event_time, tuple(ids), _words(item.get("by")))
 
 
 def block_key(block: Block) -> str:
@@ -207,7 +228,11 @@ def block_key(block: Block) -> str:
 
 def block_item(block: Block) -> Item:
     """Return the item of a block."""
-    return {"pk": "block", "sk": block_key(block), "reason": block.reason, "created_at": int(block.created_at)}
+    return {"pk": "block", "sk": block_key(block), **_block_words(block)}
+
+
+def _block_words(block: Block) -> Item:
+    return {"reason": block.reason, "created_at": int(block.created_at), **_ordered(block.by)}
 
 
 def read_block(item: Item, now: float = math.inf) -> Block:
@@ -221,7 +246,26 @@ def read_block(item: Item, now: float = math.inf) -> Block:
         created_at = min(_time(item["created_at"]), now)
     except UNREADABLE:
         created_at = 0.0
-    return Block(account_id, user_id, device or None, str(item.get("reason", "no reason is recorded")), created_at)
+    reason = str(item.get("reason", "no reason is recorded"))
+    return Block(account_id, user_id, device or None, reason, created_at, _words(item.get("by")))
+
+
+def lifted_item(lifted: Lifted) -> Item:
+    """Return the record that a block was lifted."""
+    return {
+        "pk": "lifted",
+        "sk": block_key(lifted.block),
+        "block": _block_words(lifted.block),
+        "lifted_at": int(lifted.lifted_at),
+        "ttl": int(lifted.lifted_at + LIFTED_LIFE),
+        **_ordered(lifted.by, lifted.reason),
+    }
+
+
+def read_lifted(item: Item) -> Lifted:
+    """Read the record of a lifted block. :raises: one of UNREADABLE."""
+    block = read_block({**item["block"], "sk": item["sk"]})
+    return Lifted(block, _words(item.get("reason")), _time(item["lifted_at"]), _words(item.get("by")))
 
 
 def sign_item(sign: Sign) -> Item:
@@ -309,7 +353,8 @@ def read_sweep(head: Item, items: Iterable[Item] = (), now: float = math.inf) ->
 
 def decision_items(decision: Decision, generation: int) -> list[Item]:
     """Return the items of what a run decided, the head first."""
-    packed = {"peers": decision.peers, "departures": decision.departures, "left_out": decision.left_out}
+    peers = [tuple(peer)[:_DECIDING] for peer in decision.peers]
+    packed = {"peers": peers, "departures": decision.departures, "left_out": decision.left_out}
     return pack("sweep", DECISION, generation, packed, {})
 
 
@@ -320,7 +365,7 @@ def read_decision(head: Item, items: Iterable[Item] = ()) -> Decision:
     :raises: one of UNREADABLE.
     """
     packed = unpack(head, items)
-    peers = (Registration._make(values) for values in packed["peers"])
+    peers = (Registration(*values) for values in packed["peers"])
     return Decision(
         peers=tuple(peer._replace(addresses=tuple(peer.addresses)) for peer in peers),
         departures=tuple(Departure._make(values) for values in packed["departures"]),
@@ -367,6 +412,7 @@ _READERS: dict[str, Callable[[Item], object]] = {
     "claim": itemgetter("holder"),
     "devices": lambda item: int(item["version"]),
     "block": read_block,
+    "lifted": read_lifted,
     "tombstone": read_tombstone,
     "sign": read_sign,
     "receipt": read_receipt,

@@ -9,27 +9,24 @@ import csv
 import io
 import json
 import math
-import time
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
-from ..model import Block, Receipt, Registration, Tombstone
+from ..keys import fingerprint
+from ..model import Block, Receipt, Registration, Removed, Tombstone
+from ..timespan import utc
 from ..whitelist import Reason
 
 _REVOKED = "revoked"  # a gateway's reason for what an operator asked it for
+_REMOVED = "removed"  # its reason for registrations that somebody removed
 _WITHOUT_ROSTER = (_REVOKED, Reason.EXPIRED)  # reasons that a gateway finds by itself
 _TIMES = ("deleted_at", "removed_at", "last_handshake")
-_COLUMNS = {
-    "removed_at": "REMOVED",
-    "gateway": "GATEWAY",
-    "name": "DEVICE",
-    "account_id": "ACCOUNT",
-    "fingerprint": "KEY",
-    "reason": "REASON",
-    "deleted_at": "DELETED",
-    "delay": "DELAY",
-    "delay_in_run": "IN RUN",
-    "last_handshake": "LAST HANDSHAKE",
-    "event_id": "EVENT",
+_COLUMNS = {  # and the most characters of a cell; CSV and JSON have everything, whole
+    "removed_at": ("REMOVED", 20),
+    "gateway": ("GATEWAY", 10),
+    "name": ("DEVICE", 18),
+    "delay": ("DELAY", 7),
+    "why": ("WHY", 20),
+    "who": ("BY", 15),
 }
 
 
@@ -39,6 +36,16 @@ class Causes(NamedTuple):
     tombstones: list[Tombstone]
     blocks: list[Block]
     registrations: list[Registration]
+    removed: Sequence[Removed] = ()
+
+
+class Cause(NamedTuple):
+    """Why a device was removed, as far as the registry knows it."""
+
+    event_id: str | None = None
+    deleted_at: int | None = None
+    detail: str | None = None
+    by: str | None = None
 
 
 def receipt(gateway: str, removal: Mapping[str, Any], causes: Causes) -> Receipt:
@@ -46,7 +53,7 @@ def receipt(gateway: str, removal: Mapping[str, Any], causes: Causes) -> Receipt
 
     :param removal: as M(tracklib.vpn.wireguard_interface) returns it; `removed_at` isn't None.
     """
-    event_id, deleted_at = _cause(removal, causes)
+    cause = _cause(removal, causes)
     return Receipt(
         gateway=gateway,
         removal_id=removal["id"],
@@ -57,10 +64,12 @@ def receipt(gateway: str, removal: Mapping[str, Any], causes: Causes) -> Receipt
         fingerprint=removal["fingerprint"],
         reason=removal["reason"],
         generation=removal["generation"],
-        event_id=event_id,
-        deleted_at=deleted_at,
+        event_id=cause.event_id,
+        deleted_at=cause.deleted_at,
         removed_at=removal["removed_at"],
         last_handshake=removal["last_handshake"],
+        detail=cause.detail,
+        by=cause.by,
     )
 
 
@@ -77,30 +86,45 @@ def delay_in_run(receipt: Receipt) -> int | None:
     return None if receipt.reason in _WITHOUT_ROSTER else receipt.removed_at - receipt.generation // 1000
 
 
-def _cause(removal: Mapping[str, Any], causes: Causes) -> tuple[str | None, int | None]:
-    """Find the event id and time of a removal's cause; an operator's word left a tombstone or a block."""
+def _cause(removal: Mapping[str, Any], causes: Causes) -> Cause:
+    """Find a removal's cause; an operator's word left a tombstone or a block."""
     reason = removal["reason"]
     if reason in (Reason.TOMBSTONED, _REVOKED):
         deletion = _deletion(removal, causes.tombstones)
         if deletion is not None:
             is_known = math.isfinite(deletion.event_time)  # not so if the registry's item can't be read
-            return deletion.event_id, int(deletion.event_time) if is_known else None
+            deleted_at = int(deletion.event_time) if is_known else None
+            return Cause(deletion.event_id, deleted_at, "deleted in IAM", deletion.by)
     if reason in (Reason.BLOCKED, _REVOKED):
-        return None, _blocked_at(removal, causes.blocks)
+        block = _block(removal, causes.blocks)
+        if block is not None:
+            return Cause(None, int(block.created_at), f"blocked: {block.reason}", block.by)
     if reason == Reason.EXPIRED:
-        return None, _expired_at(removal, causes.registrations)
-    return None, None
+        return Cause(None, _expired_at(removal, causes.registrations), "its registration expired")
+    if reason == _REMOVED:
+        return _removal(removal, causes.removed)
+    return Cause()
 
 
-def _blocked_at(removal: Mapping[str, Any], blocks: Iterable[Block]) -> int | None:
-    """Find when a device or its user was blocked first."""
+def _block(removal: Mapping[str, Any], blocks: Iterable[Block]) -> Block | None:
+    """Find the first block of a device or its user."""
     owner = (removal["account_id"], removal["user_id"])
-    times = [
-        block.created_at
+    found = [
+        block
         for block in blocks
         if (block.account_id, block.user_id) == owner and block.device in (None, removal["device"])
     ]
-    return int(min(times)) if times else None
+    return min(found, key=lambda block: block.created_at, default=None)
+
+
+def _removal(removal: Mapping[str, Any], removed: Iterable[Removed]) -> Cause:
+    """Find who removed the registration of a device, and when; its key tells it from a later one."""
+    device = (removal["account_id"], removal["user_id"], removal["device"])
+    for record in removed:
+        if record.identity == device and fingerprint(record.public_key) == removal["fingerprint"]:
+            why = "its registration was removed" if record.reason is None else f"removed: {record.reason}"
+            return Cause(None, int(record.removed_at), why, record.by)
+    return Cause()
 
 
 def _deletion(removal: Mapping[str, Any], tombstones: Iterable[Tombstone]) -> Tombstone | None:
@@ -132,8 +156,8 @@ def _expired_at(removal: Mapping[str, Any], registrations: Iterable[Registration
 
 
 def table(receipts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Lay out receipts, as the modules return them, for people: a heading and a line for each."""
-    rows = [list(_COLUMNS.values()), *(_row(_readable(receipt)) for receipt in receipts)]
+    """Lay out receipts, as the modules return them, for people: a heading and a line of at most 100 characters each."""
+    rows = [[title for title, _width in _COLUMNS.values()], *(_row(_readable(receipt)) for receipt in receipts)]
     widths = [max(len(cell) for cell in column) for column in zip(*rows)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
 
@@ -162,20 +186,25 @@ FORMATS: dict[str, Callable[[Sequence[Mapping[str, Any]]], list[str]]] = {
 
 
 def _readable(receipt: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _utc(value) if name in _TIMES and value is not None else value for name, value in receipt.items()}
+    return {name: utc(value) if name in _TIMES and value is not None else value for name, value in receipt.items()}
 
 
 def _row(receipt: Mapping[str, Any]) -> list[str]:
-    values = {**receipt, "name": f"{receipt['user_name']}/{receipt['device']}"}
-    for name in ("delay", "delay_in_run"):
-        if values[name] is not None:
-            values[name] = f"{values[name]} s"
-    return ["-" if values[name] is None else str(values[name]) for name in _COLUMNS]
+    delay_, by = receipt["delay"], receipt.get("by")
+    values = {
+        **receipt,
+        "name": f"{receipt['user_name']}/{receipt['device']}",
+        "delay": None if delay_ is None else f"{delay_} s",
+        "why": receipt.get("detail") or receipt["reason"],
+        "who": None if by is None else by.rpartition("/")[2],  # of an ARN, the name
+    }
+    return [_cell(values[name], width) for name, (_title, width) in _COLUMNS.items()]
+
+
+def _cell(value: Any, width: int) -> str:
+    text = "-" if value is None else str(value)
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _inert(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")) else value
-
-
-def _utc(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Callable, Iterable, Sequence
 from ..model import (
     Block,
     Decision,
+    Lifted,
     Receipt,
     RegistryIdentity,
     Sign,
@@ -35,7 +36,9 @@ from .items import (
     block_key,
     counts,
     decision_items,
+    lifted_item,
     read_block,
+    read_lifted,
     read_missed,
     read_receipt,
     read_sweep,
@@ -195,9 +198,21 @@ class Registry:
         """Write a block; an earlier one of the same user or device is replaced."""
         self._table.write(Put(block_item(block)))
 
-    def unblock(self, block: Block) -> None:
-        """Delete a block; nothing happens if there is none."""
-        self._table.write(Delete("block", block_key(block)))
+    def unblock(self, lifted: Lifted) -> None:
+        """Delete a block, and leave the record of it.
+
+        :raises RegistryError: it isn't there any more.
+        """
+        block = lifted.block
+        is_there = Delete("block", block_key(block), "attribute_exists(pk)")
+        if not self._table.transact([is_there, Put(lifted_item(lifted))]):
+            raise RegistryError(
+                f"somebody else changed the block of {block.what} ({block.user_id}) meanwhile; run it again"
+            )
+
+    def lifted(self) -> list[Lifted]:
+        """List the records of lifted blocks, the last one of each user and device, in no order."""
+        return list(readable(self._table.query("lifted"), read_lifted))
 
     def write_sign(self, sign: Sign) -> None:
         """Write an early sign, unless one of the same user that is as late or later is there."""

@@ -206,7 +206,7 @@ def tombstone(deleted: UserDeleted, sweep: Sweep | None, received_at: float) -> 
     """
     event_time = min(deleted.event_time, received_at)
     user_id = _user_id(deleted.user_name, sweep, event_time)
-    return Tombstone(deleted.account_id, deleted.event_id, deleted.user_name, user_id, event_time)
+    return Tombstone(deleted.account_id, deleted.event_id, deleted.user_name, user_id, event_time, by=deleted.by)
 
 
 def sign(message: SignOfLeaving, sweep: Sweep | None, received_at: float) -> Sign | None:

@@ -9,6 +9,7 @@ Nothing in a message is trusted but the account of the envelope, which EventBrid
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection
 from typing import Annotated, Any, Literal, NamedTuple, Union
 
@@ -22,6 +23,9 @@ IAM_EVENTS = (
 )  # fmt: skip
 SIGNS = ("DeleteLoginProfile", "DeleteAccessKey", "UpdateAccessKey")
 HOST_STATES = ("running", "stopped", "terminated")
+
+
+_ARN = r"arn:[\x21-\x7e]{1,2044}"
 
 
 class Poison(ValueError):
@@ -52,6 +56,7 @@ class UserDeleted(NamedTuple):
     event_id: str
     user_name: str
     event_time: float
+    by: str | None = None  # the ARN of who did it, as far as the event says it
 
 
 class SignOfLeaving(NamedTuple):
@@ -92,6 +97,7 @@ class _IamDetail(_Model):
     event_time: AwareDatetime = Field(alias="eventTime")
     error_code: None = Field(None, alias="errorCode")
     request_parameters: Any = Field(None, alias="requestParameters")
+    user_identity: Any = Field(None, alias="userIdentity")
 
 
 class _IamEvent(_Model):
@@ -148,11 +154,17 @@ def _iam_message(event: _IamEvent, accounts: Collection[str]) -> Message:
     at = detail.event_time.timestamp()
     if detail.event_name == "DeleteUser":
         named = _Named.model_validate(detail.request_parameters)
-        return UserDeleted(event.account, detail.event_id, named.user_name, at)
+        return UserDeleted(event.account, detail.event_id, named.user_name, at, _by(detail.user_identity))
     if _is_sign(detail):
         named = _Named.model_validate(detail.request_parameters)
         return SignOfLeaving(event.account, detail.event_id, detail.event_name, named.user_name, at)
     return IamChanged(event.account, detail.event_id, detail.event_name, at)
+
+
+def _by(user_identity: Any) -> str | None:
+    """Read who did it: it only keeps books, so that whatever else is there makes no message poison."""
+    arn = user_identity.get("arn") if isinstance(user_identity, dict) else None
+    return arn if isinstance(arn, str) and re.fullmatch(_ARN, arn) else None
 
 
 def _is_sign(detail: _IamDetail) -> bool:

@@ -36,11 +36,12 @@ _REFUSED = {
 class Admitted(NamedTuple):
     """A user who may have devices.
 
-    `blocked` has the reasons for which single devices may not be peers, `iam_error` why the last complete sweep
-    had to tell of the user.
+    `arn` is STS's, for the records. `blocked` has the reasons for which single devices may not be peers, `iam_error`
+    why the last complete sweep had to tell of the user.
     """
 
     user: User
+    arn: str
     blocked: dict[str, str]
     iam_error: str | None
 
@@ -84,7 +85,7 @@ class OwnDevices:
             for block in blocks
             if (block.account_id, block.user_id) == (caller.account_id, caller.user_id) and block.device is not None
         }
-        return Admitted(sweep.users[caller.user_id], mine, iam_error)
+        return Admitted(sweep.users[caller.user_id], caller.identity.arn, mine, iam_error)
 
     def _sweep(self, caller: Caller) -> tuple[Sweep, str | None]:
         """Ask IAM for the caller; without an answer take the stored sweep, and say why (R3, partial knowledge)."""
@@ -114,6 +115,7 @@ class OwnDevices:
             addresses=(),
             created_at=now,
             expires_at=now + self._settings.document.life,
+            by=admitted.arn,
         )
 
         def wanted(before: Registration | None) -> Registration:
@@ -149,7 +151,10 @@ class OwnDevices:
                     RefusalCode.TOO_EARLY, f"{before.label} can be renewed from {_utc(before.renewable_from)} on"
                 )
             return before._replace(
-                user_name=admitted.user.user_name, expires_at=now + self._settings.document.life, renewed_at=now
+                user_name=admitted.user.user_name,
+                expires_at=now + self._settings.document.life,
+                renewed_at=now,
+                by=admitted.arn,
             )
 
         return self._change(admitted, device, wanted)
@@ -163,7 +168,9 @@ class OwnDevices:
                 raise _no_such_device(admitted, device)
             if before.public_key == public_key:
                 return before
-            return before._replace(user_name=admitted.user.user_name, public_key=public_key, handed_out=False)
+            return before._replace(
+                user_name=admitted.user.user_name, public_key=public_key, handed_out=False, by=admitted.arn
+            )
 
         return self._change(admitted, device, wanted)
 
@@ -173,7 +180,10 @@ class OwnDevices:
         user = admitted.user
         registration = self._registry.devices.registration((user.account_id, user.user_id), device)
         removed = registration and self._registry.devices.remove(
-            registration, quarantine=self._settings.document.address_quarantine
+            registration,
+            quarantine=self._settings.document.address_quarantine,
+            by=admitted.arn,
+            reason="removed by its user",
         )
         if removed is None:
             raise _no_such_device(admitted, device)

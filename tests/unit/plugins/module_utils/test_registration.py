@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, User
-from ansible_collections.tracklib.vpn.plugins.module_utils.registration import Wanted, updated
+from ansible_collections.tracklib.vpn.plugins.module_utils.registration import Wanted, life_of, updated
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError
+from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
 
 NOW = 1_800_000_000
 KEY = keys.generate()[1]
@@ -42,8 +43,41 @@ def test_new_registration_lives_for_its_time_from_now_on() -> None:
     assert made == registered(addresses=(), created_at=NOW, expires_at=NOW + 3600, renewed_at=None)
 
 
-def test_registration_without_a_life_does_not_expire() -> None:
-    assert updated(None, wanted(life=None), NOW).expires_at is None
+def test_registration_lives_for_30_days_unless_somebody_says_otherwise() -> None:
+    assert updated(None, wanted(life=None), NOW).expires_at == NOW + 30 * DAY
+    assert updated(None, wanted(life=life_of("never")), NOW).expires_at is None
+    assert updated(None, wanted(life=life_of("12h")), NOW).expires_at == NOW + 12 * 3600
+
+
+def test_renewal_without_a_life_goes_on_for_as_long_as_before() -> None:
+    made = updated(registered(), wanted(renew=True, life=None), NOW)
+    assert made.expires_at == NOW + 510
+
+
+@pytest.mark.parametrize("expires_at", [NOW + 400 * DAY, None])
+def test_renewal_never_shortens_a_life_unless_it_is_said(expires_at: int | None) -> None:
+    long = registered(expires_at=expires_at, renewed_at=NOW + 60)  # by a clock ahead of this one
+    assert updated(long, wanted(renew=True, life=None), NOW).expires_at == expires_at
+    assert updated(long, wanted(renew=True, life=3600), NOW).expires_at == NOW + 3600
+
+
+def test_renewal_of_what_does_not_expire_changes_nothing() -> None:
+    endless = registered(expires_at=None, renewed_at=None, addresses=(), created_at=NOW)
+    assert updated(endless, wanted(renew=True, life=None), NOW) == endless
+
+
+def test_registration_whose_life_is_none_lives_for_the_usual_time_when_renewed() -> None:
+    odd = registered(expires_at=NOW - 5000, renewed_at=NOW)
+    assert updated(odd, wanted(life=None), NOW).expires_at == NOW + 30 * DAY
+
+
+def test_another_key_is_refused_with_both_fingerprints_unless_it_is_to_replace_the_registered_one() -> None:
+    other = keys.generate()[1]
+    given, had = keys.fingerprint(other), keys.fingerprint(KEY)
+    with pytest.raises(RegistryError, match=f"alice/laptop is registered with another key: {had}, given {given}"):
+        updated(registered(), wanted(public_key=other, replace=False), NOW)
+    assert updated(registered(), wanted(public_key=other), NOW).public_key == other
+    assert updated(registered(), wanted(replace=False), NOW).public_key == KEY
 
 
 @pytest.mark.parametrize("expires_at", [NOW + 1, None])

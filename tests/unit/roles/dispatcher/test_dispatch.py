@@ -90,3 +90,8 @@ def test_settings_are_read_whole() -> None:
 def test_settings_that_can_not_be_are_refused_by_name(name: str, value: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         read({**SETTINGS, name: value})
+
+
+def test_tombstone_has_the_arn_of_who_deleted_the_user() -> None:
+    by = "arn:aws:iam::111122223333:user/operator"
+    assert tombstone(DELETED._replace(by=by), None, NOW).by == by

@@ -46,7 +46,18 @@ def host_event(**detail: Any) -> dict[str, Any]:
 
 def test_a_deletion_says_who_and_when() -> None:
     event = envelope(record("DeleteUser", eventID=EVENT_ID, eventTime="2026-11-24T20:00:01Z"), OTHER)
-    assert read(event) == UserDeleted(OTHER, EVENT_ID, "alice", 1795550401.0)
+    by = "arn:aws:sts::123456789012:assumed-role/Admin/operator"
+    assert read(event) == UserDeleted(OTHER, EVENT_ID, "alice", 1795550401.0, by)
+
+
+@pytest.mark.parametrize(
+    "identity", [None, "root", [], {}, {"arn": None}, {"arn": {"a": 1}}, {"arn": "{{ x }}"}, {"arn": "arn:a\nb"}]
+)
+def test_r17_deletion_by_nobody_knows_whom_is_a_deletion_all_the_same(identity: Any) -> None:
+    event = envelope(record("DeleteUser", eventID=EVENT_ID, userIdentity=identity), ACCOUNT)
+    deleted = read(event)
+    assert isinstance(deleted, UserDeleted)
+    assert deleted.by is None
 
 
 @pytest.mark.parametrize("name", SIGNS)

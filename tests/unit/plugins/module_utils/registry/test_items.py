@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +17,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     Block,
     Decision,
     Departure,
+    Lifted,
     Receipt,
     Registration,
     Removed,
@@ -188,10 +190,57 @@ def test_record_of_a_removed_registration_reads_back_and_lives_for_90_days() -> 
     assert items.read_removed(item) == Removed(ACCOUNT, "AIDAALICE", "laptop", "alice", "KEY", 5000.0)
 
 
+BY = "arn:aws:iam::111122223333:user/operator"
+ORDERED: list[tuple[Any, Callable[[Any], Item], Callable[[Item], Any]]] = [
+    (RENEWED._replace(by=BY), items.registration_item, items.read_registration),
+    (Tombstone(ACCOUNT, "event-1", "alice", None, 1.0, by=BY), items.tombstone_item, items.read_tombstone),
+    (Block(ACCOUNT, "AIDABOB", "laptop", "lost", 1.0, BY), items.block_item, items.read_block),
+    (
+        Lifted(Block(ACCOUNT, "AIDABOB", None, "lost", 1.0, "arn:other"), "found", 2.0, BY),
+        items.lifted_item,
+        items.read_lifted,
+    ),
+    (RECEIPT._replace(detail="blocked: lost", by=BY), items.receipt_item, items.read_receipt),
+]
+
+
+@pytest.mark.parametrize(("record", "write", "read"), ORDERED, ids=lambda each: type(each).__name__)
+def test_record_keeps_whose_order_it_was(
+    record: Any, write: Callable[[Any], Item], read: Callable[[Item], Any]
+) -> None:
+    assert read(write(record)) == record
+    assert record.by == BY
+
+
+def test_removal_keeps_whose_order_it_was_and_why() -> None:
+    removed = items.read_removed(items.removed_item(REGISTRATION, 5000.0, BY, "given back"))
+    assert (removed.by, removed.reason) == (BY, "given back")
+
+
+@pytest.mark.parametrize("odd", [None, 5, {"arn": BY}, "two\nlines", b"arn"])
+@pytest.mark.parametrize(("record", "write", "read"), ORDERED[:4], ids=lambda each: type(each).__name__)
+def test_r17_record_of_nobodys_or_an_odd_order_holds_all_the_same(
+    record: Any, write: Callable[[Any], Item], read: Callable[[Item], Any], odd: Any
+) -> None:
+    item = {**write(record), "by": odd}
+    if odd is None:
+        del item["by"]
+    assert read(item) == record._replace(by=None)
+
+
+def test_decision_is_stored_in_the_form_that_earlier_versions_read() -> None:
+    decision = Decision(peers=(RENEWED._replace(by=BY),))
+    (head,) = items.decision_items(decision, 1)
+    (peer,) = json.loads(zlib.decompress(head["data"]))["peers"]
+    assert len(peer) == 10
+    assert items.read_decision(head).peers == (RENEWED,)
+
+
 EVERY = [
     items.registration_item(REGISTRATION),
     items.tombstone_item(Tombstone(ACCOUNT, "event-1", "alice", None, 1.0)),
     items.block_item(Block(ACCOUNT, "AIDABOB", None, "lost", 1.0)),
+    items.lifted_item(Lifted(Block(ACCOUNT, "AIDABOB", None, "lost", 1.0), None, 2.0)),
     items.sign_item(Sign(ACCOUNT, "AIDABOB", "DeleteLoginProfile", 1.0)),
     items.receipt_item(RECEIPT),
     items.acknowledged_item("gateway-1", ["1", "2"]),

@@ -14,7 +14,14 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.tracklib.vpn.plugins.filter.receipt_lines import receipt_lines
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import receipt_result
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block, Receipt, Registration, Tombstone
+from ansible_collections.tracklib.vpn.plugins.module_utils.keys import fingerprint
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
+    Block,
+    Receipt,
+    Registration,
+    Removed,
+    Tombstone,
+)
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.receipts import Causes, delay, delay_in_run, receipt
 
 ACCOUNT = "111122223333"
@@ -42,7 +49,7 @@ def tombstone(event_id: str, seconds: int, user_id: str | None = "AIDA1", **chan
     return Tombstone(ACCOUNT, event_id, "alice", user_id, REMOVED - seconds)._replace(**changes)
 
 
-def made(found: dict[str, Any], *causes: Tombstone | Block | Registration) -> Receipt:
+def made(found: dict[str, Any], *causes: Tombstone | Block | Registration | Removed) -> Receipt:
     return receipt(
         "gateway-1",
         found,
@@ -50,6 +57,7 @@ def made(found: dict[str, Any], *causes: Tombstone | Block | Registration) -> Re
             [cause for cause in causes if isinstance(cause, Tombstone)],
             [cause for cause in causes if isinstance(cause, Block)],
             [cause for cause in causes if isinstance(cause, Registration)],
+            [cause for cause in causes if isinstance(cause, Removed)],
         ),
     )
 
@@ -100,15 +108,51 @@ def test_reason_decides_which_cause_counts() -> None:
     assert made(removal(reason="not_in_group"), *causes).deleted_at is None
 
 
-def test_table_has_a_line_for_each_receipt_with_readable_times() -> None:
-    rows = [receipt_result(made(removal(), tombstone("event", 40))), receipt_result(made(removal(user_name="bo")))]
+OPERATOR = "arn:aws:sts::111122223333:assumed-role/operator/kim"
+REMOVED_LAPTOP = Removed(ACCOUNT, "AIDA1", "laptop", "alice", "key", 5.0, "given back", OPERATOR)
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause", "detail"),
+    [
+        ("tombstoned", tombstone("event", 40, by=OPERATOR), "deleted in IAM"),
+        ("blocked", Block(ACCOUNT, "AIDA1", None, "left", 5.0, OPERATOR), "blocked: left"),
+        ("revoked", Block(ACCOUNT, "AIDA1", "laptop", "lost", 5.0, OPERATOR), "blocked: lost"),
+        ("removed", REMOVED_LAPTOP, "removed: given back"),
+    ],
+)
+def test_receipt_says_who_ordered_the_removal_and_why(reason: str, cause: Any, detail: str) -> None:
+    proof = made(removal(reason=reason, fingerprint=fingerprint("key")), cause)
+    assert (proof.by, proof.detail, proof.reason) == (OPERATOR, detail, reason)
+    nobodys = made(removal(reason=reason, fingerprint=fingerprint("key")), cause._replace(by=None))
+    assert (nobodys.by, nobodys.detail) == (None, detail)
+
+
+def test_removal_of_an_earlier_key_of_the_device_explains_nothing() -> None:
+    cause = REMOVED_LAPTOP._replace(public_key="earlier key")
+    assert made(removal(reason="removed", fingerprint=fingerprint("key")), cause).by is None
+
+
+def test_table_has_a_line_for_each_receipt_with_who_and_why() -> None:
+    cause = tombstone("event", 40, by=OPERATOR)
+    rows = [receipt_result(made(removal(), cause)), receipt_result(made(removal(user_name="bo", reason="expired")))]
     heading, alice, bob = receipt_lines(rows)
-    columns = "REMOVED GATEWAY DEVICE ACCOUNT KEY REASON DELETED DELAY IN RUN LAST HANDSHAKE EVENT"
-    assert heading.split() == columns.split()
-    assert "2026-09-21T14:14:02Z  gateway-1  alice/laptop" in alice
-    assert alice.endswith("2026-09-21T14:13:22Z  40 s   2 s     -               event")
-    assert bob.split()[-6:] == ["-", "-", "2", "s", "-", "-"]
-    assert alice.index("event") == heading.index("EVENT")
+    assert heading.split() == ["REMOVED", "GATEWAY", "DEVICE", "DELAY", "WHY", "BY"]
+    assert alice == "2026-09-21T14:14:02Z  gateway-1  alice/laptop  40 s   deleted in IAM        kim"
+    assert bob == "2026-09-21T14:14:02Z  gateway-1  bo/laptop     -      its registration ex…  -"
+
+
+def test_table_is_at_most_100_characters_wide_whatever_is_in_it() -> None:
+    long = dict.fromkeys(("user_name", "device", "reason"), "x" * 64)
+    cause = Block(ACCOUNT, "AIDA1", None, "because " * 20, 5.0, f"arn:aws:iam::{ACCOUNT}:user/{'x' * 64}")
+    proof = receipt("gateway-of-a-very-long-name", removal(reason="blocked"), Causes([], [cause], []))
+    rows = [receipt_result(proof), {**receipt_result(proof), **long, "delay": 10**9}]
+    assert max(map(len, receipt_lines(rows))) <= 100
+
+
+def test_receipt_of_an_earlier_version_is_shown_without_who() -> None:
+    row = {name: value for name, value in receipt_result(made(removal())).items() if name not in ("by", "detail")}
+    assert receipt_lines([row])[1].split()[-2:] == ["tombstoned", "-"]
 
 
 def test_json_and_csv_have_every_field() -> None:

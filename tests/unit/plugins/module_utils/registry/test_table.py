@@ -15,6 +15,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     Block,
     Decision,
     Departure,
+    Lifted,
     Receipt,
     Registered,
     Registration,
@@ -172,8 +173,7 @@ def test_block_is_replaced_and_lifted_alone(registry: Registry) -> None:
     registry.block(BLOCK)
     registry.block(phone)
     assert registry.blocks() == [BLOCK, phone]
-    registry.unblock(BLOCK)
-    registry.unblock(BLOCK)
+    registry.unblock(Lifted(BLOCK, None, NOW))
     assert registry.blocks() == [phone]
 
 

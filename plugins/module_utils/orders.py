@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What became of an operator's order about a user or a device, in one sentence. Pure: no AWS, no Ansible, no clock."""
+
+from __future__ import annotations
+
+import json
+from typing import Iterable, Sequence
+
+from .keys import fingerprint
+from .model import Block, Registration
+from .obstacles import blocks_in_words
+from .registration import end_in_words
+from .revocation import Person
+
+_RUN = "ansible-playbook -i inventories/aws tracklib.vpn."
+
+
+def subject(person: Person, device: str | None) -> str:
+    """Name whom an order is about: `laptop of kim (AIDA…)`, or the user alone."""
+    user = f"{person.user_name} ({person.user_id})"
+    return user if device is None else f"{device} of {user}"
+
+
+def unblocked(
+    person: Person,
+    device: str | None,
+    lifted: Sequence[Block],
+    blocks: Iterable[Block],
+    left: Sequence[str],
+    *,
+    check_mode: bool,
+) -> str:
+    """Say what an order to unblock did, and what still keeps the device off.
+
+    :param blocks: all of the user's before the order.
+    :param left: the obstacles after it.
+    """
+    if not lifted:
+        what = "the whole user" if device is None else device
+        return f"{person.user_name} has no block on {what}; blocked: {blocks_in_words(blocks)}.{person.hint}"
+    done = "would be unblocked" if check_mode else "is unblocked"
+    return f"{subject(person, device)} {done}; {_outlook(left, 'comes back')}"
+
+
+def registered(
+    person: Person, before: Registration | None, after: Registration, left: Sequence[str], *, check_mode: bool
+) -> str:
+    """Say what an order to register or renew a device did, with both ends of a renewed life.
+
+    :param left: the obstacles after it.
+    """
+    is_done = "would be" if check_mode else "is"
+    key = fingerprint(after.public_key)
+    if before is None:
+        change = f"{is_done} registered with the key {key} until {end_in_words(after)}"
+    elif before == after:
+        change = f"is registered already, with the key {key} until {end_in_words(after)}; nothing changed"
+    elif before.public_key != after.public_key:
+        had = fingerprint(before.public_key)
+        change = f"{is_done} registered with the key {key} instead of {had}, until {end_in_words(after)}"
+    else:
+        change = f"{is_done} renewed: its end moves from {end_in_words(before)} to {end_in_words(after)}"
+    return f"{subject(person, after.device)} {change}; {_outlook(left, 'comes in')}"
+
+
+def removed(person: Person, device: str, *, check_mode: bool) -> str:
+    """Say what an order to remove a device did, and when its tunnel goes off."""
+    done = "would be removed" if check_mode else "is removed"
+    whom = json.dumps({"revoke_user_name": person.user_id, "revoke_device": device})
+    return (
+        f"{subject(person, device)} {done}; its tunnel goes off with the next reconcile ({_RUN}reconcile), or at once, "
+        f"and with a block that stays, by {_RUN}revoke -e '{whom}'"
+    )
+
+
+def _outlook(left: Sequence[str], returns: str) -> str:
+    """Say what is in the way, and that otherwise the next run lets the device in."""
+    if not left:
+        return f"still blocked: nothing; {returns} with the next reconcile ({_RUN}reconcile)"
+    return f"still blocked: {'; '.join(left)}; {returns} with the next reconcile once nothing of that is left"

@@ -1,0 +1,158 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What still keeps a device off the gateways after an order, and how an operator reads of both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils import orders
+from ansible_collections.tracklib.vpn.plugins.module_utils.keys import fingerprint
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block, Registration, Sweep, Tombstone, User
+from ansible_collections.tracklib.vpn.plugins.module_utils.obstacles import (
+    Standing,
+    block_in_words,
+    devices_in_words,
+    obstacles,
+)
+from ansible_collections.tracklib.vpn.plugins.module_utils.revocation import Person
+from ansible_collections.tracklib.vpn.plugins.module_utils.whitelist import AccountSweeps
+
+ACCOUNT = "111122223333"
+NOW = 1_790_000_000.0
+KIM = User(ACCOUNT, "AIDAKIM", "kim", 0, ("vpn",))
+PERSON = Person(ACCOUNT, "AIDAKIM", "kim")
+LAPTOP = Registration(ACCOUNT, "AIDAKIM", "laptop", "kim", "key", (), 0, NOW + 60)
+PHONE = LAPTOP._replace(device="phone", public_key="other key")
+END = "2026-09-21T14:14:20Z"
+BY = "arn:aws:iam::111122223333:user/op"
+LOST = Block(ACCOUNT, "AIDAKIM", "laptop", "lost", NOW - 60, BY)
+LEFT = Block(ACCOUNT, "AIDAKIM", None, "left", NOW - 60)
+
+
+def sweep(*users: User) -> AccountSweeps:
+    return AccountSweeps(ACCOUNT, Sweep(ACCOUNT, NOW, {user.user_id: user for user in users}), None)
+
+
+def standing(**changes: Any) -> Standing:
+    """A user whom nothing is in the way of, but for the changes."""
+    found = Standing(
+        owner=KIM[:2],
+        registrations=[LAPTOP, PHONE],
+        tombstones=[],
+        blocks=[],
+        account=sweep(KIM),
+        granting={ACCOUNT: frozenset({"vpn"})},
+    )
+    return found._replace(**changes)
+
+
+def test_nothing_is_in_the_way_of_a_registered_user_of_a_granting_group() -> None:
+    assert obstacles(standing(), "laptop", NOW) == []
+    assert obstacles(standing(), None, NOW) == []
+
+
+OBSTACLES = [
+    ({"blocks": [LEFT]}, "the whole user (by -, 'left', since 2026-09-21T14:12:20Z)"),
+    ({"blocks": [LOST]}, "laptop (by arn:aws:iam::111122223333:user/op, 'lost', since 2026-09-21T14:12:20Z)"),
+    (
+        {"registrations": [LAPTOP._replace(expires_at=NOW), PHONE]},
+        "the registration of laptop expired at 2026-09-21T14:13:20Z",
+    ),
+    ({"account": sweep(KIM._replace(groups=("sales",)))}, "in none of the groups that grant access: vpn"),
+    ({"account": sweep()}, f"no IAM user with the id AIDAKIM in account {ACCOUNT}"),
+    ({"tombstones": [Tombstone(ACCOUNT, "event-1", "kim", "AIDAKIM", NOW)]}, "deleted: tombstone event-1"),
+]
+
+
+@pytest.mark.parametrize("device", ["laptop", None])
+@pytest.mark.parametrize(("changes", "words"), OBSTACLES)
+def test_everything_that_is_in_the_way_of_a_device_is_said(
+    changes: dict[str, Any], words: str, device: str | None
+) -> None:
+    assert obstacles(standing(**changes), device, NOW) == [words]
+
+
+def test_several_obstacles_are_all_said() -> None:
+    found = standing(blocks=[LOST, LEFT], account=sweep(), registrations=[LAPTOP._replace(expires_at=1.0)])
+    assert len(obstacles(found, "laptop", NOW)) == 4
+
+
+def test_device_that_is_not_registered_has_that_in_its_way() -> None:
+    assert obstacles(standing(registrations=[PHONE]), "laptop", NOW) == ["laptop isn't registered"]
+
+
+def test_what_is_about_another_device_or_user_is_in_nobodys_way() -> None:
+    others = [LOST._replace(user_id="AIDABOB"), LEFT._replace(account_id="444455556666")]
+    found = standing(blocks=[LOST, *others], registrations=[LAPTOP._replace(expires_at=1.0), PHONE])
+    assert obstacles(found, "phone", NOW) == []
+
+
+def test_groups_are_not_in_the_way_where_nobody_said_which_ones_grant_access() -> None:
+    assert obstacles(standing(granting=None, account=sweep(KIM._replace(groups=()))), "laptop", NOW) == []
+
+
+def test_r15_block_of_odd_words_is_shown_on_one_line() -> None:
+    odd = LOST._replace(reason="two\nlines", by=None, created_at=0.0)
+    assert block_in_words(odd) == "laptop (by -, 'two lines', since -)"
+
+
+def test_devices_are_shown_with_what_is_wrong_with_them() -> None:
+    devices = [PHONE, LAPTOP, PHONE._replace(device="tablet", expires_at=NOW)]
+    assert devices_in_words(devices, [LOST], NOW) == "laptop (blocked), phone, tablet (expired)"
+    assert devices_in_words([], [], NOW) == "none"
+
+
+def test_order_to_unblock_that_hits_nothing_names_what_is_blocked() -> None:
+    said = orders.unblocked(PERSON, "fone", [], [LOST], [], check_mode=False)
+    assert said == f"kim has no block on fone; blocked: {block_in_words(LOST)}."
+    said = orders.unblocked(PERSON._replace(namesakes=("AIDA0",)), None, [], [], [], check_mode=False)
+    assert said.startswith(
+        "kim has no block on the whole user; blocked: nothing. An earlier kim has the id AIDA0; give"
+    )
+
+
+def test_order_to_unblock_says_what_still_blocks_and_when_the_device_comes_back() -> None:
+    run = "ansible-playbook -i inventories/aws tracklib.vpn.reconcile"
+    said = orders.unblocked(PERSON, "laptop", [LOST], [LOST], [], check_mode=False)
+    assert said == (
+        f"laptop of kim (AIDAKIM) is unblocked; still blocked: nothing; comes back with the next reconcile ({run})"
+    )
+    said = orders.unblocked(PERSON, None, [LEFT], [LEFT], ["a", "b"], check_mode=True)
+    assert said == (
+        "kim (AIDAKIM) would be unblocked; still blocked: a; b; comes back with the next reconcile once nothing of "
+        "that is left"
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        (None, f"is registered with the key {fingerprint('key')} until {END}"),
+        (
+            LAPTOP,
+            f"is registered already, with the key {fingerprint('key')} until {END}; nothing changed",
+        ),
+        (
+            LAPTOP._replace(public_key="old"),
+            f"is registered with the key {fingerprint('key')} instead of {fingerprint('old')}, until {END}",
+        ),
+        (
+            LAPTOP._replace(expires_at=NOW),
+            "is renewed: its end moves from 2026-09-21T14:13:20Z to 2026-09-21T14:14:20Z",
+        ),
+        (LAPTOP._replace(expires_at=None), "is renewed: its end moves from never to 2026-09-21T14:14:20Z"),
+    ],
+)
+def test_order_to_register_or_renew_says_what_changed(before: Registration | None, words: str) -> None:
+    said = orders.registered(PERSON, before, LAPTOP, ["x"], check_mode=False)
+    assert said.startswith(f"laptop of kim (AIDAKIM) {words}; still blocked: x; comes in with the next reconcile once")
+
+
+def test_order_to_remove_says_when_the_tunnel_goes_off_and_how_it_does_at_once() -> None:
+    said = orders.removed(PERSON, "laptop", check_mode=False)
+    assert said.startswith("laptop of kim (AIDAKIM) is removed; its tunnel goes off with the next reconcile (ansible-")
+    assert said.endswith("""tracklib.vpn.revoke -e '{"revoke_user_name": "AIDAKIM", "revoke_device": "laptop"}'""")
+    assert "would be removed" in orders.removed(PERSON, "laptop", check_mode=True)
