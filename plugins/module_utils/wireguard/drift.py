@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from .check import has_firewall
@@ -14,6 +15,8 @@ from .operations import reload
 from .read import Snapshot
 from .report import Report
 
+_OF_A_PEER = re.compile(r" missing on the device$| added by hand$| with other ")
+
 
 class Drift(NamedTuple):
     """What differs from the files that the last apply left, each for people."""
@@ -21,6 +24,11 @@ class Drift(NamedTuple):
     differing: tuple[str, ...] = ()  # ours, which a reconcile repairs
     notices: tuple[str, ...] = ()  # what isn't ours and may be in the way
     problems: tuple[str, ...] = ()
+
+
+def is_of_another_peer(differing: str, name: str) -> bool:
+    """Tell whether a difference is one of a peer, and not of the one with this name."""
+    return _OF_A_PEER.search(differing) is not None and not differing.startswith(f"{name} ")
 
 
 def find_drift(gateway: Gateway, snapshot: Snapshot) -> Drift:

@@ -42,6 +42,10 @@ CLAIMS: dict[str, dict[str, str]] = {
         "idempotent full": "integration/test_cloud_map.py::"
         "test_namespace_service_and_instance_are_made_and_a_second_run_changes_nothing",
     },
+    "devices_info": dict.fromkeys(
+        ("check_mode full", "diff_mode N/A", "idempotent full"),
+        "integration/test_devices_info.py::test_same_is_said_again_and_in_check_mode_and_nothing_is_changed",
+    ),
     "early_signs": IN_A_REGISTRY,
     "enrollment": {
         "check_mode full": "integration/self_service/test_enrollment.py::"
