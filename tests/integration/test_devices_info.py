@@ -24,7 +24,7 @@ from .vpn import ACCESS, ACCOUNT, POOLS, Vpn
 
 FEW_TRIES = {"retries": {"mode": "standard", "total_max_attempts": 2}}
 SWEEP = "GetAccountAuthorizationDetails"
-DECIDING = {"access": ACCESS, "address_pools": POOLS}
+DECIDING: dict[str, Any] = {"access": ACCESS, "address_pools": POOLS}
 ALICES, BOBS = keys.generate()[1], keys.generate()[1]
 
 

@@ -39,7 +39,7 @@ class Verdict(str, Enum):
     UNKNOWN = "unknown"
 
 
-class Link(NamedTuple):
+class ChainLink(NamedTuple):
     """A condition for connecting, what was found, and what to do if it breaks."""
 
     title: str
@@ -61,7 +61,7 @@ class Subject(NamedTuple):
         return str(self.user["user_id"] if self.user["id_of_the_name"] else self.user["user_name"])
 
 
-def links(view: View, subject: Subject, now: float) -> list[Link]:
+def links(view: View, subject: Subject, now: float) -> list[ChainLink]:
     """Look at each link of the chain, in its order."""
     found = [_in_iam(view, subject), _in_group(subject), _not_revoked(subject), _registered(view, subject)]
     device = subject.device
@@ -80,103 +80,106 @@ def is_connected(device: View | None) -> bool:
     return seen is not None and seen["handshake_age"] <= CONNECTED
 
 
-def _in_iam(view: View, subject: Subject) -> Link:
+def _in_iam(view: View, subject: Subject) -> ChainLink:
     user, title = subject.user, "in IAM"
     account = next((each for each in view["accounts"] if each["account_id"] == user["account_id"]), None)
     whom = f"{user['user_name']} ({user['user_id']}) of account {user['account_id']}"
     if account is None or account["swept_at"] is None:
         reason = "it is none of vpn_identity_accounts" if account is None else f"it was never swept: {account['error']}"
-        return Link(title, Verdict.BREAKS, f"nothing is known of {whom}: {reason}", "correct vpn_identity_accounts")
+        return ChainLink(
+            title, Verdict.BREAKS, f"nothing is known of {whom}: {reason}", "correct vpn_identity_accounts"
+        )
     if not user["in_iam"]:
         step = "if this is to be a user of the VPN, create the user in IAM and register the device anew"
         if user["id_of_the_name"]:
             step = f"register the device for {user['id_of_the_name']}, who has the name now and is another user"
-        return Link(title, Verdict.BREAKS, f"no {whom} in the sweep of {utc(account['swept_at'])}", step)
+        return ChainLink(title, Verdict.BREAKS, f"no {whom} in the sweep of {utc(account['swept_at'])}", step)
     if account["error"] is not None:
         finding = f"{whom} was there at {utc(account['swept_at'])}; IAM could not be asked now: {account['error']}"
-        return Link(title, Verdict.UNKNOWN, finding, "run this again once IAM answers")
-    return Link(title, Verdict.OK, f"{whom} is there")
+        return ChainLink(title, Verdict.UNKNOWN, finding, "run this again once IAM answers")
+    return ChainLink(title, Verdict.OK, f"{whom} is there")
 
 
-def _in_group(subject: Subject) -> Link:
+def _in_group(subject: Subject) -> ChainLink:
     user, title = subject.user, "in a group"
     if not user["in_iam"]:
-        return Link(title, Verdict.UNKNOWN, "the groups of a user whom IAM doesn't have aren't known")
+        return ChainLink(title, Verdict.UNKNOWN, "the groups of a user whom IAM doesn't have aren't known")
     if user["granting_groups"]:
-        return Link(title, Verdict.OK, f"in {names(user['granting_groups'])}, which vpn_access names")
+        return ChainLink(title, Verdict.OK, f"in {names(user['granting_groups'])}, which vpn_access names")
     expected = names(user["expected_groups"]) or "none"
     finding = f"in {names(user['groups']) or 'no group'}, expected one of vpn_access: {expected}"
-    return Link(title, Verdict.BREAKS, finding, f"add {user['user_name']} to such a group in IAM, then {_RECONCILE}")
+    return ChainLink(
+        title, Verdict.BREAKS, finding, f"add {user['user_name']} to such a group in IAM, then {_RECONCILE}"
+    )
 
 
-def _not_revoked(subject: Subject) -> Link:
+def _not_revoked(subject: Subject) -> ChainLink:
     user, device, title = subject.user, subject.device, "not revoked"
     block = device["blocked"] if device else user["blocked"]
     if user["reason"] == Reason.TOMBSTONED.value:
-        return Link(title, Verdict.BREAKS, user["detail"], "none for this id; a new user registers anew")
+        return ChainLink(title, Verdict.BREAKS, user["detail"], "none for this id; a new user registers anew")
     if block is not None:
         of_device = block["device"]
         step = command("unblock", user_name=subject.whom, device=of_device) or "lift the block"
-        return Link(title, Verdict.BREAKS, blocked_words(block), step)
-    return Link(title, Verdict.OK, "neither blocked nor deleted")
+        return ChainLink(title, Verdict.BREAKS, blocked_words(block), step)
+    return ChainLink(title, Verdict.OK, "neither blocked nor deleted")
 
 
-def _registered(view: View, subject: Subject) -> Link:
+def _registered(view: View, subject: Subject) -> ChainLink:
     device, title = subject.device, "registered"
     if device is not None:
-        return Link(title, Verdict.OK, f"since {utc(device['registered_at'])}, key {device['fingerprint']}")
+        return ChainLink(title, Verdict.OK, f"since {utc(device['registered_at'])}, key {device['fingerprint']}")
     owner = (subject.user["account_id"], subject.user["user_id"])
     own = [each["device"] for each in view["devices"] if (each["account_id"], each["user_id"]) == owner]
     finding = f"{subject.name} is not registered; registered: {names(own) or 'none'}"
-    step = "have the user run enroll on the device"
-    handout = command("handout", user_name=subject.user["user_name"], device="laptop")
-    return Link(title, Verdict.BREAKS, finding, f"{step}, or: {handout}" if handout and not own else step)
+    step = "have the user run enroll on the device, or run handout for it"
+    return ChainLink(title, Verdict.BREAKS, finding, step)
 
 
-def _lives(device: View, now: float) -> Link:
+def _lives(device: View, now: float) -> ChainLink:
     expires_at, title = device["expires_at"], "not expired"
     words = f"{life(expires_at, now)}, until {utc(expires_at)}" if expires_at else "it has no end"
     if expires_at is not None and expires_at <= now:
-        return Link(title, Verdict.BREAKS, words, renewal(device, told_apart([device])) or "renew it")
-    return Link(title, Verdict.OK, words)
+        return ChainLink(title, Verdict.BREAKS, words, renewal(device, told_apart([device])) or "renew it")
+    return ChainLink(title, Verdict.OK, words)
 
 
-def _fit(device: View) -> Link:
+def _fit(device: View) -> ChainLink:
     title = "key, address"
     if device["reason"] in _FIT:
-        return Link(title, Verdict.BREAKS, device["detail"], "remove the device and register it again")
-    return Link(title, Verdict.OK, f"fit; {names(device['addresses'])}")
+        return ChainLink(title, Verdict.BREAKS, device["detail"], "remove the device and register it again")
+    return ChainLink(title, Verdict.OK, f"fit; {names(device['addresses'])}")
 
 
-def _decided(device: View) -> Link:
+def _decided(device: View) -> ChainLink:
     status, title = DeviceStatus(device["status"]), "decision"
     if status is DeviceStatus.LEFT_OUT:
-        return Link(title, Verdict.BREAKS, f"left out ({device['reason']}): {device['detail']}", "repair what is above")
+        return ChainLink(title, Verdict.BREAKS, f"left out ({device['reason']}): {device['detail']}")
     if status is DeviceStatus.HELD:
         step = "look for a mistake in IAM's groups or vpn_access, or release the removal (vpn_release_held)"
-        return Link(title, Verdict.OK, "a peer, whose removal is held until an operator releases it", step)
-    return Link(title, Verdict.OK, "a peer")
+        return ChainLink(title, Verdict.OK, "a peer, whose removal is held until an operator releases it", step)
+    return ChainLink(title, Verdict.OK, "a peer")
 
 
-def _peer(gateway: View, seen: View, device: View) -> Link:
+def _peer(gateway: View, seen: View, device: View) -> ChainLink:
     title = f"on {gateway['name']}"
     if seen["is_peer"] is None:
-        return Link(title, Verdict.UNKNOWN, gateway["error"], f"make {gateway['name']} answer, and run this again")
+        return ChainLink(title, Verdict.UNKNOWN, gateway["error"], f"make {gateway['name']} answer, and run this again")
     roster = _roster_words(gateway)
     is_decided = device["status"] != DeviceStatus.LEFT_OUT.value
     if gateway["interface_up"] is False:
-        return Link(title, Verdict.BREAKS, "the interface is down or missing", f"start it: {_RECONCILE}")
+        return ChainLink(title, Verdict.BREAKS, "the interface is down or missing", f"start it: {_RECONCILE}")
     if seen["is_peer"]:
         finding = f"a peer of the live device; {roster}"
-        return Link(
+        return ChainLink(
             title, Verdict.OK, finding if is_decided else f"still {finding}", None if is_decided else _RECONCILE
         )
     barred = _bar(gateway, device)
     if barred is not None:
-        return Link(title, Verdict.BREAKS, f"kept out there by a revocation of {barred}", how_to_release(barred))
+        return ChainLink(title, Verdict.BREAKS, f"kept out there by a revocation of {barred}", how_to_release(barred))
     if not is_decided:
-        return Link(title, Verdict.BREAKS, f"no peer, as decided; {roster}", "repair what is above")
-    return Link(title, Verdict.BREAKS, f"no peer of the live device; {roster}", _RECONCILE)
+        return ChainLink(title, Verdict.BREAKS, f"no peer, as decided; {roster}")
+    return ChainLink(title, Verdict.BREAKS, f"no peer of the live device; {roster}", _RECONCILE)
 
 
 def _roster_words(gateway: View) -> str:
@@ -191,23 +194,23 @@ def _bar(gateway: View, device: View) -> str | None:
     return next((name for name in gateway["barred"] if name.casefold() in own), None)
 
 
-def _handshake(view: View, device: View) -> Link:
+def _handshake(view: View, device: View) -> ChainLink:
     title, seen = "handshake", last_handshake(device)
     if seen is not None and is_connected(device):
         finding = f"{ago(seen['handshake_age'])} on {seen['gateway']}, from {seen['endpoint'] or 'an unknown address'}"
-        return Link(title, Verdict.OK, finding)
+        return ChainLink(title, Verdict.OK, finding)
     where = [each["gateway"] for each in device["gateways"] if each["is_peer"]]
     if not where:
-        return Link(title, Verdict.UNKNOWN, "none can be made before it is a peer")
+        return ChainLink(title, Verdict.UNKNOWN, "none can be made before it is a peer")
     finding = f"never on {names(where)}"
     if seen is not None:
         finding = f"none for {span(seen['handshake_age'])}, the last on {seen['gateway']}"
     unread = [each["gateway"] for each in device["gateways"] if each["is_peer"] is None]
     if unread:
-        return Link(
+        return ChainLink(
             title, Verdict.UNKNOWN, f"{finding}; {names(unread)} could not be asked", _client_side(view, device)
         )
-    return Link(title, Verdict.BREAKS, finding, _client_side(view, device))
+    return ChainLink(title, Verdict.BREAKS, finding, _client_side(view, device))
 
 
 def _client_side(view: View, device: View) -> str:
@@ -218,7 +221,7 @@ def _client_side(view: View, device: View) -> str:
     )
 
 
-def _way_on(view: View, device: View) -> Iterator[Link]:
+def _way_on(view: View, device: View) -> Iterator[ChainLink]:
     """Look at what packets meet on the gateways where the device is a peer, or on the one that it is connected to."""
     latest = last_handshake(device)
     for gateway, seen in zip(view["gateways"], device["gateways"]):
@@ -227,21 +230,21 @@ def _way_on(view: View, device: View) -> Iterator[Link]:
         title = f"beyond {gateway['name']}"
         wrong = [each for each in gateway["drift"] if not is_of_another_peer(each, device["name"])]
         if gateway["problems"] or wrong:
-            yield Link(title, Verdict.BREAKS, "; ".join([*gateway["problems"], *wrong]), _RECONCILE)
+            yield ChainLink(title, Verdict.BREAKS, "; ".join([*gateway["problems"], *wrong]), _RECONCILE)
         elif gateway["notices"]:
-            yield Link(title, Verdict.UNKNOWN, "; ".join(gateway["notices"]), "see whether it drops the packets")
+            yield ChainLink(title, Verdict.UNKNOWN, "; ".join(gateway["notices"]), "see whether it drops the packets")
         else:
-            yield Link(title, Verdict.OK, "route, forwarding and firewall are as applied")
+            yield ChainLink(title, Verdict.OK, "route, forwarding and firewall are as applied")
 
 
-def _networks(subject: Subject) -> Link:
+def _networks(subject: Subject) -> ChainLink:
     networks, title = subject.user["networks"], "networks"
     if networks:
-        return Link(title, Verdict.OK, f"granted: {', '.join(networks)}; nothing else is let through")
-    return Link(title, Verdict.UNKNOWN, "none is granted")
+        return ChainLink(title, Verdict.OK, f"granted: {', '.join(networks)}; nothing else is let through")
+    return ChainLink(title, Verdict.UNKNOWN, "none is granted")
 
 
-def as_data(link: Link) -> dict[str, Any]:
+def as_data(link: ChainLink) -> dict[str, Any]:
     """Return a link for programs."""
     fields: Mapping[str, Any] = link._asdict()
     return {**fields, "verdict": link.verdict.value}

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from ..whitelist import Reason
-from .layout import Explained, ago, command, life, names, paragraph, span, table, utc
+from .layout import Explained, ago, command, count, life, names, paragraph, span, table, utc
 from .merge import DeviceStatus
 
 View = Mapping[str, Any]
@@ -82,7 +82,7 @@ def _handshake_words(device: View) -> str:
     seen = last_handshake(device)
     if seen is not None:
         return f"{ago(seen['handshake_age'])} on {seen['gateway']}"
-    return "unknown" if all(each["is_peer"] is None for each in device["gateways"]) else "never"
+    return "never" if all(each["is_peer"] is not None for each in device["gateways"]) else "not seen"
 
 
 def _gateway_words(device: View) -> str:
@@ -133,7 +133,7 @@ def devices_report(view: View, user_name: str | None, now: float) -> Explained:
         )
         for device in devices
     ]
-    headline = f"{len(devices)} devices{'' if user_name is None else f' of {user_name}'}"
+    headline = count(len(devices), "device") + ("" if user_name is None else f" of {user_name}")
     lines = [line for each in failures for line in paragraph(each)] + [headline]
     data = {name: view[name] for name in ("devices", "users", "gateways", "accounts")}
     return Explained([*lines, *table(_HEADING, rows)] if rows else lines, failures, data)
@@ -151,7 +151,7 @@ def expiring_report(view: View, within: int, now: float) -> Explained:
         (utc(each["expires_at"]), span(each["expires_at"] - now), device_name(each, apart), status_words(each, now))
         for each in devices
     ]
-    headline = f"{len(devices)} devices end within {span(within)}" if devices else f"nobody ends within {span(within)}"
+    headline = f"{count(len(devices), 'registration')} to end within {span(within)}"
     lines = [line for each in failures for line in paragraph(each)] + [headline]
     lines += table(("ENDS", "IN", "DEVICE", "STATUS"), rows) if rows else []
     commands = {each["name"]: renewal(each, apart) for each in devices if _is_renewable(each)}

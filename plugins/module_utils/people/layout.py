@@ -55,14 +55,19 @@ def life(expires_at: float | None, now: float) -> str:
     return f"{span(expires_at - now)} left" if expires_at > now else f"expired {span(now - expires_at)} ago"
 
 
-def size(count: int | None) -> str:
+def size(octets: int | None) -> str:
     """Write a number of bytes with its unit, as `wg show` does."""
-    if count is None:
+    if octets is None:
         return "-"
-    number, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
+    number, units = float(octets), ["B", "KiB", "MiB", "GiB", "TiB"]
     while number >= 1024 and len(units) > 1:
         number, units = number / 1024, units[1:]
     return f"{number:.0f} {units[0]}" if units[0] == "B" else f"{number:.1f} {units[0]}"
+
+
+def count(number: int, what: str) -> str:
+    """Write a number of things: `1 peer`, `2 peers`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def names(given: Sequence[str]) -> str:

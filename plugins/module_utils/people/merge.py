@@ -54,7 +54,7 @@ class Whose(NamedTuple):
         return self.user is None or self.user == owner[1] or self.user.casefold() in {each.casefold() for each in names}
 
 
-class Known(NamedTuple):
+class KnownPeople(NamedTuple):
     """What a decision says, in the order in which it is looked up."""
 
     result: RunResult
@@ -69,12 +69,12 @@ class Known(NamedTuple):
     whitelist: Whitelist
 
 
-def known_of(result: RunResult, granting: GrantingGroups, access: Access | None) -> Known:
+def known_of(result: RunResult, granting: GrantingGroups, access: Access | None) -> KnownPeople:
     """Arrange a run's result for questions about people."""
     in_force = [account.in_force for account in result.accounts if account.in_force is not None]
     users = {(sweep.account_id, user.user_id): user for sweep in in_force for user in sweep.users.values()}
     facts = result.facts
-    return Known(
+    return KnownPeople(
         result=result,
         granting=granting,
         access=access,
@@ -88,7 +88,7 @@ def known_of(result: RunResult, granting: GrantingGroups, access: Access | None)
     )
 
 
-def overview(known: Known, gateways: Sequence[GatewaySeen], whose: Whose) -> dict[str, Any]:
+def overview(known: KnownPeople, gateways: Sequence[GatewaySeen], whose: Whose) -> dict[str, Any]:
     """Return what the module `devices_info` does; `whose` limits the devices, and says whose users are described."""
     roster = known.result.roster
     devices = [*roster.peers, *(each.registration for each in roster.excluded)]
@@ -148,12 +148,12 @@ def _accounts(result: RunResult) -> list[dict[str, Any]]:
     return [{**view, "stored_at": stored.get(view["account_id"])} for view in account_views(result.accounts)]
 
 
-def _is_wanted(known: Known, registration: Registration, whose: Whose) -> bool:
+def _is_wanted(known: KnownPeople, registration: Registration, whose: Whose) -> bool:
     is_wanted_device = whose.device in (None, registration.device)
     return is_wanted_device and whose.means(registration.owner, known.names[registration.owner])
 
 
-def _device_view(known: Known, registration: Registration, gateways: Sequence[GatewaySeen]) -> dict[str, Any]:
+def _device_view(known: KnownPeople, registration: Registration, gateways: Sequence[GatewaySeen]) -> dict[str, Any]:
     exclusion = known.excluded.get(registration.identity)
     status = DeviceStatus.PEER if exclusion is None else DeviceStatus.LEFT_OUT
     if registration in known.result.roster.held:
@@ -195,7 +195,7 @@ def _unregistered_view(peer: Mapping[str, Any], gateways: Sequence[GatewaySeen])
     }
 
 
-def _iam_view(known: Known, owner: Owner, user_name: str) -> dict[str, Any]:
+def _iam_view(known: KnownPeople, owner: Owner, user_name: str) -> dict[str, Any]:
     """Say whether IAM has a user, and which other id has the user's name there now (R1, identity)."""
     account_id, user_id = owner
     named = known.by_name.get((account_id, user_name.casefold()))
@@ -205,7 +205,7 @@ def _iam_view(known: Known, owner: Owner, user_name: str) -> dict[str, Any]:
     }
 
 
-def _block_view(known: Known, owner: Owner, device: str | None) -> dict[str, Any] | None:
+def _block_view(known: KnownPeople, owner: Owner, device: str | None) -> dict[str, Any] | None:
     block = known.blocks.get((*owner, None)) or known.blocks.get((*owner, device))
     if block is None:
         return None
@@ -217,7 +217,7 @@ def _block_view(known: Known, owner: Owner, device: str | None) -> dict[str, Any
     }
 
 
-def _gateway_view(known: Known, gateway: GatewaySeen) -> dict[str, Any]:
+def _gateway_view(known: KnownPeople, gateway: GatewaySeen) -> dict[str, Any]:
     """Say how a gateway is, and by which devices it differs from the decision."""
     view = {**gateway_view(gateway), "missing": [], "surplus": []}
     if not gateway.info:
@@ -251,18 +251,18 @@ def _names(result: RunResult, users: Mapping[Owner, User]) -> dict[Owner, set[st
     return names
 
 
-def _all_names(known: Known) -> list[str]:
+def _all_names(known: KnownPeople) -> list[str]:
     return sorted({name for names in known.names.values() for name in names if name})
 
 
-def _users(known: Known, whose: Whose) -> list[dict[str, Any]]:
+def _users(known: KnownPeople, whose: Whose) -> list[dict[str, Any]]:
     """Describe everybody who is asked about; who is in IAM comes first."""
     meant = [(owner, names) for owner, names in known.names.items() if whose.means(owner, names)]
     views = [_user_view(known, owner, sorted(names)) for owner, names in sorted(meant)]
     return sorted(views, key=lambda view: view["in_iam"] is not True)
 
 
-def _user_view(known: Known, owner: Owner, names: Sequence[str]) -> dict[str, Any]:
+def _user_view(known: KnownPeople, owner: Owner, names: Sequence[str]) -> dict[str, Any]:
     user = known.users.get(owner)
     name = user.user_name if user else next(iter(names), owner[1])
     refusal = known.whitelist.refusal_of_user(owner)
@@ -282,7 +282,7 @@ def _user_view(known: Known, owner: Owner, names: Sequence[str]) -> dict[str, An
     }
 
 
-def _networks(known: Known, user: User | None) -> list[str]:
+def _networks(known: KnownPeople, user: User | None) -> list[str]:
     if user is None or known.access is None:
         return []
     if known.granting.get(user.account_id, frozenset()).isdisjoint(user.groups):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, Iterator, Mapping
 
 from .devices import View, device_name, left_out_words, told_apart, unanswered
-from .layout import Explained, ago, life, names, paragraph, section, size, span
+from .layout import Explained, ago, count, life, names, paragraph, section, size, span
 from .merge import DeviceStatus
 from .seen import CONNECTED
 
@@ -41,12 +41,14 @@ def status_report(view: View, now: float, *, max_age: int, show_all: bool) -> Ex
 
 
 def _headline(view: View, wrong: list[str]) -> list[str]:
-    if wrong:
-        title = "1 thing is wrong:" if len(wrong) == 1 else f"{len(wrong)} things are wrong:"
-        return [title, *(line for each in wrong for line in paragraph(each, "  ", begins="- "))]
     peers = [each for each in view["devices"] if each["status"] != DeviceStatus.LEFT_OUT.value]
     connected = sum(any(map(_is_connected, each["gateways"])) for each in peers)
-    return [f"all well: {len(view['gateways'])} gateways, {len(peers)} peers, {connected} connected"]
+    gateways = count(len(view["gateways"]), "gateway")
+    summary = f"{gateways}, {count(len(peers), 'peer')}, {connected} connected"
+    if not wrong:
+        return [f"all well: {summary}"]
+    sentences = [line for each in wrong for line in paragraph(each, "  ", begins="- ")]
+    return [f"{count(len(wrong), 'thing')} to look at; {summary}", *sentences]
 
 
 def _is_connected(seen: Mapping[str, Any]) -> bool:
@@ -64,7 +66,8 @@ def _wrong(view: View, max_age: int) -> Iterator[str]:
         yield from _wrong_at(gateway, max_age)
     if view["strangers"]:
         found = names(sorted({f"{each['fingerprint']} on {each['gateway']}" for each in view["strangers"]}))
-        yield f"{len(view['strangers'])} peers have no registration: {found}. Run reconcile, which removes them"
+        live = count(len(view["strangers"]), "live peer")
+        yield f"{live} without a registration: {found}. Run reconcile, which removes them"
 
 
 def _wrong_at(gateway: View, max_age: int) -> Iterator[str]:

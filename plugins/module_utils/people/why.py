@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Iterator, NamedTuple, Sequence
 
-from .chain import Link, Subject, Verdict, as_data, is_connected, links
+from .chain import ChainLink, Subject, Verdict, as_data, is_connected, links
 from .devices import View, last_handshake, nobody, unanswered
 from .layout import Explained, ago, paragraph, printable
 
@@ -18,7 +18,7 @@ class Case(NamedTuple):
     """A device, its chain, and what that comes to."""
 
     subject: Subject
-    links: list[Link]
+    links: list[ChainLink]
     headline: str
     is_answered: bool
 
@@ -59,7 +59,7 @@ def _case(view: View, subject: Subject, now: float) -> Case:
     chain = links(view, subject, now)
     broken = next((link for link in chain if link.verdict is Verdict.BREAKS), None)
     device, name = subject.device, subject.name
-    if subject.user["id_of_the_name"] or not subject.user["in_iam"]:
+    if len(view["users"]) > 1 or not subject.user["in_iam"]:  # of a name that several have had
         name = f"{name} ({subject.user['user_id']})"
     if device is not None and is_connected(device):
         return Case(subject, chain, _connected_words(name, device, broken), is_answered=True)
@@ -70,7 +70,7 @@ def _case(view: View, subject: Subject, now: float) -> Case:
     return Case(subject, chain, headline, is_answered=False)
 
 
-def _connected_words(name: str, device: View, broken: Link | None) -> str:
+def _connected_words(name: str, device: View, broken: ChainLink | None) -> str:
     seen = last_handshake(device)
     age, gateway = (seen["handshake_age"], seen["gateway"]) if seen is not None else (None, "a gateway")
     words = f"{name} is connected: a handshake {ago(age)} on {gateway}"
@@ -79,7 +79,7 @@ def _connected_words(name: str, device: View, broken: Link | None) -> str:
     return f"{words}. If a service doesn't answer, ask the playbook diagnose about its name"
 
 
-def _break_words(link: Link) -> str:
+def _break_words(link: ChainLink) -> str:
     return f'"{link.title}" breaks: {link.finding}'
 
 
