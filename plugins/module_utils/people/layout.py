@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import textwrap
 import time
 from itertools import zip_longest
@@ -132,12 +131,13 @@ def section(
 def command(playbook: str, **variables: str | None) -> str | None:
     """Write the call of a playbook for a shell; None if a value can't be a name or an id.
 
-    Values of -e are templates to Ansible, so a record of the registry may not get there (R15, data is never code).
+    It has no quotes, since Ansible would show them escaped. Values of -e are templates to Ansible, so nothing but names
+    may get there (R15, data is never code).
     """
-    given = {f"{playbook}_{name}": value for name, value in variables.items() if value is not None}
+    given = {name: value for name, value in variables.items() if value is not None}
     if not all(re.fullmatch(f"{USER_NAME}|{DEVICE_NAME}", value) for value in given.values()):
         return None
-    extra = f" -e {shlex.quote(json.dumps(given))}" if given else ""
+    extra = "".join(f" -e {playbook}_{name}={value}" for name, value in given.items())
     return f"ansible-playbook -i INVENTORY tracklib.vpn.{playbook}{extra}"
 
 
