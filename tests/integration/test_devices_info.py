@@ -180,7 +180,7 @@ def ask(people: Vpn, tmp_path: Path, aws_env: dict[str, str], request: pytest.Fi
 
 def test_playbook_devices_shows_a_users_devices(ask: Callable[..., str]) -> None:
     said = ask("devices", devices_user_name="Alice")
-    assert "1 devices of Alice" in said
+    assert "1 device of Alice" in said
     assert "changed=0" in said
 
 
