@@ -8,7 +8,8 @@ name: run_report
 author:
   - Tracklib (@tracklib)
 version_added: 0.1.0
-short_description:
+short_description: What a run did on each gateway
+description:
   - Makes lines for an operator of the results of a run, as the playbooks C(reconcile), C(revoke) and C(site) show them.
     The worst comes first, and a summary last. A line has at most 88 characters, but for receipts.
 options:

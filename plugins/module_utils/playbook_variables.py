@@ -18,6 +18,7 @@ _FORMATS = {
     "device_name": DEVICE_NAME,
     "user_name": USER_NAME,
     "label": rf"\s*{USER_NAME}(/{DEVICE_NAME})?\s*",  # as read_whom() reads it
+    "time_span": "[1-9][0-9]{0,8}[smhd]",
 }
 
 

@@ -31,43 +31,6 @@ options:
       - Never share one path between two registries.
     type: path
     required: true
-  identity_accounts:
-    description: Accounts whose users may be peers. By default only O(account_id).
-    type: list
-    elements: dict
-    suboptions:
-      account_id:
-        description: The account, 12 digits.
-        type: str
-        required: true
-      role_arn:
-        description: Role to assume for sweeping it. Without it the module's own credentials are used.
-        type: str
-  address_pools:
-    description: Networks in CIDR form that devices have their addresses from.
-    type: list
-    elements: str
-    required: true
-  guard_count:
-    description: Unexplained removals beyond this number, and beyond O(guard_share), are held.
-    type: int
-    default: 5
-  guard_share:
-    description: Unexplained removals beyond this share of all peers, in percent, and beyond O(guard_count), are held.
-    type: float
-    default: 25.0
-  guard_majority:
-    description: Unexplained removals beyond this share of all peers, in percent, are held where there are two or more.
-    type: float
-    default: 50.0
-  guard_many:
-    description: Unexplained removals beyond this number, and beyond O(guard_many_share), are held.
-    type: int
-    default: 20
-  guard_many_share:
-    description: Unexplained removals beyond this share of all peers, in percent, and beyond O(guard_many), are held.
-    type: float
-    default: 2.0
   release_held:
     description:
       - Which held removals to let go, by the names of devices (C(alice/laptop)) or users (C(alice)), by user id, or by
@@ -102,6 +65,7 @@ options:
         type: str
 extends_documentation_fragment:
   - tracklib.vpn.access
+  - tracklib.vpn.decision
   - tracklib.vpn.registry
   - amazon.aws.common.modules
   - amazon.aws.region.modules
@@ -209,64 +173,28 @@ release_token:
   type: str
 """
 
-import math
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.tracklib.vpn.plugins.module_utils import roster_file
-from ansible_collections.tracklib.vpn.plugins.module_utils.access import ACCESS_OPTION, Access, granting_groups
-from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
-    IDENTITY_ACCOUNTS_OPTION,
     REGISTRY_OPTIONS,
     check_credentials,
     iam_client,
     one_line_failures,
     registry_table,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.guard import Limits
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block
 from ansible_collections.tracklib.vpn.plugins.module_utils.news import news
-from ansible_collections.tracklib.vpn.plugins.module_utils.roster import Policy
 from ansible_collections.tracklib.vpn.plugins.module_utils.run import (
-    AccountToSweep,
-    RunOptions,
     RunResult,
     keep_books,
     reversals,
     run,
 )
+from ansible_collections.tracklib.vpn.plugins.module_utils.run_options import DECISION_OPTIONS, run_options
 
 _NAMED = 200  # of each kind of change: a first roster may have thousands
-
-
-def _options(params: dict[str, Any]) -> RunOptions:
-    accounts = [AccountToSweep(**account) for account in params["identity_accounts"] or []]
-    limits = Limits(
-        some=params["guard_count"],
-        some_share=params["guard_share"],
-        majority=params["guard_majority"],
-        many=params["guard_many"],
-        many_share=params["guard_many_share"],
-    )
-    granting = granting_groups(
-        (entry["groups"], entry["accounts"] or [params["account_id"]]) for entry in params["access"]
-    )
-    wrong = [name for name in Limits._fields if not 0 <= getattr(limits, name) < math.inf]
-    if wrong:
-        raise ValueError(f"a limit of the guard isn't a number from 0 on: guard_{', guard_'.join(wrong)}")
-    policy = Policy(granting, None, limits, frozenset(params["release_held"]))
-    assumed = [
-        Block(each["account_id"], each["user_id"], each["device"], "this revocation", created_at=0)
-        for each in params["assume_revocations"]
-    ]
-    options = RunOptions(accounts or [AccountToSweep(params["account_id"])], policy, assumed=assumed)
-    try:
-        networks = Access.parse(params["access"]).networks()
-        pools = parse_pools(params["address_pools"], [str(network) for network in networks])
-    except ValueError as error:
-        return options._replace(refused=f"{error}. Confirmed revocations are applied, and nothing else")
-    return options._replace(policy=policy._replace(pools=pools))
 
 
 def _result(result: RunResult, problems: list[str]) -> dict[str, Any]:
@@ -303,10 +231,14 @@ def make_roster(module: AnsibleAWSModule) -> dict[str, Any]:
         module.fail_json(msg="assume_revocations is for check mode: write the block with the module revocation instead")
     by = check_credentials(module)
     table, dest = registry_table(module), module.params["dest"]
+    assumed = [
+        Block(each["account_id"], each["user_id"], each["device"], "this revocation", created_at=0)
+        for each in module.params["assume_revocations"]
+    ]
     result = run(
         table,
         lambda account: iam_client(module, account.account_id, account.role_arn),
-        _options(module.params),
+        run_options(module.params, frozenset(module.params["release_held"]))._replace(assumed=assumed),
         check_mode=module.check_mode,
         by=by,
     )
@@ -322,14 +254,7 @@ def main() -> None:
         argument_spec={
             **REGISTRY_OPTIONS,
             "dest": {"type": "path", "required": True},
-            "identity_accounts": IDENTITY_ACCOUNTS_OPTION,
-            "access": ACCESS_OPTION,
-            "address_pools": {"type": "list", "elements": "str", "required": True},
-            "guard_count": {"type": "int", "default": 5},
-            "guard_share": {"type": "float", "default": 25.0},
-            "guard_majority": {"type": "float", "default": 50.0},
-            "guard_many": {"type": "int", "default": 20},
-            "guard_many_share": {"type": "float", "default": 2.0},
+            **DECISION_OPTIONS,
             "assume_revocations": {
                 "type": "list",
                 "elements": "dict",

@@ -76,7 +76,7 @@ class Console:
             "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1",
         }
         subprocess.run(build, cwd=linked, env=self._env, check=True, capture_output=True)
-        (tarball,) = directory.glob("*.tar.gz")
+        (tarball,) = map(str, directory.glob("*.tar.gz"))
         install = [
             "ansible-galaxy",
             "collection",
@@ -163,8 +163,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     actions.run_playbook("reconcile")
     yield Console(tmp_path_factory.mktemp("console"))
     actions.forget_devices(KIM)
-    for block in registry.blocks():
-        registry.unblock(block)
+    actions.lift_blocks()
     aws.delete_user(KIM)
 
 

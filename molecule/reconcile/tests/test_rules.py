@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Lifted, Registration
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
 
 from tests.lab import actions, aws, hosts
 from tests.support import ROOT, fault_proxy
@@ -82,9 +82,7 @@ def add_user(name: str) -> str:
 def forget(*names: str) -> None:
     """Leave nothing of users in IAM and the registry, and nobody blocked."""
     actions.forget_devices(*names)
-    table = actions.registry()
-    for block in table.blocks():
-        table.unblock(Lifted(block, None, time.time()))
+    actions.lift_blocks()
     for user in aws.client("iam").list_users()["Users"]:
         if user["UserName"] in names:
             aws.delete_user(user["UserName"])
