@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Callable, Iterable, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 from .access import GrantingGroups
 from .addresses import holds
 from .aws import AWSCallError
 from .iam.absences import ask
 from .iam.sweep import sweep
-from .model import Block, Decision, Registration, RegistryIdentity
+from .model import Block, Decision, Device, Registration, RegistryIdentity
 from .registry.dynamodb import RegistryError
 from .registry.facts import RegistryFacts
 from .registry.table import Registry
@@ -57,6 +57,7 @@ class RunResult(NamedTuple):
     roster: Roster
     refused: str | None  # why gateways must do nothing but revocations
     problems: list[str]
+    registered_by: Mapping[Device, str] = {}  # ARNs of who registered or renewed devices last
 
     @property
     def release_token(self) -> str | None:
@@ -95,7 +96,8 @@ def run(
     registry = table.identity()
     damage: list[str] = []
     generation = table.generation(damage.append) if check_mode else table.take_generation(damage.append)
-    facts = _deciding(table.facts())
+    found = table.facts()
+    facts = _deciding(found)
     granting = options.policy.granting
     before = facts.decision or _assumed(facts, granting)
     accounts = [_swept(iam_of, account, facts, before, granting, clock) for account in options.accounts]
@@ -122,7 +124,10 @@ def run(
             Write(f"the tombstone of {leaver.user_name}", partial(table.write_tombstone, leaver._replace(by=by)))
             for leaver in roster.leavers
         )
-    return RunResult(registry, generation, now, facts, renamed, accounts, last, roster, refused, problems)
+    registered_by = {each.identity: each.by for each in found.registered.registrations if each.by}
+    return RunResult(
+        registry, generation, now, facts, renamed, accounts, last, roster, refused, problems, registered_by
+    )
 
 
 def keep_books(table: Registry, result: RunResult) -> list[str]:

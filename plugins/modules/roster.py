@@ -186,6 +186,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block
 from ansible_collections.tracklib.vpn.plugins.module_utils.news import news
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.run import (
     RunResult,
     keep_books,
@@ -197,8 +198,9 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.run_options import DE
 _NAMED = 200  # of each kind of change: a first roster may have thousands
 
 
-def _result(result: RunResult, problems: list[str]) -> dict[str, Any]:
-    roster, new = result.roster, news(result.before, result.roster)
+def _result(result: RunResult, problems: list[str], table: Registry) -> dict[str, Any]:
+    roster = result.roster
+    new = news(result.before, roster, result.registered_by, table.lifted)
     return {
         "generation": result.generation,
         "counts": {
@@ -246,7 +248,7 @@ def make_roster(module: AnsibleAWSModule) -> dict[str, Any]:
         module.warn(sentence)
     changed = roster_file.replace(dest, result)
     problems = result.problems if module.check_mode else [*result.problems, *keep_books(table, result)]
-    return {"changed": changed, "dest": dest, **_result(result, problems)}
+    return {"changed": changed, "dest": dest, **_result(result, problems, table)}
 
 
 def main() -> None:
