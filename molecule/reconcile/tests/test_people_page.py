@@ -169,22 +169,21 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
 
 def test_commands_of_the_page_print_its_screens(console: Console) -> None:
     """One after the other, since each is about what the ones before did."""
-    page, shown = PAGE.read_text(), []
-    for example in examples():
-        lines = screen(console.run(example.command))
-        shown.append((example, lines))
-        if os.environ.get("UPDATE_SCREENS") and example.screen:
-            page = page.replace(example.screen, "\n".join(told_layout(lines)) + "\n")
+    shown = [(example, screen(console.run(example.command))) for example in examples()]
     if os.environ.get("UPDATE_SCREENS"):
-        PAGE.write_text(page)
+        screens = iter(lines for _example, lines in shown)
+        PAGE.write_text(EXAMPLE.sub(lambda found: _with_screen(found, next(screens)), PAGE.read_text()))
+        return
     for example, lines in shown:
         if example.screen:
             assert told(lines) == told(example.screen.splitlines()), example.command
         assert max(map(len, lines), default=0) <= 100, example.command
 
 
-def told_layout(lines: list[str]) -> list[str]:
-    """Lines for the page: only what differs from run to run is made the same."""
+def _with_screen(found: re.Match[str], lines: list[str]) -> str:
+    """An example of the page with what it shows; only what differs from run to run is made the same."""
+    if not found["screen"]:
+        return found[0]
     for pattern, always in _VARYING:
         lines = [pattern.sub(always, line) for line in lines]
-    return [line.rstrip() for line in lines]
+    return found[0].replace(found["screen"], "".join(f"{line.rstrip()}\n" for line in lines))
