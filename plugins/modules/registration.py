@@ -251,8 +251,8 @@ def ensure_present(module: AnsibleAWSModule, table: Registry, by: str | None) ->
     user = person.user or found.user
     if user is None:
         raise RegistryError(
-            f"{person.user_name}/{params['device']} can't be registered or renewed: there is no IAM user {person.user_name} with "
-            f"the id {person.user_id}"
+            f"{person.user_name}/{params['device']} can't be registered or renewed: there is no IAM user "
+            f"{person.user_name} with the id {person.user_id}"
         )
     if params["renew"] and params["device"] not in {each.device for each in found.devices}:
         refusal = no_device(person.user_name, params["device"], found.devices, facts.blocks, now)

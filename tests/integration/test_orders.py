@@ -44,7 +44,7 @@ class Orders:
         return self(name, expect=2, **variables)
 
     def block(self, device: str | None = None, **options: Any) -> None:
-        device_option = {} if device is None else {"device": device}
+        device_option: dict[str, Any] = {} if device is None else {"device": device}
         self.vpn.module("revocation", user_name="kim", reason="lost", **device_option, **options)
 
     def device(self, device: str = "laptop") -> Registration:
@@ -218,7 +218,7 @@ def test_renewal_of_what_is_not_registered_is_refused_with_what_is(order: Orders
 def test_order_for_who_may_not_connect_all_the_same_warns(order: Orders, name: str) -> None:
     order.block()
     order.vpn.iam.remove_user_from_group(GroupName="vpn", UserName="kim")
-    key = {"public_key": KEY} if name == "register" else {}
+    key: dict[str, Any] = {"public_key": KEY} if name == "register" else {}
     said = order(name, user_name="kim", device="laptop", **key)
     assert "still blocked: the whole user (by" in said
     assert "; in none of the groups that grant access: vpn; comes in with the next reconcile once" in said
