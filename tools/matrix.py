@@ -99,12 +99,13 @@ def check_range(root: Path) -> list[str]:
         for name, version in floors
         if f"\n{name}=={version} " not in floor
     ]
+    lowest = re.findall(r"^ansible-core==(\S+)", floor, re.MULTILINE)[0]
     claims = {
-        "meta/runtime.yml": rf'requires_ansible: ">={oldest}.0"',
-        "README.md": f"ansible-core {oldest} to {newest}",
+        "meta/runtime.yml": f'requires_ansible: ">={lowest}"',
+        "README.md": f"ansible-core {lowest} to {newest}",
         **{f"roles/{role.parents[1].name}/meta/main.yml": f'min_ansible_version: "{oldest}"'
            for role in root.glob("roles/*/meta/main.yml")},
-        "tools/locks/floor.txt": f"\nansible-core=={oldest}.0 ",
+        "tools/locks/floor.txt": f"\nansible-core=={oldest}.",
     }  # fmt: skip
     for name, claim in claims.items():
         if claim not in (root / name).read_text(encoding="utf-8"):

@@ -20,11 +20,6 @@ options:
     description: The variables of the playbook C(revoke) by their names.
     type: dict
     required: true
-  unreached:
-    description: Names of the gateways that did nothing.
-    type: list
-    elements: str
-    default: []
   failure:
     description: Why there is no roster; null if there is one.
     type: str
@@ -45,15 +40,13 @@ _value:
   elements: str
 """
 
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Mapping
 
 from ansible_collections.tracklib.vpn.plugins.module_utils import report
 
 
-def revocation_problems(
-    written: Mapping[str, Any], given: Mapping[str, str], failure: str | None = None, unreached: Sequence[str] = ()
-) -> list[str]:
-    return report.revocation_problems(written, given, failure, unreached)
+def revocation_problems(written: Mapping[str, Any], given: Mapping[str, Any], failure: str | None = None) -> list[str]:
+    return report.revocation_problems(written, given, failure)
 
 
 class FilterModule:

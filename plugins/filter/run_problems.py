@@ -36,8 +36,17 @@ options:
     description: The result of M(tracklib.vpn.receipts), which may have failed or been skipped.
     type: dict
     default: {}
-  revocation:
+  revocation_problems:
     description: What P(tracklib.vpn.revocation_problems#filter) returned.
+    type: list
+    elements: str
+    default: []
+  check_mode:
+    description: Whether the run only checked.
+    type: bool
+    default: false
+  limited:
+    description: Names of the gateways that C(--limit) leaves out.
     type: list
     elements: str
     default: []
@@ -64,8 +73,16 @@ from typing import Any, Callable, Mapping, Sequence
 from ansible_collections.tracklib.vpn.plugins.module_utils import report
 
 
-def run_problems(roster: Mapping[str, Any], revocation: Sequence[str] = (), **steps: Mapping[str, Any]) -> list[str]:
-    return report.run_problems(roster, report.StepResults(**steps), revocation)
+def run_problems(
+    roster: Mapping[str, Any],
+    revocation_problems: Sequence[str] = (),
+    limited: Sequence[str] = (),
+    check_mode: bool = False,
+    **steps: Mapping[str, Any],
+) -> list[str]:
+    return report.run_problems(
+        roster, report.StepResults(**steps), revocation_problems, report.Scope(check_mode, limited)
+    )
 
 
 class FilterModule:

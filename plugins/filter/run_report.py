@@ -11,27 +11,39 @@ version_added: 0.1.0
 short_description: What a run did on each gateway
 description:
   - Makes lines for an operator of the results of a run, as the playbooks C(reconcile), C(revoke) and C(site) show them.
+    The worst comes first, and a summary last. A line has at most 88 characters, but for receipts.
 options:
   _input:
-    description:
-      - The result of M(tracklib.vpn.wireguard_interface) for each gateway's name, empty where there is none.
+    description: The result of M(tracklib.vpn.roster), empty if it failed.
     type: dict
     required: true
-  roster:
-    description: The result of M(tracklib.vpn.roster).
+  gateways:
+    description: The result of M(tracklib.vpn.wireguard_interface) for each gateway's name, empty where there is none.
     type: dict
     default: {}
-  receipts:
-    description: The RV(tracklib.vpn.receipts#module:receipts) that M(tracklib.vpn.receipts) recorded.
-    type: list
-    elements: dict
-    default: []
+  recording:
+    description: The result of M(tracklib.vpn.receipts).
+    type: dict
+    default: {}
   signs:
     description: The result of M(tracklib.vpn.early_signs).
     type: dict
     default: {}
+  revocation:
+    description: The result of M(tracklib.vpn.revocation).
+    type: dict
+    default: {}
   check_mode:
     description: Whether the run only checked.
+    type: bool
+    default: false
+  limited:
+    description: Names of the gateways that C(--limit) leaves out.
+    type: list
+    elements: str
+    default: []
+  details:
+    description: Whether every name is shown, instead of 20 of a kind.
     type: bool
     default: false
 """
@@ -39,7 +51,7 @@ options:
 EXAMPLES = r"""
 - name: Show what happened on each gateway
   ansible.builtin.debug:
-    msg: "{{ {'gateway-1': gateway_result} | tracklib.vpn.run_report(check_mode=ansible_check_mode) }}"
+    msg: "{{ roster | tracklib.vpn.run_report(gateways={'gateway-1': gateway_result}) }}"
 """
 
 RETURN = r"""
@@ -51,17 +63,17 @@ _value:
 
 from typing import Any, Callable, Mapping, Sequence
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.report import run_lines
+from ansible_collections.tracklib.vpn.plugins.module_utils.report import Scope, StepResults, run_lines
 
 
 def run_report(
-    gateways: Mapping[str, Mapping[str, Any]],
-    roster: Mapping[str, Any] | None = None,
-    receipts: Sequence[Mapping[str, Any]] = (),
-    signs: Mapping[str, Any] | None = None,
+    roster: Mapping[str, Any],
     check_mode: bool = False,
+    limited: Sequence[str] = (),
+    details: bool = False,
+    **steps: Mapping[str, Any],
 ) -> list[str]:
-    return run_lines(gateways, roster or {}, receipts, signs or {}, check_mode=check_mode)
+    return run_lines(roster, StepResults(**steps), Scope(check_mode, limited, details))
 
 
 class FilterModule:

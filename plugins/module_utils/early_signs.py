@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Callable, NamedTuple
 
 from .aws import AWSCallError
 from .iam.signs import Signs, check, suspension
-from .model import Sign
 from .registry.table import Registry
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
 
-MOST = 100  # signs to check in a run, at one or two questions to IAM each; the latest first
+MOST = 100  # signs to check in a run, at one or two questions to IAM each
 
 
 class EarlySigns(str, Enum):
@@ -47,18 +46,22 @@ def settle(
 ) -> Settled:
     """Ask IAM about the signs in the registry, forget those that are refuted, and suspend users if that is wanted.
 
+    Where there are more signs than a run may ask about, those come first that had no turn, the latest of them first,
+    then those whose turn was longest ago: a confirmed sign stays for the next run to name.
+
     :param iam_of: gives the IAM client of an account; raises AWSCallError where the credentials can't be had.
     :param now: seconds since the epoch.
     :param by: the ARN of who settles them, for the blocks that it writes.
     :raises AWSCallError: the registry doesn't answer.
     """
     facts = table.facts()
-    signs = sorted(facts.signs, key=lambda sign: sign.event_time, reverse=True)
+    signs = sorted(facts.signs, key=lambda sign: (sign.asked_at, -sign.event_time))
+    due, left = signs[:MOST], signs[MOST:]
     blocked = {(block.account_id, block.user_id) for block in facts.blocks if block.device is None}
     registered = {registration.owner for registration in facts.registered.registrations} - blocked
     checked: list[Signs] = []
-    for account_id in sorted({sign.account_id for sign in signs[:MOST]}):
-        of_account = [sign for sign in signs[:MOST] if sign.account_id == account_id]
+    for account_id in sorted({sign.account_id for sign in due}):
+        of_account = [sign for sign in due if sign.account_id == account_id]
         sweep = facts.sweeps.get(account_id)
         if sweep is None:
             continue
@@ -72,16 +75,16 @@ def settle(
     if not check_mode:
         for each in to_suspend:
             table.block(suspension(each.sign, by))
-        _forget(table, [*refuted, *(each.sign for each in to_suspend)])
+        settled = [*refuted, *(each.sign for each in to_suspend)]
+        for sign in settled:
+            table.forget_sign(sign)
+        if left:
+            for sign in due:
+                table.note_asked(sign)
     return Settled(
         names=sorted(each.user_name for each in confirmed),
         suspended=sorted(each.user_name for each in to_suspend),
         forgotten=len(refuted),
-        left=max(0, len(signs) - MOST),
+        left=len(left),
         problems=[each.error for each in checked if each.error is not None],
     )
-
-
-def _forget(table: Registry, signs: list[Sign]) -> None:
-    for sign in signs:
-        table.forget_sign(sign)

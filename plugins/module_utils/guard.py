@@ -79,7 +79,7 @@ def guard(
 
 
 def _released(losses: Sequence[Loss], release: Collection[str]) -> list[Loss]:
-    wanted = {text.casefold() for text in release}
+    wanted = {text.strip().casefold() for text in release}
     if losses and token(losses) in wanted:
         return list(losses)
     return [loss for loss in losses if not wanted.isdisjoint(_names(loss.kept))]

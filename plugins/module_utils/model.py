@@ -170,11 +170,26 @@ class Departure(NamedTuple):
         return (self.account_id, self.user_id, self.device)
 
 
+class LeftOut(NamedTuple):
+    """A device that is registered and no peer, and why: a value of `whitelist.Reason`."""
+
+    account_id: str
+    user_id: str
+    device: str
+    reason: str
+
+    @property
+    def identity(self) -> Device:
+        """The device's identity: (account_id, user_id, device)."""
+        return (self.account_id, self.user_id, self.device)
+
+
 class Decision(NamedTuple):
-    """What a run decided, as far as the next one counts from it."""
+    """What a run decided, as far as the next one counts from it, or tells what is new."""
 
     peers: tuple[Registration, ...] = ()  # held ones among them
     departures: tuple[Departure, ...] = ()
+    left_out: tuple[LeftOut, ...] | None = None  # None in what earlier versions stored
 
 
 class Sign(NamedTuple):
@@ -184,6 +199,7 @@ class Sign(NamedTuple):
     user_id: str
     event_name: str
     event_time: float
+    asked_at: float = 0  # when a run with more signs than it may ask about had this one's turn; 0 if none had
 
 
 class Block(NamedTuple):

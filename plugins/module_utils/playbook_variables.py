@@ -17,7 +17,8 @@ _FORMATS = {
     "account_id": "[0-9]{12}",
     "device_name": DEVICE_NAME,
     "user_name": USER_NAME,
-    "label": f"{USER_NAME}(/{DEVICE_NAME})?",
+    "label": rf"\s*{USER_NAME}(/{DEVICE_NAME})?\s*",  # as read_whom() reads it
+    "time_span": "[1-9][0-9]{0,8}[smhd]",
 }
 
 

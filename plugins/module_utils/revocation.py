@@ -221,10 +221,15 @@ def no_device(user_name: str, device: str, devices: Iterable[Registration], bloc
     return f"{user_name} has no device {device}; registered: {having}. Nothing was written"
 
 
+def nearest_names(user_name: str, names: Iterable[str]) -> list[str]:
+    """Return those of `names` that are most like a name that means nobody, the most similar first."""
+    by_name = {name.casefold(): name for name in names}
+    near = difflib.get_close_matches(user_name.casefold(), by_name, n=_SHOWN, cutoff=0.5)
+    return [by_name[name] for name in near]
+
+
 def _nobody(revoked: Revoked, names: dict[str, str]) -> str:
-    by_name = {name.casefold(): name for name in names.values()}
-    near = difflib.get_close_matches(revoked.user_name.casefold(), by_name, n=_SHOWN, cutoff=0.5)
-    nearest = ", ".join(by_name[name] for name in near) or "none is like it"
+    nearest = ", ".join(nearest_names(revoked.user_name, names.values())) or "none is like it"
     return (
         f"nobody is called {revoked.user_name} in account {revoked.account_id}: neither IAM, the last sweep nor a "
         f"registration knows the name or id, and nothing was written. The nearest names: {nearest}"

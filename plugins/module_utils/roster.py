@@ -15,7 +15,7 @@ from .access import GrantingGroups
 from .addresses import Network, holds
 from .guard import Guarded, Limits, Loss, guard
 from .keys import check_public_key
-from .model import Block, Decision, Device, Owner, Registered, Registration, Removed, Tombstone
+from .model import Block, Decision, Device, LeftOut, Owner, Registered, Registration, Removed, Tombstone
 from .whitelist import AccountSweeps, Grounds, Reason, Whitelist
 
 
@@ -127,7 +127,7 @@ def decide(
         reversed=whitelist.reversed,
         spared=whitelist.spared,
         release_token=guarded.token,
-        decision=Decision(tuple(peers.values()), guarded.departures),
+        decision=Decision(tuple(peers.values()), guarded.departures, _left_out(excluded.values())),
     )
 
 
@@ -216,6 +216,11 @@ def _settle(guarded: Guarded, peers: dict[Device, Registration], excluded: dict[
         excluded[loss.kept.identity] = Exclusion(loss.kept, *loss.grounds)
     for loss in guarded.released:
         excluded[loss.kept.identity] = Exclusion(loss.kept, *loss.grounds, is_released=True)
+
+
+def _left_out(excluded: Iterable[Exclusion]) -> tuple[LeftOut, ...]:
+    found = [LeftOut(*each.registration.identity, each.reason.value) for each in excluded]
+    return tuple(sorted(found))
 
 
 def _leavers(accounts: Iterable[AccountSweeps], excluded: Iterable[Exclusion]) -> Iterator[Tombstone]:

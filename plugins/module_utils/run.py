@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Callable, Iterable, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 from .access import GrantingGroups
 from .addresses import holds
 from .aws import AWSCallError
 from .iam.absences import ask
 from .iam.sweep import sweep
-from .model import Decision, Registration, RegistryIdentity
+from .model import Block, Decision, Device, Registration, RegistryIdentity
 from .registry.dynamodb import RegistryError
 from .registry.facts import RegistryFacts
 from .registry.table import Registry
@@ -41,6 +41,7 @@ class RunOptions(NamedTuple):
     accounts: Sequence[AccountToSweep]
     policy: Policy
     refused: str | None = None  # why pools or networks can't be used; the policy has no pools then
+    assumed: Sequence[Block] = ()  # as if they were in the registry, for the preview of a revocation
 
 
 class RunResult(NamedTuple):
@@ -52,9 +53,16 @@ class RunResult(NamedTuple):
     facts: RegistryFacts
     renamed: Sequence[Registration]  # whose users have another name in IAM than in the registry
     accounts: Sequence[AccountSweeps]
+    before: Decision  # what the last run decided
     roster: Roster
     refused: str | None  # why gateways must do nothing but revocations
     problems: list[str]
+    registered_by: Mapping[Device, str] = {}  # ARNs of who registered or renewed devices last
+
+    @property
+    def release_token(self) -> str | None:
+        """What releases the held removals; None where a sweep is incomplete, which may explain them."""
+        return self.roster.release_token if all(account.sweep for account in self.accounts) else None
 
     @property
     def signs(self) -> int:
@@ -86,8 +94,10 @@ def run(
     :raises RegistryError: the table is no registry.
     """
     registry = table.identity()
-    generation = table.generation() if check_mode else table.take_generation()
-    facts = _deciding(table.facts())
+    damage: list[str] = []
+    generation = table.generation(damage.append) if check_mode else table.take_generation(damage.append)
+    found = table.facts()
+    facts = _deciding(found)
     granting = options.policy.granting
     before = facts.decision or _assumed(facts, granting)
     accounts = [_swept(iam_of, account, facts, before, granting, clock) for account in options.accounts]
@@ -101,12 +111,12 @@ def run(
         accounts=accounts,
         registered=facts.registered._replace(registrations=registrations),
         tombstones=facts.tombstones,
-        blocks=facts.blocks,
+        blocks=[*facts.blocks, *options.assumed],
         policy=policy._replace(pools=None) if refused else policy,
         last=last,
         now=now,
     )
-    problems = [*_problems(accounts, roster), *facts.problems]
+    problems = [*_problems(accounts, roster), *damage, *facts.problems]
     if refused:
         problems.append(refused)
     if not check_mode:
@@ -114,7 +124,10 @@ def run(
             Write(f"the tombstone of {leaver.user_name}", partial(table.write_tombstone, leaver._replace(by=by)))
             for leaver in roster.leavers
         )
-    return RunResult(registry, generation, now, facts, renamed, accounts, roster, refused, problems)
+    registered_by = {each.identity: each.by for each in found.registered.registrations if each.by}
+    return RunResult(
+        registry, generation, now, facts, renamed, accounts, last, roster, refused, problems, registered_by
+    )
 
 
 def keep_books(table: Registry, result: RunResult) -> list[str]:
@@ -138,6 +151,7 @@ def keep_books(table: Registry, result: RunResult) -> list[str]:
         Write(f"whom tombstone {each.event_id} doesn't mean", partial(table.spare, each))
         for each in result.roster.spared
     ]
+    writes += [Write(f"when {pk} {sk} was received", partial(table.receive, pk, sk)) for pk, sk in result.facts.ahead]
     if result.facts.surplus:
         writes.append(Write("that old parts are gone", partial(table.forget_surplus, result.facts.surplus)))
     return _write_all(writes)
@@ -256,7 +270,7 @@ def _lost_by_pools(facts: RegistryFacts, before: Decision, policy: Policy, now: 
     )
 
 
-def _problems(accounts: Iterable[AccountSweeps], roster: Roster) -> list[str]:
+def _problems(accounts: Sequence[AccountSweeps], roster: Roster) -> list[str]:
     """Say in sentences what an operator must look at; a run with any must end non-zero."""
     sentences = []
     for account in accounts:
@@ -272,13 +286,20 @@ def _problems(accounts: Iterable[AccountSweeps], roster: Roster) -> list[str]:
             )
         sentences += account.absences.problems
     if roster.held:
-        names = ", ".join(sorted(registration.label for registration in roster.held))
-        sentences.append(
-            f"{len(roster.held)} removals are held, no deletion, block or expiry explains them: {names}. Look for a "
-            "mistake in IAM's groups, vpn_access, vpn_identity_accounts or the registry. If they are right, release "
-            f'them by name, or all with -e \'{{"vpn_release_held": ["{roster.release_token}"]}}\''
-        )
+        sentences.append(_held(roster, is_known=all(account.sweep for account in accounts)))
     return sentences
+
+
+def _held(roster: Roster, *, is_known: bool) -> str:
+    """Say who is held, and how to go on; nobody is to release removals that an incomplete sweep may explain."""
+    names = ", ".join(sorted(registration.label for registration in roster.held))
+    held = f"{len(roster.held)} removals are held, no deletion, block or expiry explains them: {names}."
+    if not is_known:
+        return f"{held} A sweep is incomplete, see above: mend that first, it may explain them"
+    return (
+        f"{held} Look for a mistake in IAM's groups, vpn_access, vpn_identity_accounts or the registry. If they are "
+        f'right, release them by name, or all with -e \'{{"vpn_release_held": ["{roster.release_token}"]}}\''
+    )
 
 
 def reversals(roster: Roster) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Iterable, Mapping, NamedTuple, Sequence
 
 from .access import GrantingGroups
 from .model import CONSISTENCY, Block, Device, Owner, Registration, Sweep, Tombstone
+from .timespan import utc
 
 
 class Reason(str, Enum):
@@ -99,9 +100,9 @@ class Whitelist:
         self._blocked_devices: dict[Device, str] = {}
         for block in blocks:
             if block.device is None:
-                self._blocked_users[(block.account_id, block.user_id)] = block.reason
+                self._blocked_users[(block.account_id, block.user_id)] = _in_words(block)
             else:
-                self._blocked_devices[(block.account_id, block.user_id, block.device)] = block.reason
+                self._blocked_devices[(block.account_id, block.user_id, block.device)] = _in_words(block)
         self.reversed: list[Tombstone] = []
         self.spared: list[Tombstone] = []
         self._tombstoned: dict[Owner, str] = {}
@@ -192,7 +193,14 @@ def refusal(
 
 
 def _deleted(tombstone: Tombstone) -> str:
-    return f"deleted: tombstone {tombstone.event_id}"
+    by = f" by {tombstone.by}" if tombstone.by else ""
+    return f"deleted{by}: tombstone {tombstone.event_id}"
+
+
+def _in_words(block: Block) -> str:
+    known = [f"by {block.by}"] if block.by else []
+    known += [f"since {utc(block.created_at)}"] if block.created_at else []
+    return f"{' '.join(block.reason.split())} ({', '.join(known)})" if known else block.reason
 
 
 def _was_renamed(tombstone: Tombstone, sweep: Sweep | None) -> bool:

@@ -11,7 +11,8 @@ short_description: Checks early signs that users leave
 description:
   - Asks IAM about users of whom an event told that a login profile or access key was taken away, whether they have any
     way to sign in to AWS left. Signs that turn out wrong are forgotten.
-  - Run it after the gateways are served, as the playbooks do. It checks at most 100 signs, the latest first.
+  - Run it after the gateways are served, as the playbooks do. It checks at most 100 signs. Where there are
+    more, those come first that no run has checked, the latest of them first, then those checked longest ago.
 author:
   - Tracklib (@tracklib)
 options:

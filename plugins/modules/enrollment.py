@@ -145,6 +145,11 @@ domains:
   returned: success
   type: list
   elements: str
+mtu:
+  description: The MTU of the gateways' interfaces, which the device's should have, too.
+  returned: success
+  type: int
+  sample: 1420
 expiring:
   description: The user's other devices that have lived more than half of their life, or have expired.
   returned: success
@@ -174,6 +179,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.device import 
     ensure_absent,
     ensure_present,
     gateway,
+    mtu,
     user_credentials,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import Function, SelfServiceError
@@ -198,6 +204,7 @@ def _result(enrollment: Enrollment, endpoint: str | None) -> dict[str, Any]:
         "networks": enrollment.tunnel["networks"],
         "dns_servers": enrollment.tunnel["dns_servers"],
         "domains": enrollment.tunnel["domains"],
+        "mtu": mtu(enrollment.tunnel),
         "expiring": [{"device": one["device"], "expires_at": one["expires_at"]} for one in enrollment.due],
         "diff": {"before": _shown(enrollment.before), "after": _shown(enrollment.device)},
     }

@@ -26,11 +26,18 @@ options:
         description: The gateway's name, which the receipts carry.
         type: str
         required: true
+      missed:
+        description:
+          - Names of the devices that may still be peers of a gateway that wasn't reached. They are remembered until it
+            is reached.
+        type: list
+        elements: str
+        default: []
       removals:
         description: Its RV(tracklib.vpn.wireguard_interface#module:removals).
         type: list
         elements: dict
-        required: true
+        default: []
         suboptions:
           id:
             description: Identifies the removal on its gateway.
@@ -171,7 +178,8 @@ def main() -> None:
                 "required": True,
                 "options": {
                     "name": {"type": "str", "required": True},
-                    "removals": {"type": "list", "elements": "dict", "required": True, "options": _REMOVAL},
+                    "removals": {"type": "list", "elements": "dict", "default": [], "options": _REMOVAL},
+                    "missed": {"type": "list", "elements": "str", "default": []},
                 },
             },
         },
@@ -180,11 +188,17 @@ def main() -> None:
     with one_line_failures(module):
         check_credentials(module)
         table = registry(module)
-        receipts = _receipts(table, module.params["gateways"])
-        acknowledged = table.acknowledged()
-        changed = any(each.removal_id not in acknowledged.get(each.gateway, ()) for each in receipts)
+        gateways = module.params["gateways"]
+        receipts = _receipts(table, gateways)
+        acknowledged, missed = table.acknowledged(), table.missed()
+        caught_up = [each["name"] for each in gateways if not each["missed"] and each["name"] in missed]
+        behind = {each["name"]: each["missed"] for each in gateways if each["missed"]}
+        changed = bool(caught_up) or any(names != missed.get(gateway) for gateway, names in behind.items())
+        changed |= any(each.removal_id not in acknowledged.get(each.gateway, ()) for each in receipts)
         if changed and not module.check_mode:
-            table.record(receipts)
+            table.record(receipts, caught_up)
+            for gateway, names in behind.items():
+                table.record_missed(gateway, names)
     module.exit_json(changed=changed, receipts=[receipt_result(each) for each in receipts])
 
 

@@ -96,8 +96,7 @@ receipts:
       type: str
       sample: 5f3b2a10-6c1d-4f6e-9a0b-2c5d8e7f1a34
     deleted_at:
-      description:
-        - When the user was deleted or blocked, or the registration removed or expired, in seconds since the epoch.
+      description: When the user was deleted or blocked or the registration removed or expired; seconds since the epoch.
       type: int
       sample: 1790000000
     removed_at:

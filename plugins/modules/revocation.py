@@ -33,7 +33,8 @@ options:
     default: blocked
   user_name:
     description:
-      - Name of the user in IAM or in a registration, or the user's unique id.
+      - Name of the user in IAM or in a registration, or the user's unique id. Blanks around it don't count, nor does
+        the case of its letters.
       - A label such as C(alice/laptop) stands for C(alice) and O(device=laptop).
     type: str
     required: true
@@ -135,6 +136,12 @@ revocations:
     user_name:
       description: The latest name that is known of that user.
       type: str
+    account_id:
+      description: The user's account.
+      type: str
+    device:
+      description: The device; null for the user as a whole.
+      type: str
 lifted:
   description: The block that was lifted, or would be in check mode; empty if there was none.
   returned: for O(state=unblocked)
@@ -213,6 +220,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.revocation import (
     missing,
     write,
 )
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.whom import read_whom
 
 
 def _revoked(module: AnsibleAWSModule) -> Revoked:
@@ -230,14 +238,22 @@ def ensure_blocked(module: AnsibleAWSModule, table: Registry, by: str | None) ->
     records = whom.records(revoked.device)
     new = missing(records, table, revoked)
     if module.check_mode:
-        generation = table.generation()
+        generation = table.generation(module.warn)
     else:
         write(table, new, revoked, module.params["reason"] or "revoked by an operator", time.time(), by)
-        generation = table.take_generation()
+        generation = table.take_generation(module.warn)
     written = "".join(f"{record.kind.value} {record.user_name} ({record.user_id})\n" for record in new)
     return {
         "changed": bool(new),
-        "revocations": [{**record._asdict(), "kind": record.kind.value} for record in records],
+        "revocations": [
+            {
+                **record._asdict(),
+                "kind": record.kind.value,
+                "account_id": revoked.account_id,
+                "device": revoked.device,
+            }
+            for record in records
+        ],
         "generation": generation,
         "diff": {"before": "", "after": written},
     }
@@ -293,8 +309,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     with one_line_failures(module):
-        if module.params["device"] is None and "/" in module.params["user_name"]:
-            module.params["user_name"], module.params["device"] = module.params["user_name"].split("/", 1)
+        user_name, device = read_whom(module.params["user_name"], module.params["device"] or "")
+        module.params.update(user_name=user_name, device=device or None)
         check_user_name(module)
         if module.params["device"] is not None:
             check_device_name(module.params["device"], module.params["user_name"])

@@ -31,43 +31,6 @@ options:
       - Never share one path between two registries.
     type: path
     required: true
-  identity_accounts:
-    description: Accounts whose users may be peers. By default only O(account_id).
-    type: list
-    elements: dict
-    suboptions:
-      account_id:
-        description: The account, 12 digits.
-        type: str
-        required: true
-      role_arn:
-        description: Role to assume for sweeping it. Without it the module's own credentials are used.
-        type: str
-  address_pools:
-    description: Networks in CIDR form that devices have their addresses from.
-    type: list
-    elements: str
-    required: true
-  guard_count:
-    description: Unexplained removals beyond this number, and beyond O(guard_share), are held.
-    type: int
-    default: 5
-  guard_share:
-    description: Unexplained removals beyond this share of all peers, in percent, and beyond O(guard_count), are held.
-    type: float
-    default: 25.0
-  guard_majority:
-    description: Unexplained removals beyond this share of all peers, in percent, are held where there are two or more.
-    type: float
-    default: 50.0
-  guard_many:
-    description: Unexplained removals beyond this number, and beyond O(guard_many_share), are held.
-    type: int
-    default: 20
-  guard_many_share:
-    description: Unexplained removals beyond this share of all peers, in percent, and beyond O(guard_many), are held.
-    type: float
-    default: 2.0
   release_held:
     description:
       - Which held removals to let go, by the names of devices (C(alice/laptop)) or users (C(alice)), by user id, or by
@@ -75,8 +38,34 @@ options:
     type: list
     elements: str
     default: []
+  assume_revocations:
+    description:
+      - Decide as if these were written, the RV(tracklib.vpn.revocation#module:revocations) of a check. Only in check
+        mode.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      account_id:
+        description: The user's account.
+        type: str
+        required: true
+      user_id:
+        description: The user's unique id.
+        type: str
+        required: true
+      device:
+        description: One device; by default all of the user's.
+        type: str
+      user_name:
+        description: The user's name; not looked at.
+        type: str
+      kind:
+        description: V(block) or V(tombstone); not looked at, since a tombstone comes with a block.
+        type: str
 extends_documentation_fragment:
   - tracklib.vpn.access
+  - tracklib.vpn.decision
   - tracklib.vpn.registry
   - amazon.aws.common.modules
   - amazon.aws.region.modules
@@ -144,6 +133,28 @@ held:
   returned: success
   type: list
   elements: str
+joined:
+  description: Devices that are peers and weren't by the last decision, each with the cause; the first 200.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{account_id: "111122223333", user_id: AIDAEXAMPLE, device: phone, name: bob/phone, cause: registered}]
+left:
+  description: Devices that were peers by the last decision and aren't any more, each with the cause; the first 200.
+  returned: success
+  type: list
+  elements: dict
+left_out:
+  description:
+    - Devices that weren't peers by the last decision either, and are left out for a reason that is new, each with the
+      cause; the first 200.
+  returned: success
+  type: list
+  elements: dict
+missed:
+  description: By gateway that wasn't reached, names of the devices that left since, so that they may be peers there.
+  returned: success
+  type: dict
 early_signs:
   description: How many early signs of leaving wait for M(tracklib.vpn.early_signs).
   returned: success
@@ -155,65 +166,41 @@ problems:
   type: list
   elements: str
 release_token:
-  description: Releases the held removals when given as O(release_held); null when none are held.
+  description:
+    - Releases the held removals when given as O(release_held).
+    - Null when none are held, and where a sweep is incomplete, which may explain them.
   returned: success
   type: str
 """
 
-import math
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.tracklib.vpn.plugins.module_utils import roster_file
-from ansible_collections.tracklib.vpn.plugins.module_utils.access import ACCESS_OPTION, Access, granting_groups
-from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
-    IDENTITY_ACCOUNTS_OPTION,
     REGISTRY_OPTIONS,
     check_credentials,
     iam_client,
     one_line_failures,
     registry_table,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.guard import Limits
-from ansible_collections.tracklib.vpn.plugins.module_utils.roster import Policy
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block
+from ansible_collections.tracklib.vpn.plugins.module_utils.news import news
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.run import (
-    AccountToSweep,
-    RunOptions,
     RunResult,
     keep_books,
     reversals,
     run,
 )
+from ansible_collections.tracklib.vpn.plugins.module_utils.run_options import DECISION_OPTIONS, run_options
+
+_NAMED = 200  # of each kind of change: a first roster may have thousands
 
 
-def _options(params: dict[str, Any]) -> RunOptions:
-    accounts = [AccountToSweep(**account) for account in params["identity_accounts"] or []]
-    limits = Limits(
-        some=params["guard_count"],
-        some_share=params["guard_share"],
-        majority=params["guard_majority"],
-        many=params["guard_many"],
-        many_share=params["guard_many_share"],
-    )
-    granting = granting_groups(
-        (entry["groups"], entry["accounts"] or [params["account_id"]]) for entry in params["access"]
-    )
-    wrong = [name for name in Limits._fields if not 0 <= getattr(limits, name) < math.inf]
-    if wrong:
-        raise ValueError(f"a limit of the guard isn't a number from 0 on: guard_{', guard_'.join(wrong)}")
-    policy = Policy(granting, None, limits, frozenset(params["release_held"]))
-    options = RunOptions(accounts or [AccountToSweep(params["account_id"])], policy)
-    try:
-        networks = Access.parse(params["access"]).networks()
-        pools = parse_pools(params["address_pools"], [str(network) for network in networks])
-    except ValueError as error:
-        return options._replace(refused=f"{error}. Confirmed revocations are applied, and nothing else")
-    return options._replace(policy=policy._replace(pools=pools))
-
-
-def _result(result: RunResult, problems: list[str]) -> dict[str, Any]:
+def _result(result: RunResult, problems: list[str], table: Registry) -> dict[str, Any]:
     roster = result.roster
+    new = news(result.before, roster, result.registered_by, table.lifted)
     return {
         "generation": result.generation,
         "counts": {
@@ -232,20 +219,28 @@ def _result(result: RunResult, problems: list[str]) -> dict[str, Any]:
             for exclusion in roster.excluded
         ],
         "held": sorted(registration.label for registration in roster.held),
+        "missed": result.facts.missed,
+        **{part: [each._asdict() for each in found[:_NAMED]] for part, found in new._asdict().items()},
         "early_signs": len(result.facts.signs),
         "problems": problems,
-        "release_token": roster.release_token,
+        "release_token": result.release_token,
     }
 
 
 def make_roster(module: AnsibleAWSModule) -> dict[str, Any]:
     """Decide, write the file, and only then what the next run needs."""
+    if module.params["assume_revocations"] and not module.check_mode:
+        module.fail_json(msg="assume_revocations is for check mode: write the block with the module revocation instead")
     by = check_credentials(module)
     table, dest = registry_table(module), module.params["dest"]
+    assumed = [
+        Block(each["account_id"], each["user_id"], each["device"], "this revocation", created_at=0)
+        for each in module.params["assume_revocations"]
+    ]
     result = run(
         table,
         lambda account: iam_client(module, account.account_id, account.role_arn),
-        _options(module.params),
+        run_options(module.params, frozenset(module.params["release_held"]))._replace(assumed=assumed),
         check_mode=module.check_mode,
         by=by,
     )
@@ -253,7 +248,7 @@ def make_roster(module: AnsibleAWSModule) -> dict[str, Any]:
         module.warn(sentence)
     changed = roster_file.replace(dest, result)
     problems = result.problems if module.check_mode else [*result.problems, *keep_books(table, result)]
-    return {"changed": changed, "dest": dest, **_result(result, problems)}
+    return {"changed": changed, "dest": dest, **_result(result, problems, table)}
 
 
 def main() -> None:
@@ -261,14 +256,19 @@ def main() -> None:
         argument_spec={
             **REGISTRY_OPTIONS,
             "dest": {"type": "path", "required": True},
-            "identity_accounts": IDENTITY_ACCOUNTS_OPTION,
-            "access": ACCESS_OPTION,
-            "address_pools": {"type": "list", "elements": "str", "required": True},
-            "guard_count": {"type": "int", "default": 5},
-            "guard_share": {"type": "float", "default": 25.0},
-            "guard_majority": {"type": "float", "default": 50.0},
-            "guard_many": {"type": "int", "default": 20},
-            "guard_many_share": {"type": "float", "default": 2.0},
+            **DECISION_OPTIONS,
+            "assume_revocations": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "account_id": {"type": "str", "required": True},
+                    "user_id": {"type": "str", "required": True},
+                    "device": {"type": "str"},
+                    "user_name": {"type": "str"},
+                    "kind": {"type": "str"},
+                },
+            },
             "release_held": {"type": "list", "elements": "str", "default": [], "no_log": False},
         },
         supports_check_mode=True,

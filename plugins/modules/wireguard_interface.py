@@ -98,16 +98,20 @@ options:
     description:
       - Takes a user off without any roster, for use when no roster can be made. It leaves a bar on the user, not on
         keys. Older rosters are applied without whom it names, and so are starts and reloads.
+      - It does so on every interface of this host that this module made, not only on O(name). RV(removals) are those
+        of O(name); the others keep theirs for their own next roster.
       - A bar with a O(generation) ends with the first roster of a higher one, since its run read the registry's record.
         A bar without one ends when a roster revokes the same user or device, or by O(release_revoked). Until then a
         roster that has them fails.
-      - Fails if it names nobody on this gateway, or more than one user.
+      - Fails if it names nobody on this gateway, or more than one user. A name of nobody is barred all the same.
+      - Does nothing and fails if only users of other accounts than O(revoke.account_id) have the name on this gateway,
+        unless there is a O(generation), since then the registry knows the user.
     type: dict
     suboptions:
       user_name:
         description:
           - The user's name, or a label such as C(alice/laptop), as this gateway shows it, whatever the case of the
-            letters. All peers of the user id that is found by it are taken off.
+            letters and of blanks around. All peers of the user id that is found by it are taken off.
         type: str
       user_id:
         description: The user's unique id.

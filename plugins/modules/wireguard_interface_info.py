@@ -27,6 +27,12 @@ options:
     description: Where the gateway remembers generation and removals.
     type: path
     default: /var/lib/tracklib-vpn
+  drift:
+    description:
+      - Whether RV(drift), RV(notices) and RV(problems) are looked for, as a reload in check mode does it. Nothing is
+        changed.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - tracklib.vpn.attributes
   - tracklib.vpn.attributes.info_module
@@ -121,6 +127,48 @@ roster_age:
   description: Age of the installed roster in seconds; null if none is installed.
   returned: success
   type: int
+now:
+  description: The gateway's time in seconds since the epoch, by which ages are to be reckoned.
+  returned: success
+  type: int
+barred:
+  description: Whom the gateway keeps out, since they were revoked outside a run, until a later roster ends it.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The user, or the user's device.
+      type: str
+    account_id:
+      description: The user's account; empty if that isn't known.
+      type: str
+    user_id:
+      description: The user's unique id; empty if that isn't known.
+      type: str
+    generation:
+      description: A roster of a higher generation ends it; V(0) if an operator has to.
+      type: int
+    event_id:
+      description: What it came from; empty for an operator's word.
+      type: str
+drift:
+  description:
+    - What differs from the files that the last apply left, such as peers added by hand; a reconcile repairs it. Only
+      with O(drift).
+  returned: O(drift)
+  type: list
+  elements: str
+notices:
+  description: What isn't this collection's and may be in the way, such as a firewall of another program.
+  returned: O(drift)
+  type: list
+  elements: str
+problems:
+  description: What keeps the gateway from working as it should, such as a configuration that was changed by hand.
+  returned: O(drift)
+  type: list
+  elements: str
 removals:
   description: Removals that the gateway keeps, as M(tracklib.vpn.wireguard_interface) returns them.
   returned: success
@@ -132,12 +180,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.bars import Bar
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import GatewayError, run
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import expires_at, generation, label_of
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.device import LivePeer
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.drift import find_drift
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.files import Site
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.gateway import Gateway
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.read import read
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.read import Snapshot, read
 
 
 def _peer(peer: LivePeer, comment: str) -> dict[str, Any]:
@@ -153,11 +203,26 @@ def _peer(peer: LivePeer, comment: str) -> dict[str, Any]:
     }
 
 
-def _info(gateway: Gateway) -> dict[str, Any]:
+def _bar(bar: Bar) -> dict[str, Any]:
+    return {
+        "name": bar.name,
+        "account_id": bar.account_id,
+        "user_id": bar.user_id,
+        "generation": bar.generation,
+        "event_id": bar.event_id,
+    }
+
+
+def _drift(gateway: Gateway, snapshot: Snapshot) -> dict[str, Any]:
+    found = find_drift(gateway, snapshot)
+    return {"drift": list(found.differing), "notices": list(found.notices), "problems": list(found.problems)}
+
+
+def _info(gateway: Gateway, *, drift: bool) -> dict[str, Any]:
     snapshot = read(gateway)
     if snapshot.device_error:
         raise snapshot.device_error
-    if snapshot.state_error:
+    if snapshot.state_error and not drift:
         raise snapshot.state_error
     link, device, state = snapshot.link, snapshot.device, snapshot.state
     comments = snapshot.sections.comments()
@@ -171,7 +236,10 @@ def _info(gateway: Gateway) -> dict[str, Any]:
         "listen_port": int(device.listen_port) if device else None,
         "generation": (state.generation if state else generation(snapshot.config_text)) or 0,
         "roster_age": snapshot.now - state.made_at if state and state.made_at else None,
+        "now": snapshot.now,
+        "barred": [_bar(each) for each in state.bars] if state else [],
         "removals": [removal._asdict() for removal in state.removals] if state else [],
+        **(_drift(gateway, snapshot) if drift else {}),
     }
 
 
@@ -181,13 +249,14 @@ def main() -> None:
             "name": {"type": "str", "default": "wg0"},
             "config_dir": {"type": "path", "default": "/etc/wireguard"},
             "state_dir": {"type": "path", "default": "/var/lib/tracklib-vpn"},
+            "drift": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     params = module.params
     site = Site(params["name"], Path(params["config_dir"]), Path(params["state_dir"]))
     try:
-        result = _info(Gateway(site, run))
+        result = _info(Gateway(site, run), drift=params["drift"])
     except GatewayError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **result)

@@ -18,9 +18,8 @@ from tests.support import fault_proxy as faults
 from tests.support.fault_proxy import FaultProxy
 
 from .names import Playbook
-from .vpn import ACCESS, ACCOUNT, POOLS, Vpn
+from .vpn import ACCESS, ACCOUNT, OPERATOR, POOLS, Vpn
 
-OPERATOR = f"arn:aws:sts::{ACCOUNT}:user/moto"  # as the emulated STS names everybody
 KEY, OTHER_KEY = keys.generate()[1], keys.generate()[1]
 
 

@@ -129,3 +129,24 @@ def test_listing_by_time_and_user(vpn: Vpn) -> None:
     assert [receipt["removal_id"][-1] for receipt in listed(vpn, since="1h")] == ["2", "3"]
     assert [receipt["removal_id"][-1] for receipt in listed(vpn, user_name="bob")] == ["2"]
     assert "since 'soon' is not a time span" in vpn.fails("receipts_info", since="soon")
+
+
+def test_r17_who_may_still_be_a_peer_of_a_gateway_that_was_not_reached_is_remembered_until_it_is(
+    vpn: Vpn, tmp_path: Path
+) -> None:
+    def missed() -> dict[str, list[str]]:
+        found: dict[str, list[str]] = vpn.module("roster", dest=str(tmp_path / "roster.json"))["missed"]
+        return found
+
+    record(vpn, removal(1))
+    behind = [{"name": "gateway-1", "missed": ["kim/laptop"]}, {"name": "gateway-2", "missed": ["kim/laptop"]}]
+    assert vpn.module("receipts", True, gateways=behind)["changed"]
+    assert missed() == {}
+    assert vpn.module("receipts", gateways=behind)["changed"]
+    assert not vpn.module("receipts", gateways=behind)["changed"]
+    assert missed() == {"gateway-1": ["kim/laptop"], "gateway-2": ["kim/laptop"]}
+    assert acknowledged(vpn) == {removal(1)["id"]}
+    assert vpn.module("receipts", gateways=[{"name": "gateway-2"}])["changed"]
+    assert record(vpn, removal(2))["changed"]
+    assert missed() == {}
+    assert not vpn.module("receipts", gateways=[{"name": "gateway-2"}])["changed"]

@@ -286,7 +286,7 @@ def test_r1_name_that_a_newcomer_has_by_now_is_refused_with_the_ids_of_both(vpn:
     assert f"{renamed} (now alice.smith)" in refused
     assert f"{newcomer} (now alice)" in refused
     assert vpn.items("block") == []
-    for asked in (renamed, "alice.smith", "alice.smith/laptop"):
+    for asked in (renamed, f" {renamed.lower()} ", "alice.smith", " alice.smith/laptop "):
         (written,) = vpn.module("revocation", user_name=asked)["revocations"]
         assert written["user_id"] == renamed
     assert {block.device for block in vpn.registry().blocks()} == {None, "laptop"}

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.support import fault_proxy as faults
 from tests.support.fault_proxy import FaultProxy
 
 from .conftest import ROOT
-from .vpn import ACCOUNT, POOLS, Vpn
+from .vpn import ACCOUNT, OPERATOR, POOLS, Vpn
 
 # two tries instead of five: what is tested is what happens when AWS keeps failing
 FEW_TRIES = {"retries": {"mode": "standard", "total_max_attempts": 2}}
@@ -351,6 +352,54 @@ def test_r9_gateways_own_key_is_no_devices(roster: Runs) -> None:
     assert "is registered for a device" in roster.vpn.fails(
         "gateway_keys", gateways=[{"name": "gateway-2", "public_key": held}]
     )
+
+
+def test_run_says_who_joined_and_left_and_is_left_out_and_why(roster: Runs) -> None:
+    def said(result: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
+        kinds = ("joined", "left", "left_out")
+        when = re.compile(r"since [^)]*")
+        return {
+            kind: [(each["name"], when.sub("since ...", each["cause"])) for each in result[kind]]
+            for kind in kinds
+            if result[kind]
+        }
+
+    vpn = roster.vpn
+    vpn.register("bob", "phone", keys.generate()[1])
+    assert said(roster()) == {"joined": [("bob/phone", f"registered by {OPERATOR}")]}
+    vpn.module("revocation", user_name="bob", device="phone", reason="lost")
+    assert said(roster()) == {"left": [("bob/phone", f"device blocked: lost (by {OPERATOR}, since ...)")]}
+    assert said(roster()) == {}
+    vpn.module("revocation", user_name="bob", device="phone", state="unblocked")
+    assert said(roster()) == {"joined": [("bob/phone", f"unblocked by {OPERATOR}")]}
+    vpn.user("dan", group=None)
+    vpn.register("dan", "laptop", keys.generate()[1])
+    ((name, cause),) = said(roster())["left_out"]
+    assert name == "dan/laptop"
+    assert cause.startswith("in none of the groups that grant access")
+
+
+def test_check_decides_as_if_a_revocation_were_written(roster: Runs) -> None:
+    would = roster.vpn.module("revocation", check=True, user_name="bob", device="laptop")["revocations"]
+    result = roster(check=True, assume_revocations=would)
+    assert [each["name"] for each in result["left"]] == ["bob/laptop"]
+    assert roster.peers() == ["alice/laptop", "carol/laptop"]
+    assert roster.vpn.items("block") == []
+    said = roster.vpn.fails("roster", dest=str(roster.dest), assume_revocations=would)
+    assert "assume_revocations is for check mode" in said
+
+
+def test_no_token_releases_what_an_incomplete_sweep_may_explain(roster: Runs, fault_proxy: FaultProxy) -> None:
+    for name in ("alice", "bob"):
+        roster.vpn.iam.remove_user_from_group(GroupName="vpn", UserName=name)
+    held = roster()
+    assert held["release_token"] in held["problems"][-1]
+    fault_proxy.fail(SWEEP, faults.error(500, "ServiceFailure"))
+    unknown = roster(fault_proxy)
+    assert unknown["held"] == held["held"]
+    assert unknown["release_token"] is None
+    assert "mend that first" in unknown["problems"][-1]
+    assert held["release_token"] not in " ".join(unknown["problems"])
 
 
 def test_r6_each_run_has_a_higher_generation(roster: Runs) -> None:

@@ -14,7 +14,7 @@ from .names import Playbook
 from .vpn import ACCOUNT, Vpn
 
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
-ON_GATEWAYS = ["diagnose", "handout", "private_dns", "reconcile", "revoke", "site"]
+ON_GATEWAYS = ["devices", "diagnose", "handout", "private_dns", "reconcile", "revoke", "site", "status", "why"]
 
 
 @pytest.fixture

@@ -15,6 +15,9 @@ POOLS = ["10.44.0.0/20", "fd44:7472:6163:6b::/64"]
 ACCESS = [{"groups": ["vpn"], "networks": ["10.20.0.0/16"]}]
 
 
+OPERATOR = f"arn:aws:sts::{ACCOUNT}:user/moto"  # as the emulated STS names everybody
+
+
 class Vpn:
     """What most tests need; `run` starts a module as Ansible ships it and returns its result."""
 

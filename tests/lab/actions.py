@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import testinfra
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Lifted, Registration
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 
 from tests.support import ROOT, program_host
@@ -108,6 +108,13 @@ def run_playbook(
     done = _ansible("ansible-playbook", playbook, *arguments, *extra, profile=profile)
     assert rc is None or done.rc == rc, f"{name} ended with {done.rc}, not {rc}: {done.failures}\n{done.stderr}"
     return done
+
+
+def lift_blocks() -> None:
+    """Leave nobody blocked in the registry."""
+    table = registry()
+    for block in table.blocks():
+        table.unblock(Lifted(block, None, time.time()))
 
 
 def run_module(name: str, /, host: str = "localhost", *, become: bool = False, **options: Any) -> dict[str, Any]:

@@ -103,6 +103,11 @@ class _Expression:
         if token in ("attribute_exists", "attribute_not_exists"):
             _open, name, _close = (self._tokens.pop(0) for _ in range(3))
             return (self._name(name) in self._item) is (token == "attribute_exists")
+        if token == "NOT":
+            return not self._one()
+        if token == "attribute_type":
+            _open, name, _comma, kind, _close = (self._tokens.pop(0) for _ in range(5))
+            return _plain(self._value(kind)) in self._item.get(self._name(name), {})
         if token == "begins_with":
             _open, name, _comma, prefix, _close = (self._tokens.pop(0) for _ in range(5))
             return bool(_plain(self._value(name)).startswith(_plain(self._value(prefix))))

@@ -58,6 +58,7 @@ def made(
     failing: Collection[str] = (),
     check_mode: bool = False,
     identity: bool = True,
+    now: float = NOW,
 ) -> Done:
     """Run, and keep the books.
 
@@ -69,7 +70,7 @@ def made(
         registry.make_identity()
     noted = Noted(registry, failing=failing)
     table = cast(Registry, noted)
-    result = run(table, _iam_of(iam), options, check_mode=check_mode, clock=lambda: NOW)
+    result = run(table, _iam_of(iam), options, check_mode=check_mode, clock=lambda: now)
     books = [] if check_mode else keep_books(table, result)
     return Done(result, noted.calls, [*result.problems, *books])
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Lifted, Registration
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
 
 from tests.lab import actions, aws, hosts
 from tests.support import ROOT, fault_proxy
@@ -30,7 +30,7 @@ ROSTER = ROOT / ".lab" / "work" / f"roster-{aws.ACCOUNT}-{actions.TABLE}.json"
 TEMPLATES = ROOT / "roles" / "gateway" / "templates"
 RECONCILES = 20
 LAPTOP = "alice-laptop"
-LEAVERS = [f"leaver-{number:02}" for number in range(1, 16)]  # one for each test that has one
+LEAVERS = [f"leaver-{number:02}" for number in range(1, 18)]  # one for each test that has one
 NOWHERE = "http://127.0.0.1:9"  # the discard port of this machine, where nobody listens
 
 
@@ -82,9 +82,7 @@ def add_user(name: str) -> str:
 def forget(*names: str) -> None:
     """Leave nothing of users in IAM and the registry, and nobody blocked."""
     actions.forget_devices(*names)
-    table = actions.registry()
-    for block in table.blocks():
-        table.unblock(Lifted(block, None, time.time()))
+    actions.lift_blocks()
     for user in aws.client("iam").list_users()["Users"]:
         if user["UserName"] in names:
             aws.delete_user(user["UserName"])
@@ -414,6 +412,47 @@ def test_revoke_cuts_a_user_off_and_only_that_user(leaver: actions.Connection, b
     assert leaver.public_key not in actions.live_peers()
 
 
+def test_revoke_in_check_mode_lists_who_would_go_and_from_where_and_writes_nothing(leaver: actions.Connection) -> None:
+    before = actions.registry().generation()
+    whom: dict[str, Any] = {"revoke_user_name": leaver.user_name, "revoke_device": "laptop"}
+    done = actions.run_playbook("revoke", "--check", "--diff", **whom)
+    for gateway in GATEWAYS:
+        assert done.result("apply firewall", gateway)["diff"]["before"] == f"{leaver.label}\n"
+    assert f"block {leaver.user_name} " in done.result("write to the registry")["diff"]["after"]
+    said = done.result("show what happened")["msg"]
+    assert said[0].startswith(f"would be written: block of {leaver.label} (")
+    assert said.count(f"  removed: {leaver.label} (device blocked: this revocation)") == len(GATEWAYS)
+    assert said[-1] == f"in short: {leaver.label} couldn't connect any more"
+    assert "tracklib service" in (leaver.fetch() or "")
+    assert actions.registry().generation() == before
+    assert [block for block in actions.registry().blocks() if block.user_id in said[0]] == []
+
+
+def test_r17_gateway_that_is_not_reached_is_the_headline_until_it_is_served(
+    leaver: actions.Connection, tmp_path: Path
+) -> None:
+    away = tmp_path / "away.yml"
+    away.write_text("all: {hosts: {gateway-13: {ansible_host: 127.0.0.1, ansible_port: 9}}}\n")
+    inventories = ["-i", str(ROOT / "inventories" / "lab"), "-i", str(away)]
+    done = actions.run_playbook(
+        "revoke", *inventories, rc=2, revoke_user_name=leaver.user_name, revoke_device="laptop", revoke_reason="lost"
+    )
+    assert leaver.cut_off()
+    said = done.result("show what happened")["msg"]
+    assert said[0].startswith("NOT REACHED: gateway-13, ")
+    assert f"  may still be peers there: {leaver.label}" in said
+    assert any(line.startswith(f"  removed: {leaver.label} (device blocked: lost (by arn:") for line in said)
+    assert said[-1] == f"in short: {leaver.label} can't connect any more; NOT served: gateway-13"
+    assert f"still peers there, as far as is known: {leaver.label}. Run this again" in done.failures[-1]
+
+    later = actions.run_playbook("reconcile", *inventories, rc=2)
+    assert f"  may still be peers there: {leaver.label}" in later.result("show what happened")["msg"]
+
+    served = actions.run_playbook("reconcile").result("show what happened")["msg"]
+    assert served[-1] == f"in short: {leaver.label} can't connect any more"
+    assert actions.run_playbook("reconcile").result("show what happened")["msg"][-1].endswith("changed for anybody")
+
+
 def test_r4_revoke_reaches_the_gateways_when_aws_is_down_and_stays(
     leaver: actions.Connection, bob: actions.Connection
 ) -> None:
@@ -510,7 +549,10 @@ def test_check_mode_names_who_would_go_and_changes_nothing(leaver: actions.Conne
     aws.delete_user(leaver.user_name)
     done = actions.run_playbook("reconcile", "--check", "--diff")
     assert done.result("apply firewall", "gateway")["diff"]["before"] == f"{leaver.label}\n"
-    assert any(f"removed: {leaver.label} (tombstoned)" in line for line in done.result("show what happened")["msg"])
+    assert any(
+        f"removed: {leaver.label} (absent from a complete sweep" in line
+        for line in done.result("show what happened")["msg"]
+    )
     assert "tracklib service" in (leaver.fetch() or "")
     assert actions.registry().generation() == before
 

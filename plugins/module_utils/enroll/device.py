@@ -12,6 +12,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple
 
+from ..client.config import DEFAULT_MTU
 from . import function as self_service
 from .function import Function, SelfServiceError
 
@@ -220,6 +221,11 @@ def gateway(tunnel: Mapping[str, Any], endpoint: str | None = None) -> dict[str,
             "no_such_gateway",
         )
     return chosen[0]
+
+
+def mtu(tunnel: Mapping[str, Any]) -> int:
+    """Return the MTU of the gateways; the usual one where a function of an earlier version doesn't say it."""
+    return int(tunnel.get("mtu", DEFAULT_MTU))
 
 
 def utc(moment: float) -> str:

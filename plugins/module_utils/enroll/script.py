@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..client.config import ClientTunnel, DnsFlavour, dns_flavour, render
 from . import function as self_service
 from . import terminal
-from .device import Enrollment, checked, ensure_absent, ensure_present, gateway, user_credentials, utc
+from .device import Enrollment, checked, ensure_absent, ensure_present, gateway, mtu, user_credentials, utc
 from .function import Function, SelfServiceError
 from .machine import Machine, MachineError, new_key
 
@@ -141,7 +141,7 @@ def _this_machine(
     _say(f"the private key is in {machine.key_file} and stays there")
     enrollment = ensure_present(credentials, function, arguments.device, public_key)
     _report(enrollment, arguments.device)
-    tunnel = _tunnel(enrollment, arguments.gateway, dns)
+    tunnel = client_tunnel(enrollment, arguments.gateway, dns)
     machine.bring_up(render(tunnel, private_key_file=machine.key_file), enrollment.unknown)
     _say(f"the interface {machine.interface} is up")
     _wait(machine, enrollment, tunnel)
@@ -161,7 +161,7 @@ def _phone(arguments: argparse.Namespace, credentials: ReadOnlyCredentials, func
     private_key, public_key = new_key()
     enrollment = ensure_present(credentials, function, arguments.device, public_key)
     dns = _wanted_dns(arguments) or DnsFlavour.LINE
-    text = render(_tunnel(enrollment, arguments.gateway, dns), private_key=private_key)
+    text = render(client_tunnel(enrollment, arguments.gateway, dns), private_key=private_key)
     message = "Scan this with the WireGuard app. It is shown once. Press Enter when done."
     terminal.show_once(text, message, sys.stdout, sys.stdin)
     _report(enrollment, arguments.device)
@@ -183,7 +183,8 @@ def _wanted_dns(arguments: argparse.Namespace) -> DnsFlavour | None:
     return None if arguments.dns == _AUTO else dns_flavour(arguments.dns)
 
 
-def _tunnel(enrollment: Enrollment, endpoint: str | None, dns: DnsFlavour) -> ClientTunnel:
+def client_tunnel(enrollment: Enrollment, endpoint: str | None, dns: DnsFlavour) -> ClientTunnel:
+    """Return what the device's configuration says. :raises ValueError: the function answered without a device."""
     if enrollment.device is None:
         raise ValueError("the function answered without a device; try again")
     dialled = gateway(enrollment.tunnel, endpoint)
@@ -196,6 +197,7 @@ def _tunnel(enrollment: Enrollment, endpoint: str | None, dns: DnsFlavour) -> Cl
         dns_servers=enrollment.tunnel["dns_servers"],
         domains=enrollment.tunnel["domains"],
         dns=flavour,
+        mtu=mtu(enrollment.tunnel),
     )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import random
 import time
+from decimal import Decimal
 from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from ..addresses import Network, choose
@@ -269,7 +270,8 @@ class RegisteredDevices:
         :param claims: those of addresses, resting ones among them.
         """
         item = self._table.get("devices", user_key(new.owner))
-        version = 0 if item is None else int(item["version"])
+        before = (item or {}).get("version", 0)
+        version = before if isinstance(before, Decimal) else 0  # a damaged one costs no registration
         count = len(self.registrations_of(new.owner))
         if count >= limit:
             raise RegistryError(
@@ -280,8 +282,8 @@ class RegisteredDevices:
         self._check_resting(new, limit, claims)
         return Put(
             {"pk": "devices", "sk": user_key(new.owner), "version": version + 1},
-            "attribute_not_exists(pk) OR version = :version",
-            {"version": version},
+            "attribute_not_exists(version) OR version = :before",
+            {"before": before},
         )
 
     def _check_resting(self, new: Registration, limit: int, claims: Iterable[Item]) -> None:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterable, NamedTuple, Sequence, TypeVar
+import time
+from functools import partial
+from typing import Callable, Iterable, Mapping, NamedTuple, Sequence, TypeVar
 
 from ..model import Block, Decision, Device, Registered, Sign, Sweep, Tombstone
 from .dynamodb import Item, Table
@@ -13,8 +15,10 @@ from .items import (
     DECISION,
     UNREADABLE,
     device_of,
+    is_from_ahead,
     read_block,
     read_decision,
+    read_missed,
     read_registration,
     read_removed,
     read_sign,
@@ -41,14 +45,18 @@ class RegistryFacts(NamedTuple):
     problems: list[str]  # items that can't be read, each in a sentence
     surplus: list[str]  # sks of what earlier sweeps and decisions left
     decision_problem: str | None = None  # why the last decision can't be read
+    missed: Mapping[str, list[str]] = {}  # by gateway that wasn't reached, names of the devices that left since
+    ahead: Sequence[tuple[str, str]] = ()  # (pk, sk) of tombstones and signs whose time is yet to come
 
 
-def read_facts(table: Table) -> RegistryFacts:
+def read_facts(table: Table, now: float) -> RegistryFacts:
     """Read everything that a roster is decided by, each part consistently.
 
     What can't be read is named, and costs itself alone (R17, one bad item costs itself alone): its device is
     unreadable, its block or tombstone holds as far as it can be understood.
 
+    :param now: seconds since the epoch. What is dated later counts as of now (R4: an event is never later than its
+        receipt), or a tombstone would outweigh every sweep until then.
     :raises AWSCallError: the table can't be read.
     """
     problems: list[str] = []
@@ -69,21 +77,27 @@ def read_facts(table: Table) -> RegistryFacts:
     heads = [item for item in packed if not is_part(item) and item["sk"] != _GRANTED]
     of_accounts = [head for head in heads if head["sk"] != DECISION]
     decision, decision_problem = _decision([head for head in heads if head["sk"] == DECISION], packed)
+    tombstones, signs = list(table.query("tombstone")), list(table.query("sign"))
+    ahead = [item for item in (*tombstones, *signs) if is_from_ahead(item, now)]
+    problems += [_from_ahead(item) for item in ahead]
     registrations = read(table.query("registration"), read_registration)
     removed = read(table.query("removed"), read_removed)
     keys = read(table.query("gateway"), lambda item: str(item["public_key"]))
-    acknowledged = read(table.query("recorded"), lambda item: [str(each) for each in item["removal_ids"]])
+    recorded = list(table.query("recorded"))
+    acknowledged = read(recorded, lambda item: [str(each) for each in item["removal_ids"]])
     return RegistryFacts(
-        tombstones=read(table.query("tombstone"), read_tombstone),
-        blocks=read(table.query("block"), read_block),
-        signs=read(table.query("sign"), read_sign),
-        sweeps={sweep.account_id: sweep for sweep in read(of_accounts, lambda head: read_sweep(head, packed))},
+        tombstones=read(tombstones, partial(read_tombstone, now=now)),
+        blocks=read(table.query("block"), partial(read_block, now=now)),
+        signs=read(signs, partial(read_sign, now=now)),
+        sweeps={sweep.account_id: sweep for sweep in read(of_accounts, lambda head: read_sweep(head, packed, now))},
         decision=decision,
         decision_problem=decision_problem,
         gateway_keys=frozenset(keys),
         acknowledge=[removal_id for ids in acknowledged for removal_id in ids],
+        missed={gateway: names for gateway, names in read(recorded, read_missed) if names},
         registered=Registered(registrations, unreadable, removed),
         problems=problems,
+        ahead=tuple((item["pk"], item["sk"]) for item in ahead),
         surplus=[item["sk"] for item in packed if item["sk"] == _GRANTED or is_surplus(item, heads)],
     )
 
@@ -105,4 +119,13 @@ def _unreadable(item: Item, error: Exception) -> str:
     return (
         f"the registry's item {item['pk']} {item['sk']} can't be read ({type(error).__name__}: {error}) and is left "
         "out; look at who wrote it, and write it again or delete it"
+    )
+
+
+def _from_ahead(item: Item) -> str:
+    date = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(int(item["event_time"])))
+    whom = item.get("user_name", "a user")
+    return (
+        f"the registry's item {item['pk']} {item['sk']} ({whom}) is dated {date}, expected a "
+        "time of the past, since no event is later than its receipt. It counts as received now; look at who wrote it"
     )

@@ -16,9 +16,10 @@
 | `lifted`       | `ACCOUNT/USER_ID[/DEVICE]`       | of the block that was lifted last: block (reason, created_at,  |
 |                |                                  | by); reason, lifted_at, by, ttl                                |
 | `tombstone`    | `ACCOUNT/EVENT_ID`               | user_name, user_id, event_time, spared (user_ids), by, ttl     |
-| `sign`         | `ACCOUNT/USER_ID`                | event_name, event_time, ttl                                    |
+| `sign`         | `ACCOUNT/USER_ID`                | event_name, event_time, asked_at, ttl                          |
 | `receipt`      | `REMOVED_AT/GATEWAY/REMOVAL_ID`  | what model.Receipt has                                         |
-| `recorded`     | `GATEWAY`                        | removal_ids that are acknowledged: the gateway may forget them |
+| `recorded`     | `GATEWAY`                        | removal_ids that are acknowledged: the gateway may forget them;|
+|                |                                  | missed: names that left since it was reached last              |
 | `gateway`      | `GATEWAY`                        | public_key, which no device may have                           |
 | `sweep`        | `ACCOUNT`                        | the last complete sweep, as `packed` has it; begun_at          |
 | `sweep`        | `decision`                       | what the last run decided, as `packed` has it                  |
@@ -39,13 +40,14 @@ from collections import Counter
 from contextlib import suppress
 from decimal import Decimal
 from operator import itemgetter
-from typing import Any, Callable, Iterable, Iterator, TypeVar
+from typing import Any, Callable, Iterable, Iterator, Sequence, TypeVar
 
 from ..aws import AWSCallError
 from ..model import (
     Block,
     Decision,
     Departure,
+    LeftOut,
     Lifted,
     Owner,
     Receipt,
@@ -69,6 +71,7 @@ _DECIDING = Registration._fields.index("by")  # of a registration's fields; earl
 DECISION = "decision"  # its sk: among the sweeps, so that one query reads all
 # what reading an item can raise that isn't the registry's
 _END_OF_TIME = 2**40  # seconds since the epoch
+_CLOCKS_APART = 300  # seconds by which writers' clocks may differ; AWS takes no signature from further ahead
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, zlib.error, AWSCallError)
 
 
@@ -174,11 +177,16 @@ def read_removed(item: Item) -> Removed:
     return Removed(*device_of(item["sk"]), *names, _time(item["removed_at"]), *words)
 
 
+def tombstone_key(tombstone: Tombstone) -> str:
+    """Return the sk of a tombstone."""
+    return f"{tombstone.account_id}/{tombstone.event_id}"
+
+
 def tombstone_item(tombstone: Tombstone) -> Item:
     """Return the item of a tombstone."""
     item: Item = {
         "pk": "tombstone",
-        "sk": f"{tombstone.account_id}/{tombstone.event_id}",
+        "sk": tombstone_key(tombstone),
         "user_name": tombstone.user_name,
         "event_time": int(tombstone.event_time),
         "ttl": int(tombstone.event_time + TOMBSTONE_LIFE),
@@ -190,9 +198,10 @@ def tombstone_item(tombstone: Tombstone) -> Item:
     return {**item, **_ordered(tombstone.by)}
 
 
-def read_tombstone(item: Item) -> Tombstone:
+def read_tombstone(item: Item, now: float = math.inf) -> Tombstone:
     """Read a tombstone. It holds for whom it names, by id or name, for good if its time can't be read.
 
+    :param now: what no time of an event can be later than.
     :raises: one of UNREADABLE.
     """
     account_id, _slash, event_id = item["sk"].partition("/")
@@ -204,7 +213,7 @@ def read_tombstone(item: Item) -> Tombstone:
     if user_id is None and not user_name:
         raise ValueError("it names nobody")
     try:
-        event_time = _time(item["event_time"])
+        event_time = min(_time(item["event_time"]), now)
     except UNREADABLE:
         event_time = math.inf
     ids = [each for each in spared if isinstance(each, str)] if isinstance(spared, (list, set)) else []
@@ -226,14 +235,15 @@ def _block_words(block: Block) -> Item:
     return {"reason": block.reason, "created_at": int(block.created_at), **_ordered(block.by)}
 
 
-def read_block(item: Item) -> Block:
+def read_block(item: Item, now: float = math.inf) -> Block:
     """Read a block: whom it is for is all that it must say.
 
+    :param now: what it can't have been made after.
     :raises: one of UNREADABLE.
     """
     account_id, user_id, device = (f"{item['sk']}/" if item["sk"].count("/") == 1 else item["sk"]).split("/")
     try:
-        created_at = _time(item["created_at"])
+        created_at = min(_time(item["created_at"]), now)
     except UNREADABLE:
         created_at = 0.0
     reason = str(item.get("reason", "no reason is recorded"))
@@ -269,10 +279,18 @@ def sign_item(sign: Sign) -> Item:
     }
 
 
-def read_sign(item: Item) -> Sign:
-    """Read an early sign."""
+def read_sign(item: Item, now: float = math.inf) -> Sign:
+    """Read an early sign. :param now: what no time of an event can be later than."""
     account_id, _slash, user_id = item["sk"].partition("/")
-    return Sign(account_id, user_id, item["event_name"], _time(item["event_time"]))
+    event_time = min(_time(item["event_time"]), now)
+    return Sign(account_id, user_id, item["event_name"], event_time, _time(item.get("asked_at", 0)))
+
+
+def is_from_ahead(item: Item, now: float) -> bool:
+    """Tell whether the event of a tombstone or sign is yet to come, by more than clocks may differ."""
+    with suppress(*UNREADABLE):
+        return _time(item["event_time"]) > now + _CLOCKS_APART
+    return False
 
 
 def receipt_key(removed_at: float) -> str:
@@ -305,10 +323,11 @@ def sweep_items(sweep: Sweep, generation: int) -> list[Item]:
     return pack("sweep", sweep.account_id, generation, packed, {"begun_at": int(sweep.begun_at)})
 
 
-def read_sweep(head: Item, items: Iterable[Item] = ()) -> Sweep:
+def read_sweep(head: Item, items: Iterable[Item] = (), now: float = math.inf) -> Sweep:
     """Read an account's last complete sweep.
 
     :param items: those that may be its parts.
+    :param now: what it can't have begun after.
     :raises AWSCallError: it can't be read; saying what to do.
     """
     account_id = head["sk"]
@@ -324,7 +343,7 @@ def read_sweep(head: Item, items: Iterable[Item] = ()) -> Sweep:
             )
             for user_id, user_name, created_at, groups in packed["users"]
         }
-        return Sweep(account_id, _time(head["begun_at"]), users)
+        return Sweep(account_id, min(_time(head["begun_at"]), now), users)
     except UNREADABLE as error:
         raise AWSCallError(
             f"the stored sweep of account {account_id} can't be read ({type(error).__name__}: {error}); "
@@ -335,7 +354,7 @@ def read_sweep(head: Item, items: Iterable[Item] = ()) -> Sweep:
 def decision_items(decision: Decision, generation: int) -> list[Item]:
     """Return the items of what a run decided, the head first."""
     peers = [tuple(peer)[:_DECIDING] for peer in decision.peers]
-    packed = {"peers": peers, "departures": decision.departures}
+    packed = {"peers": peers, "departures": decision.departures, "left_out": decision.left_out}
     return pack("sweep", DECISION, generation, packed, {})
 
 
@@ -350,11 +369,21 @@ def read_decision(head: Item, items: Iterable[Item] = ()) -> Decision:
     return Decision(
         peers=tuple(peer._replace(addresses=tuple(peer.addresses)) for peer in peers),
         departures=tuple(Departure._make(values) for values in packed["departures"]),
+        left_out=_left_out(packed.get("left_out")),
     )
 
 
+def _left_out(found: Sequence[Sequence[str]] | None) -> tuple[LeftOut, ...] | None:
+    return None if found is None else tuple(LeftOut._make(values) for values in found)
+
+
+def read_missed(item: Item) -> tuple[str, list[str]]:
+    """Read a gateway's name, and who left since it was reached last. :raises: one of UNREADABLE."""
+    return item["sk"], [_text(name) for name in item.get("missed", ())]
+
+
 def acknowledged_item(gateway: str, removal_ids: Iterable[str]) -> Item:
-    """Return the item of the removals whose receipts are there, for their gateway to forget."""
+    """Return the item of the removals whose receipts are there, for their gateway to forget; it has missed nothing."""
     return {"pk": "recorded", "sk": gateway, "removal_ids": list(removal_ids)}
 
 

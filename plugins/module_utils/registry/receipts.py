@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 from ..keys import fingerprint
@@ -91,7 +92,9 @@ def _cause(removal: Mapping[str, Any], causes: Causes) -> Cause:
     if reason in (Reason.TOMBSTONED, _REVOKED):
         deletion = _deletion(removal, causes.tombstones)
         if deletion is not None:
-            return Cause(deletion.event_id, int(deletion.event_time), "deleted in IAM", deletion.by)
+            is_known = math.isfinite(deletion.event_time)  # not so if the registry's item can't be read
+            deleted_at = int(deletion.event_time) if is_known else None
+            return Cause(deletion.event_id, deleted_at, "deleted in IAM", deletion.by)
     if reason in (Reason.BLOCKED, _REVOKED):
         block = _block(removal, causes.blocks)
         if block is not None:

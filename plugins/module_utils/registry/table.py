@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 import time
 import uuid
+from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Callable, Iterable, Sequence
 
 from ..model import (
@@ -27,6 +29,8 @@ from .devices import RegisteredDevices
 from .dynamodb import Delete, Item, Put, RegistryError, Table
 from .facts import RegistryFacts, read_facts
 from .items import (
+    SIGN_LIFE,
+    TOMBSTONE_LIFE,
     acknowledged_item,
     block_item,
     block_key,
@@ -35,6 +39,7 @@ from .items import (
     lifted_item,
     read_block,
     read_lifted,
+    read_missed,
     read_receipt,
     read_sweep,
     read_tombstone,
@@ -44,15 +49,25 @@ from .items import (
     sign_item,
     sweep_items,
     tombstone_item,
+    tombstone_key,
     user_key,
 )
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_IS_LATER = "attribute_not_exists(pk) OR event_time < :event_time"
-_IS_OF_LATER_RUN = "attribute_not_exists(pk) OR generation < :generation"
+# also where there is no item, or one whose number is damaged, which would never be less than another
+_IS_LATER = "NOT attribute_type(event_time, :number) OR event_time < :event_time"
+_IS_OF_LATER_RUN = "NOT attribute_type(generation, :number) OR generation < :generation"
+_NUMBER = {"number": "N"}
 _IDENTITY = ("registry", "identity")
+_GENERATION = ("generation", "generation")
+
+Warn = Callable[[str], object]  # takes a sentence for an operator
+
+
+def _ignore(_sentence: str) -> None:
+    """Say it to nobody."""
 
 
 class Registry:
@@ -99,39 +114,62 @@ class Registry:
 
     def facts(self) -> RegistryFacts:
         """Read everything that a roster is decided by, each part consistently."""
-        return read_facts(self._table)
+        return read_facts(self._table, self._clock())
 
     # -- generations
 
-    def generation(self) -> int:
-        """Return the last generation that was taken; 0 before the first."""
-        item = self._table.get("generation", "generation")
-        return 0 if item is None else int(item["value"])
+    def generation(self, warn: Warn = _ignore) -> int:
+        """Return the last generation that was taken; 0 before the first, and the time in ms if it is damaged."""
+        item = self._table.get(*_GENERATION)
+        value = Decimal(0) if item is None else item.get("value")
+        if isinstance(value, Decimal):
+            return int(value)
+        now = self._milliseconds()
+        warn(_damaged_generation(value, now))
+        return now
 
-    def take_generation(self) -> int:
+    def take_generation(self, warn: Warn = _ignore) -> int:
         """Take a fencing token above all before it: max(previous + 1, Unix time in ms).
 
         So it goes on above what a restored table has seen (R6, no resurrection).
+
+        :param warn: is told if the one before was damaged, so that the time replaces it. That lets nothing old in: each
+            gateway still refuses what is below the highest that it has seen.
         """
-        now = int(self._clock() * 1000)
+        now = self._milliseconds()
         taken = self._table.update(
-            "generation",
-            "generation",
+            *_GENERATION,
             "SET #value = :now",
-            {"now": now},
-            condition="attribute_not_exists(pk) OR #value < :now",
+            {"now": now, **_NUMBER},
+            condition="attribute_not_exists(pk) OR (attribute_type(#value, :number) AND #value < :now)",
         )
         if taken is None:
-            taken = self._table.update("generation", "generation", "SET #value = #value + :one", {"one": 1})
+            values = {"one": 1, **_NUMBER}
+            taken = self._table.update(
+                *_GENERATION, "SET #value = #value + :one", values, condition="attribute_type(#value, :number)"
+            )
+        if taken is None:
+            taken = self._replace_damaged_generation(now, warn)
         if taken is None:
             raise RegistryError(f"table {self._table.name} gave no generation; run it again")
         return int(taken["value"])
+
+    def _replace_damaged_generation(self, now: int, warn: Warn) -> Item | None:
+        damaged = self._table.get(*_GENERATION) or {}
+        condition = "NOT attribute_type(#value, :number)"
+        taken = self._table.update(*_GENERATION, "SET #value = :now", {"now": now, **_NUMBER}, condition=condition)
+        if taken is not None:
+            warn(_damaged_generation(damaged.get("value"), now))
+        return taken
+
+    def _milliseconds(self) -> int:
+        return int(self._clock() * 1000)
 
     # -- what confirms a revocation
 
     def tombstones(self) -> list[Tombstone]:
         """List all tombstones, in no order."""
-        return list(readable(self._table.query("tombstone"), read_tombstone))
+        return list(readable(self._table.query("tombstone"), partial(read_tombstone, now=self._clock())))
 
     def write_tombstone(self, tombstone: Tombstone) -> None:
         """Write a tombstone; one of the same event that is as late or later stays.
@@ -139,15 +177,22 @@ class Registry:
         So an event that comes again changes nothing, also when the stored sweep has forgotten its user by then.
         """
         item = tombstone_item(tombstone)
-        self._table.write(Put(item, _IS_LATER, {"event_time": item["event_time"]}))
+        self._table.write(Put(item, _IS_LATER, {"event_time": item["event_time"], **_NUMBER}))
 
     def spare(self, tombstone: Tombstone) -> None:
         """Note in a tombstone by name whom it doesn't mean."""
-        self._table.write(Put(tombstone_item(tombstone), "attribute_exists(pk)"))
+        values, condition = {"spared": list(tombstone.spared)}, "attribute_exists(pk)"
+        self._table.update("tombstone", tombstone_key(tombstone), "SET spared = :spared", values, condition)
+
+    def receive(self, pk: str, sk: str) -> None:
+        """Give a tombstone or sign from ahead the time of its receipt, now, for good."""
+        now = int(self._clock())
+        values = {"now": now, "ttl": now + {"tombstone": TOMBSTONE_LIFE, "sign": SIGN_LIFE}[pk]}
+        self._table.update(pk, sk, "SET event_time = :now, #ttl = :ttl", values, "event_time > :now")
 
     def blocks(self) -> list[Block]:
         """List all blocks, in no order."""
-        return list(readable(self._table.query("block"), read_block))
+        return list(readable(self._table.query("block"), partial(read_block, now=self._clock())))
 
     def block(self, block: Block) -> None:
         """Write a block; an earlier one of the same user or device is replaced."""
@@ -172,22 +217,39 @@ class Registry:
     def write_sign(self, sign: Sign) -> None:
         """Write an early sign, unless one of the same user that is as late or later is there."""
         item = sign_item(sign)
-        self._table.write(Put(item, _IS_LATER, {"event_time": item["event_time"]}))
+        self._table.write(Put(item, _IS_LATER, {"event_time": item["event_time"], **_NUMBER}))
 
     def forget_sign(self, sign: Sign) -> None:
         """Delete an early sign, unless a later one of the user came meanwhile."""
         sk = user_key((sign.account_id, sign.user_id))
         self._table.write(Delete("sign", sk, "event_time <= :event_time", {"event_time": int(sign.event_time)}))
 
+    def note_asked(self, sign: Sign) -> None:
+        """Note that an early sign had its turn, now, so that others come before it."""
+        sk = user_key((sign.account_id, sign.user_id))
+        self._table.update("sign", sk, "SET asked_at = :now", {"now": int(self._clock())}, "attribute_exists(pk)")
+
     # -- receipts
 
-    def record(self, receipts: Sequence[Receipt]) -> None:
-        """Write receipts, and only then acknowledge their removals to the gateways. Idempotent."""
+    def record(self, receipts: Sequence[Receipt], gateways: Iterable[str] = ()) -> None:
+        """Write receipts, and only then acknowledge their removals to the gateways. Idempotent.
+
+        :param gateways: names of others that were reached, and so have missed nothing any more.
+        """
         self._table.write_all([receipt_item(receipt) for receipt in receipts])
-        removal_ids: dict[str, list[str]] = {}
+        removal_ids: dict[str, list[str]] = {gateway: [] for gateway in gateways}
         for receipt in receipts:
             removal_ids.setdefault(receipt.gateway, []).append(receipt.removal_id)
         self._table.write_all([acknowledged_item(gateway, ids) for gateway, ids in removal_ids.items()])
+
+    def record_missed(self, gateway: str, names: Sequence[str]) -> None:
+        """Note who may still be a peer of a gateway that wasn't reached."""
+        expression = "SET missed = :names, removal_ids = if_not_exists(removal_ids, :none)"
+        self._table.update("recorded", gateway, expression, {"names": list(names), "none": []})
+
+    def missed(self) -> dict[str, list[str]]:
+        """Return who may still be a peer of each gateway that wasn't reached."""
+        return {gateway: names for gateway, names in readable(self._table.query("recorded"), read_missed) if names}
 
     def acknowledged(self) -> dict[str, list[str]]:
         """Return by gateway the ids of the removals that it returned last and whose receipts are written."""
@@ -220,7 +282,7 @@ class Registry:
         """
         items = list(self._table.query("sweep", prefix=account_id))
         head = next((item for item in items if item["sk"] == account_id), None)
-        return None if head is None else read_sweep(head, items)
+        return None if head is None else read_sweep(head, items, self._clock())
 
     def store_sweep(self, sweep: Sweep, generation: int) -> None:
         """Keep a complete sweep as its account's last one, unless a later run already stored its own."""
@@ -233,7 +295,7 @@ class Registry:
     def _store(self, items: Sequence[Item], generation: int) -> None:
         head, *parts = items
         self._table.write_all(parts)
-        self._table.write(Put(head, _IS_OF_LATER_RUN, {"generation": generation}))
+        self._table.write(Put(head, _IS_OF_LATER_RUN, {"generation": generation, **_NUMBER}))
 
     def forget_surplus(self, sks: Iterable[str]) -> None:
         """Delete parts of earlier sweeps and decisions."""
@@ -278,3 +340,11 @@ class Registry:
                 f"table {self._table.name} holds items that the import doesn't have ({kinds}): {advice}"
             )
         return [item for key, item in wanted.items() if item != present.get(key)]
+
+
+def _damaged_generation(found: object, now: int) -> str:
+    return (
+        f"the registry's generation is {found!r}, expected a number; the time in ms, {now}, takes its place. Gateways "
+        "still refuse rosters of a lower one than they have seen. Look at who wrote the item (pk `generation`, sk "
+        "`generation`). If a gateway says that a later roster is in force, a clock was ahead: run it again later"
+    )

@@ -55,7 +55,7 @@ class Bar(NamedTuple):
     def is_released(self, names: Iterable[str]) -> bool:
         """Tell whether an operator's list of user names, user ids and labels has it."""
         own = {self.name.casefold(), self.user_name.casefold(), self.user_id.casefold()} - {""}
-        return not own.isdisjoint(name.casefold() for name in names)
+        return not own.isdisjoint(name.strip().casefold() for name in names)
 
     def is_ended(self, generation: int, revoked: Iterable[PeerLabel], peers: Iterable[PeerLabel]) -> bool:
         """Tell whether a roster ends it: its run has read the record, or has a record of its own.

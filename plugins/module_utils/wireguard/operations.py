@@ -8,7 +8,7 @@ None of these raises GatewayError or OSError: they are in the report's problems.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Callable, Sequence
 
@@ -21,7 +21,7 @@ from .gateway import LOCK_TIMEOUT, Gateway
 from .order import ApplyOrder, RefusedError, RevokeOrder
 from .plan import Plan, saved_state
 from .plan_apply import plan_new_firewall, plan_rest, plan_restart, plan_revocations
-from .plan_former import former_sites, heir, plan_inheritance, plan_moving_aside, plan_takedown
+from .plan_former import former_sites, heir, other_sites, plan_inheritance, plan_moving_aside, plan_takedown
 from .plan_revoke import plan_expire, plan_revoke
 from .plan_start import (
     filed_interface,
@@ -53,8 +53,26 @@ def apply(order: ApplyOrder, gateway: Gateway) -> Report:
 
 
 def revoke(order: RevokeOrder, gateway: Gateway) -> Report:
-    """Take a user's peers off without any roster, and bar them until a later roster."""
-    return _report_of(lambda: _at_once(lambda now: plan_revoke(order, now), gateway, order.lock_timeout))
+    """Take a user's peers off every interface of ours without any roster, and bar them until a later roster."""
+    gateways = [gateway, *(gateway.of(site) for site in other_sites(gateway.site))]
+    found = [snapshot for each in gateways for snapshot in _read_if_possible(each)]
+    own, *others = [_revoke(order, each, found) for each in gateways]
+    report = own
+    for each in others:
+        report = report.followed_by(replace(each, removals=own.removals))
+    return replace(report, problems=list(dict.fromkeys(report.problems)))
+
+
+def _revoke(order: RevokeOrder, gateway: Gateway, found: Sequence[Snapshot]) -> Report:
+    others = [each for each in found if each.site != gateway.site]
+    return _report_of(lambda: _at_once(lambda now: plan_revoke(order, now, others), gateway, order.lock_timeout))
+
+
+def _read_if_possible(gateway: Gateway) -> list[Snapshot]:
+    """Read an interface. One that can't be read keeps no other one waiting; its own revocation says why."""
+    with suppress(GatewayError, OSError):
+        return [read(gateway)]
+    return []
 
 
 def expire(gateway: Gateway, lock_timeout: float = LOCK_TIMEOUT) -> Report:

@@ -13,6 +13,7 @@ from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 from .bars import Bar
 from .commands import GatewayError
 from .config import PeerLabel, Unfit, digest
+from .whom import read_user_id, read_whom
 
 DOCUMENT_FORMAT = 2  # of the file that the action plugin transfers
 
@@ -107,10 +108,9 @@ class RevokeOrder:
     def of_options(cls, revoke: Mapping[str, str | None], generation: int, lock_timeout: float) -> RevokeOrder:
         """Read what an operator asks for. A label such as `alice/laptop` in place of a name is one device."""
         given = {name: value for name, value in revoke.items() if value}
-        user_name, device = given.pop("user_name", ""), given.pop("device", "")
-        if not device:
-            user_name, _slash, device = user_name.partition("/")
-        return cls(Bar(user_name, device, generation=generation, **given), lock_timeout)
+        user_name, device = read_whom(given.pop("user_name", ""), given.pop("device", ""))
+        user_id = read_user_id(given.pop("user_id", ""))
+        return cls(Bar(user_name, device, user_id=user_id, generation=generation, **given), lock_timeout)
 
 
 def _by_key(entries: Iterable[Mapping[str, Any]]) -> dict[str, Revocation]:

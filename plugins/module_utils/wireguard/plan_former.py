@@ -4,7 +4,7 @@
 """Former interfaces: ours by their state file, and configured no more. They are taken down, and nothing is forgotten.
 
 Until then a former interface serves its peers under its own rules, and confirmed revocations apply to it, too. Pure,
-apart from `former_sites`.
+apart from `other_sites` and `former_sites`.
 """
 
 from __future__ import annotations
@@ -26,13 +26,18 @@ from .state import State
 from .steps import ChangeInterface, MoveAside, Step
 
 
+def other_sites(site: Site) -> list[Site]:
+    """List the other interfaces of ours on a host."""
+    names = sorted(path.stem for path in site.state_dir.glob("*.json"))
+    return [site._replace(name=name) for name in names if name != site.name]
+
+
 def former_sites(site: Site, others: Container[str]) -> list[Site]:
     """List the former interfaces of a host.
 
     :param others: names of the interfaces that are configured beside this one.
     """
-    names = sorted(path.stem for path in site.state_dir.glob("*.json"))
-    return [site._replace(name=name) for name in names if name != site.name and name not in others]
+    return [each for each in other_sites(site) if each.name not in others]
 
 
 def heir(snapshot: Snapshot, former: Sequence[State]) -> Snapshot:

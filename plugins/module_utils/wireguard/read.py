@@ -40,6 +40,12 @@ class Snapshot:
         """The device's peers by public key."""
         return self.device.peers if self.device else {}
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is neither an interface of this name nor a file of one."""
+        found = (self.config_text, self.link, self.device_error, self.state, self.state_error)
+        return not any(each for each in found)
+
     def without_live(self, keys: Container[str]) -> Snapshot:
         """Return what the gateway is once these peers are off the device."""
         if self.device is None:

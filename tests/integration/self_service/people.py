@@ -29,6 +29,7 @@ SETTINGS: dict[str, Any] = {
     "address_pools": POOLS,
     "gateways": [GATEWAY],
     "domains": ["internal.example"],
+    "mtu": 1380,
 }
 
 

@@ -89,7 +89,7 @@ def test_device_is_registered_once_and_a_second_run_changes_nothing(people: Peop
     assert (done["changed"], done["actions"], done["unknown"]) == (True, ["registered"], True)
     assert done["addresses"] == ["10.44.0.2", "fd44:7472:6163:6b::2"]
     assert {"public_key": done["gateway_public_key"], "endpoint": done["endpoint"]} == GATEWAY
-    assert (done["networks"], done["domains"]) == (["10.20.0.0/16"], ["internal.example"])
+    assert (done["networks"], done["domains"], done["mtu"]) == (["10.20.0.0/16"], ["internal.example"], 1380)
     assert 900 < done["wait"] <= 960
     again = enroll(alice)
     assert (again["changed"], again["actions"], again["unknown"], again["wait"]) == (False, [], False, 30)

@@ -167,3 +167,31 @@ def test_info_says_the_same_again_and_in_check_mode(host: Host) -> None:
     assert peers == [peers[0]] * 3
     assert [(each["changed"], "diff" in each) for each in results] == [(False, False)] * 3
     assert host.files() == before
+
+
+def test_r8_info_names_what_differs_from_the_last_apply_and_repairs_nothing(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    assert _module(host, "wireguard_interface_info", drift=True)["drift"] == []
+    host.sh("wg", "set", host.name, "peer", key(9), "allowed-ips", "10.44.0.99/32")
+    host.sh("wg", "set", host.name, "peer", key(BOB.number), "remove")
+    found = _module(host, "wireguard_interface_info", drift=True)
+    assert sorted(found["drift"]) == ["bob/laptop missing on the device", f"peer {key(9)} added by hand"]
+    assert (found["problems"], key(9) in host.peers, key(BOB.number) in host.peers) == ([], True, False)
+
+
+def test_info_names_whom_the_gateway_keeps_out(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    host.revoke("alice")
+    (bar,) = _module(host, "wireguard_interface_info")["barred"]
+    assert (bar["name"], bar["generation"]) == ("alice", 0)
+
+
+def test_info_of_a_changed_file_or_a_damaged_state_still_shows_the_live_peers(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    host.site.config.write_text(host.site.config.read_text() + "\n# by hand\n")
+    changed = _module(host, "wireguard_interface_info", drift=True)
+    assert "changed by hand" in changed["problems"][0]
+    host.site.state.write_text("{")
+    damaged = _module(host, "wireguard_interface_info", drift=True)
+    assert "is corrupt; run a reconcile" in damaged["problems"][0]
+    assert len(changed["peers"]) == len(damaged["peers"]) == 2

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard import operations
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard import device, operations
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import CommandMissing
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.report import Report
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import save
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import load, save
 
 from tests.support.wireguard_host import Host, Person, allowed, held, key
 
@@ -354,6 +354,41 @@ def test_emergency_revocation_survives_a_restart_and_holds_the_second_time(host:
     assert host.peers == allowed(BOB)
     again = host.revoke("alice")
     assert (again.changed, again.problems) == (False, [])
+
+
+@pytest.fixture
+def second(host: Host) -> str:
+    """The interface that the host had first, with alice and bob; the one that it is asked about now has carol."""
+    host.apply(host.order(1, [ALICE, BOB]))
+    name = host.rename_interface()
+    host.apply(host.order(2, [CAROL], other_interfaces=[name], config=None, config_error="its port is taken"))
+    return name
+
+
+def test_r4_emergency_revocation_acts_on_every_interface_of_ours(host: Host, second: str) -> None:
+    outcome = host.revoke("alice")
+    assert (outcome.removed, outcome.problems) == (["alice/laptop"], [])
+    assert device.parse_dump(host.sh("wg", "show", second, "dump")).allowed_ips() == allowed(BOB)
+    sites = [host.site, host.site._replace(name=second)]
+    states = [load(site) for site in sites]
+    assert [state and [bar.user_id for bar in state.bars] for state in states] == [[ALICE.id], [ALICE.id]]
+    again = host.revoke("alice")
+    assert (again.changed, again.problems) == (False, [])
+
+
+def test_r17_interface_whose_state_is_locked_keeps_no_other_one_from_revoking(host: Host, second: str) -> None:
+    with held(host.site.state_lock) as process:
+        outcome = host.revoke("alice")
+    assert outcome.removed == ["alice/laptop"]
+    (problem,) = outcome.problems
+    assert f"{host.site.state_lock} was held by process {process}" in problem
+    assert device.parse_dump(host.sh("wg", "show", second, "dump")).allowed_ips() == allowed(BOB)
+
+
+@pytest.mark.usefixtures("second")
+def test_r4_name_of_nobody_on_any_interface_is_said_once(host: Host) -> None:
+    (problem,) = host.revoke("zoe").problems
+    assert problem.startswith("zoe is nobody on ")
 
 
 def test_emergency_revocation_in_check_mode_only_says_whom(host: Host) -> None:

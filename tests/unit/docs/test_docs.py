@@ -28,7 +28,15 @@ COLLECTION_NAME = re.compile(r"\btracklib\.vpn\.([a-z_]+)\b")
 MAKE = re.compile(r"\bmake ([a-z]+(?:-[a-z]+)*)\b")
 VARIABLE = re.compile(r"(?<![\w.])vpn_[a-z]+(?:_[a-z]+)*\b(?!\.yml)")
 # a group, and what one play of a playbook leaves for the next
-BETWEEN_PLAYS = {"vpn_run_is_whole", "vpn_gateways", "vpn_instance_connect_dir", "vpn_login", "vpn_roster"}
+BETWEEN_PLAYS = {
+    "vpn_devices",
+    "vpn_gateway_seen",
+    "vpn_gateways",
+    "vpn_instance_connect_dir",
+    "vpn_login",
+    "vpn_roster",
+    "vpn_run_is_whole",
+}
 GATES = re.compile(r"tools/gates\.py((?: [a-z-]+)+)")
 PATH = re.compile(
     r"(?:plugins|roles|playbooks|inventories|tests|tools|docs|molecule|changelogs|meta|\.github|\.ci)/[\w./*-]*"

@@ -42,6 +42,10 @@ CLAIMS: dict[str, dict[str, str]] = {
         "idempotent full": "integration/test_cloud_map.py::"
         "test_namespace_service_and_instance_are_made_and_a_second_run_changes_nothing",
     },
+    "devices_info": dict.fromkeys(
+        ("check_mode full", "diff_mode N/A", "idempotent full"),
+        "integration/test_devices_info.py::test_same_is_said_again_and_in_check_mode_and_nothing_is_changed",
+    ),
     "early_signs": IN_A_REGISTRY,
     "enrollment": {
         "check_mode full": "integration/self_service/test_enrollment.py::"
@@ -54,7 +58,8 @@ CLAIMS: dict[str, dict[str, str]] = {
     "gateway_keys": IN_A_REGISTRY,
     "handout": {
         "check_mode full": "integration/test_handout.py::test_check_mode_registers_and_writes_nothing",
-        "diff_mode full": CLAIMS_OF_OURS + "test_diff_of_a_handout_names_device_and_addresses_and_no_key",
+        "diff_mode full": CLAIMS_OF_OURS
+        + "test_diff_of_a_handout_is_the_record_with_the_fingerprint_instead_of_the_key",
         "idempotent partial": "integration/test_handout.py::"
         "test_registered_device_is_refused_until_its_replacement_is_asked_for",
     },
@@ -84,7 +89,8 @@ CLAIMS: dict[str, dict[str, str]] = {
     "receipts_info": READING,
     "registration": {
         "check_mode full": "integration/test_registration.py::test_check_mode_changes_nothing",
-        "diff_mode full": CLAIMS_OF_OURS + "test_diff_of_a_registration_names_device_and_addresses_and_no_key",
+        "diff_mode full": CLAIMS_OF_OURS
+        + "test_diff_of_a_registration_is_the_record_with_the_fingerprint_instead_of_the_key",
         "idempotent partial": CLAIMS_OF_OURS + "test_renewal_changes_the_expiry_each_time",
     },
     "registrations_info": READING,

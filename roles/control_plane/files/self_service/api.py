@@ -228,6 +228,7 @@ class Api:
             networks=settings.networks(user),
             dns_servers=settings.dns_servers,
             domains=settings.document.domains,
+            mtu=settings.document.mtu,
         )
 
     # -- what isn't a success

@@ -14,6 +14,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import (
     gateway_address,
     parse_pools,
 )
+from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import DEFAULT_MTU
 from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import regional_sts
 from ansible_collections.tracklib.vpn.plugins.module_utils.keys import check_public_key
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import User
@@ -61,6 +62,7 @@ class Document(_Document):
     address_pools: list[str]
     gateways: Annotated[list[GatewayEndpoint], Field(min_length=1)]
     domains: list[str] = []
+    mtu: Annotated[int, Field(ge=576, le=65535)] = DEFAULT_MTU  # of the gateways' interfaces
     devices_per_user: Annotated[int, Field(ge=1)] = 5
     # it can be renewed from its half on, 30 minutes early at least
     life: Annotated[int, Field(ge=3600)] = seconds("life", LIFE)

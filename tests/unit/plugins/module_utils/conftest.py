@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import Table
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from moto import mock_aws
 
@@ -49,3 +50,9 @@ def registry(client: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Regi
     """A registry whose attempts wait for nothing."""
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     return Registry(client, TABLE, clock)
+
+
+@pytest.fixture
+def table(client: Any) -> Table:
+    """The registry's table, to write into it what no registry does."""
+    return Table(client, TABLE)

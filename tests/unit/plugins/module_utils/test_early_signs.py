@@ -19,7 +19,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import
 from tests.support.decisions import ACCOUNT, OTHER, block, registration, registrations, sweep, user, users
 from tests.support.iam_client import Iam, error
 from tests.support.runs import register
-from tests.support.tables import NOW, TABLE
+from tests.support.tables import NOW, TABLE, Clock
 
 
 def sign(number: int, age: float = 60, **changes: Any) -> Sign:
@@ -111,6 +111,34 @@ def test_at_most_100_signs_are_checked_in_a_run_the_latest_first(registry: Regis
     assert (iam.asked, found.left) == ([f"user{number}" for number in range(100)], 3)
     assert [each.user_id for each in registry.facts().signs] == ["AIDA100", "AIDA101", "AIDA102"]
     assert len(settled(registry, iam, EarlySigns.SUSPEND).suspended) == 3
+
+
+def test_more_than_100_confirmed_signs_take_turns(registry: Registry, table: Table, clock: Clock) -> None:
+    numbers = range(230)
+    items = [*map(registration_item, registrations(numbers)), *(sign_item(sign(number, number)) for number in numbers)]
+    table.write_all(items)
+    registry.store_sweep(sweep(*users(numbers)), 1)
+    asked: list[list[str]] = []
+    for number in range(4):
+        iam = Iam(unable={f"user{each}" for each in numbers})
+        found = settled(registry, iam)
+        assert (len(found.names), found.left) == (100, 130)
+        asked.append(iam.asked)
+        clock.now += 60
+        if number == 1:
+            registry.write_sign(sign(7, age=-1))
+    assert asked[0] == [f"user{number}" for number in range(100)]
+    assert asked[1] == [f"user{number}" for number in range(100, 200)]
+    assert asked[2][:31] == ["user7", *(f"user{number}" for number in range(200, 230))]
+    assert asked[2][31:] == [f"user{number}" for number in range(70) if number != 7]
+    assert asked[3][:30] == [f"user{number}" for number in range(70, 100)]
+
+
+def test_check_mode_takes_no_turn(registry: Registry, table: Table) -> None:
+    numbers = range(101)
+    table.write_all([sign_item(sign(number, number)) for number in numbers])
+    settled(registry, Iam(), check_mode=True)
+    assert {each.asked_at for each in registry.facts().signs} == {0}
 
 
 def test_r17_account_that_cannot_be_asked_is_a_problem_and_others_go_on(registry: Registry) -> None:

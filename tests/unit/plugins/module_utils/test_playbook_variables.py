@@ -87,6 +87,7 @@ def test_part_of_a_dictionary_is_named_by_its_path() -> None:
         ("account_id", "012345678901", "12345"),
         ("user_name", "Alice.B+c@d_e=f,g-h", "alice/b"),
         ("label", "alice/b", "alice/b/c"),
+        ("label", " alice/b ", "alice /b"),
     ],
 )
 def test_accounts_and_users_have_the_forms_of_iam(form: str, good: str, bad: str) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.report import (
+    Scope,
     StepResults,
+    gateways_to_record,
     revocation_problems,
     run_lines,
     run_problems,
@@ -40,12 +42,19 @@ RECEIPT = {
 }
 
 
-def lines(result: Mapping[str, Any], *, check_mode: bool = False) -> list[str]:
-    return run_lines({"gateway-1": result}, {}, [], {}, check_mode=check_mode)
+def lines(result: Mapping[str, Any], *, roster: Mapping[str, Any] | None = None, **scope: Any) -> list[str]:
+    """What is said of one gateway, without the summary."""
+    *shown, _summary = run_lines(roster or {}, StepResults({"gateway-1": result}), Scope(**scope))
+    return shown
+
+
+def summary(*results: Mapping[str, Any], **scope: Any) -> str:
+    gateways = {f"gateway-{number}": result for number, result in enumerate(results, start=1)}
+    return run_lines({}, StepResults(gateways), Scope(**scope))[-1]
 
 
 def removal(device: str, reason: str) -> dict[str, str]:
-    return {"user_name": "alice", "device": device, "reason": reason}
+    return {"user_name": "alice", "user_id": "AIDA1", "device": device, "reason": reason}
 
 
 def test_stale_roster_whose_revocations_were_done_says_so() -> None:
@@ -56,11 +65,8 @@ def test_stale_roster_whose_revocations_were_done_says_so() -> None:
 @pytest.mark.parametrize(
     ("result", "check_mode", "outcome"),
     [
-        ({}, False, "not reached, see above"),
-        ({"skipped": True, "changed": False}, False, "not reached, see above"),
-        ({"unreachable": True, "msg": "timed out\nat once", "changed": False}, False, "FAILED: timed out"),
         ({"failed": True, "changed": True}, False, "FAILED: see above"),
-        ({"failed": True, "changed": True, "msg": ""}, False, "FAILED: "),
+        ({"failed": True, "changed": True, "msg": "wg failed\nat once"}, False, "FAILED: wg failed"),
         ({"stale": True, "changed": False}, False, "a later roster is already in force, nothing was changed"),
         ({"changed": False}, True, "no change"),
         ({"changed": True}, False, "changed"),
@@ -71,9 +77,12 @@ def test_each_gateways_outcome_is_one_line(result: dict[str, Any], check_mode: b
     assert lines(result, check_mode=check_mode) == [f"gateway-1: {outcome}"]
 
 
-def test_what_a_gateway_did_is_named() -> None:
+def test_what_a_gateway_did_is_named_with_the_cause_of_each_addition() -> None:
     done = {"changed": True, "added": ["bob/phone", "eve/pc"], "updated": [], "repaired": ["firewall"]}
-    assert lines(done)[1:] == ["  added: bob/phone, eve/pc", "  repaired: firewall"]
+    roster = {"joined": [{"name": "bob/phone", "cause": "unblocked"}]}
+    assert lines(done, roster=roster)[1:] == [
+        *("  added: bob/phone (unblocked)", "  added: eve/pc", "  repaired: firewall")
+    ]
 
 
 def test_r8_what_is_not_ours_is_named_below_the_gateway_and_is_no_problem() -> None:
@@ -83,10 +92,21 @@ def test_r8_what_is_not_ours_is_named_below_the_gateway_and_is_no_problem() -> N
     ]
 
 
-def test_removal_has_the_reason_of_the_last_one_of_its_name() -> None:
-    removals = [removal("laptop", "expired"), removal("laptop", "blocked"), removal("phone", "expired")]
-    done = {"changed": True, "removed": ["alice/laptop", "carol/pc"], "removals": removals}
-    assert lines(done)[1:] == ["  removed: alice/laptop (blocked)", "  removed: carol/pc"]
+def test_removal_has_the_rosters_cause_or_the_gateways_reason_in_words() -> None:
+    removals = [
+        removal("laptop", "expired"),
+        removal("laptop", "blocked"),
+        removal("phone", "expired"),
+        removal("tv", "key_replaced"),
+    ]
+    roster = {"left": [{"user_id": "AIDA1", "device": "phone", "name": "alice/phone", "cause": "user blocked: left"}]}
+    done = {"changed": True, "removed": ["alice/laptop", "alice/phone", "alice/tv", "carol/pc"], "removals": removals}
+    assert lines(done, roster=roster)[1:] == [
+        "  removed: alice/laptop (blocked)",
+        "  removed: alice/phone (user blocked: left)",
+        "  removed: alice/tv (the device has another key now)",
+        "  removed: carol/pc",
+    ]
 
 
 def test_peer_that_expired_by_the_gateways_clock_is_named_unless_it_was_removed_now() -> None:
@@ -94,38 +114,147 @@ def test_peer_that_expired_by_the_gateways_clock_is_named_unless_it_was_removed_
     assert "  left out, expired by this gateway's clock: c/d" in lines(done)
 
 
-def test_long_lists_are_cut_and_counted() -> None:
+def test_long_lists_are_cut_and_counted_unless_details_are_wanted() -> None:
     many = [f"user{number}/pc" for number in range(22)]
-    shown = lines({"changed": True, "added": many, "removed": many})
-    assert shown[1].endswith("user19/pc and 2 more")
-    assert shown[-1] == "  and 2 more removed"
-    assert len(shown) == 1 + 1 + 20 + 1
-    assert run_lines({}, {"held": many}, [], {}, check_mode=False)[-1].startswith("held: user19/pc ")
+    done = {"changed": True, "added": many, "repaired": many, "removed": many}
+    shown = lines(done)
+    assert "  and 2 more added" in shown
+    assert "  and 2 more removed" in shown
+    assert "user19/pc and 2 more" in " ".join(line.strip() for line in shown)
+    assert [line for line in shown if "user21/pc" in line] == []
+    assert len([line for line in lines(done, details=True) if "user21/pc" in line]) == 4
+    assert run_lines({"held": many}, StepResults())[-2].startswith("held: user19/pc ")
+
+
+def test_no_line_is_wider_than_a_screen_of_100_columns_has_room_for() -> None:
+    notice = "ip filter FORWARD (hook forward, policy drop) may drop the tunnel's packets: no rule there accepts wg0"
+    shown = lines({"changed": False, "notices": [notice]})
+    assert max(map(len, shown)) <= 88
+    assert " ".join(line.strip() for line in shown[1:]) == f"notice: {notice}"
+    assert shown[2].startswith("      ")
 
 
 def test_roster_and_its_notices_surround_the_gateways() -> None:
-    shown = run_lines({"gateway-1": {}}, ROSTER, [], SIGNS, check_mode=False)
+    shown = run_lines(ROSTER, StepResults({"gateway-1": {"changed": False}}, signs=SIGNS))
     assert shown == [
         "roster 1790000000000: 20 peers, 1 held, 2 revoked, 3 left out",
-        "gateway-1: not reached, see above",
-        "early sign: dave has neither a login profile nor an active access key left in IAM",
-        (
-            "early sign: gina has neither a login profile nor an active access key left in IAM; suspended, the next "
-            "run takes the tunnel away"
-        ),
-        "early sign: 3 more are checked by the next runs",
+        "gateway-1: no change",
         "held: erin/laptop stays a peer until an operator releases the removal",
+        "early sign: dave has neither a login profile nor an active access key left in IAM",
+        "early sign: gina has neither a login profile nor an active access key left in IAM;",
+        "    suspended, the next run takes the tunnel away",
+        "early sign: 3 more are checked by the next runs",
+        "in short: nothing changed for anybody",
     ]
 
 
-def test_check_names_who_is_left_out() -> None:
-    assert run_lines({}, ROSTER, [], {}, check_mode=True)[-1] == "left out: bob/phone (expired: yesterday)"
+MISSED = {
+    "left": [{"name": "kim/laptop", "user_id": "AIDA2", "device": "laptop", "cause": "user blocked: left"}],
+    "missed": {"gateway-2": ["bob/phone"]},
+}
+
+
+def test_r17_gateway_that_was_not_reached_comes_first_with_the_reason_and_who_may_still_be_a_peer_there() -> None:
+    silent = {"unreachable": True, "msg": "Failed to connect to the host via ssh: timed out\r\nmore", "changed": False}
+    steps = StepResults({"gateway-1": {"changed": True, "removed": ["kim/laptop"]}, "gateway-2": silent})
+    shown = run_lines(MISSED, steps)
+    assert shown[:3] == [
+        "NOT REACHED: gateway-2, Failed to connect to the host via ssh: timed out",
+        "  may still be peers there: bob/phone, kim/laptop",
+        "  the registry has their removal; repeat this without --limit once the gateway answers",
+    ]
+    assert shown[-1] == "in short: kim/laptop can't connect any more; NOT served: gateway-2"
+    (problem,) = run_problems(MISSED, steps, [])
+    assert problem.startswith(
+        "gateway-2 wasn't reached (Failed to connect to the host via ssh: timed out); still peers"
+    )
+    assert "bob/phone, kim/laptop. Run this again" in problem
+
+
+def test_gateway_that_limit_leaves_out_is_named_and_a_problem_only_where_somebody_left() -> None:
+    steps = StepResults({"gateway-2": {}})
+    assert run_lines({}, steps, Scope(limited=["gateway-2"]))[0] == "LEFT OUT by --limit: gateway-2"
+    assert run_problems({"left": [], "missed": {}}, steps, [], Scope(limited=["gateway-2"])) == []
+    (problem,) = run_problems(MISSED, steps, [], Scope(limited=["gateway-2"]))
+    assert problem.startswith(
+        "gateway-2 was left out by --limit; still peers there, as far as is known: bob/phone, kim"
+    )
+
+
+def test_gateway_that_was_not_reached_is_a_problem_also_when_there_is_no_roster() -> None:
+    (problem,) = run_problems({}, StepResults({"gateway-1": {"skipped": True}}), [])
+    assert problem.startswith("gateway-1 wasn't reached; whoever was a peer there still is.")
+
+
+@pytest.mark.parametrize("result", [{}, {"skipped": True, "changed": False}])
+def test_check_of_a_gateway_that_has_nothing_yet_is_named_and_no_problem(result: dict[str, Any]) -> None:
+    steps, check = StepResults({"gateway-1": result}), Scope(check_mode=True)
+    assert run_lines(MISSED, steps, check)[0].startswith("not checked: gateway-1")
+    assert run_problems(MISSED, steps, [], check) == []
+    silent = StepResults({"gateway-1": {"unreachable": True, "changed": False}})
+    assert len(run_problems(MISSED, silent, [], check)) == 1
+
+
+def test_what_a_gateway_missed_is_recorded_until_it_is_reached() -> None:
+    assert gateways_to_record(MISSED, {"gateway-1": {}, "gateway-2": {"unreachable": True}}) == [
+        {"name": "gateway-1", "missed": ["kim/laptop"]},
+        {"name": "gateway-2", "missed": ["bob/phone", "kim/laptop"]},
+    ]
+    done = {"changed": False, "removals": []}
+    assert gateways_to_record(MISSED, {"gateway-1": done, "gateway-2": done}) == [{"name": "gateway-2", "removals": []}]
+    removals = [removal("laptop", "blocked")]
+    assert gateways_to_record({}, {"gateway-1": {"changed": True, "removals": removals}, "gateway-2": {}}) == [
+        {"name": "gateway-1", "removals": removals}
+    ]
+
+
+@pytest.mark.parametrize(("check_mode", "verb"), [(False, "written"), (True, "would be written")])
+def test_revocation_is_said_as_it_stands_in_the_registry_or_would(check_mode: bool, verb: str) -> None:
+    records = [
+        {"kind": "block", "user_name": "kim", "user_id": "AIDA1", "device": "phone"},
+        {"kind": "block", "user_name": "eve", "user_id": "AIDA2", "device": None},
+    ]
+    steps = StepResults(revocation={"revocations": records})
+    assert run_lines({}, steps, Scope(check_mode))[:2] == [
+        f"{verb}: block of kim/phone (AIDA1)",
+        f"{verb}: block of eve, all devices (AIDA2)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("results", "check_mode", "said"),
+    [
+        ([{"changed": False}], False, "in short: nothing changed for anybody"),
+        ([{"changed": False}], True, "in short: nothing would change for anybody"),
+        ([{"changed": True, "added": ["a/b"]}] * 2, False, "in short: a/b can connect now"),
+        (
+            [{"changed": True, "added": ["a/b"], "removed": ["c/d", "e/f"]}],
+            True,
+            "in short: c/d, e/f couldn't connect any more; a/b could connect",
+        ),
+    ],
+)
+def test_summary_says_in_words_what_changed_for_whom(
+    results: list[dict[str, Any]], check_mode: bool, said: str
+) -> None:
+    assert summary(*results, check_mode=check_mode) == said
+
+
+def test_who_is_newly_left_out_is_named_in_a_normal_run_with_the_cause() -> None:
+    roster = {"left_out": [{"name": "bob/phone", "cause": "in none of the groups that grant access: vpn"}]}
+    assert run_lines(roster, StepResults())[0] == (
+        "left out now: bob/phone (in none of the groups that grant access: vpn)"
+    )
+
+
+def test_check_names_everybody_who_is_left_out() -> None:
+    assert "left out: bob/phone (yesterday)" in run_lines(ROSTER, StepResults(), Scope(check_mode=True))
 
 
 def test_receipts_are_a_table_under_one_heading() -> None:
-    heading, row = run_lines({}, {}, [RECEIPT], {}, check_mode=False)
-    assert heading.startswith("receipts  ")
-    assert row.startswith(" " * 10)
+    heading, columns, row, _summary = run_lines({}, StepResults(recording={"receipts": [RECEIPT]}))
+    assert heading == "receipts:"
+    assert columns.strip().startswith("REMOVED")
     assert "alice/laptop" in row
 
 
@@ -134,7 +263,7 @@ def test_problems_come_from_every_step() -> None:
     steps = StepResults(
         login=login,
         recording={"receipts": []},
-        gateways={"gateway-1": {"stale": True}, "gateway-2": {"stale": False}, "gateway-3": {}},
+        gateways={"gateway-1": {"stale": True}, "gateway-2": {"stale": False}},
         signs={"names": [], "problems": ["account 2: denied"]},
         claiming={"failed": False, "msg": "the key is alice's"},
     )
@@ -177,10 +306,3 @@ def test_revocation_that_is_not_written_is_to_be_repeated(written: dict[str, Any
 def test_revocation_without_a_roster_says_that_the_registry_has_it() -> None:
     (problem,) = revocation_problems(KNOWN, {"revoke_user_name": "alice"}, "throttled")
     assert problem.startswith("alice could not be taken through a new roster, the registry has the revocation: throt")
-
-
-def test_revocation_that_left_out_a_gateway_is_to_be_repeated() -> None:
-    (problem,) = revocation_problems(KNOWN, GIVEN, None, ["gateway-2"])
-    assert problem.startswith(
-        "gateway-2 wasn't reached, or was left out by --limit: whoever was a peer there still is."
-    )

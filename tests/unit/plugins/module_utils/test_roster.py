@@ -78,8 +78,8 @@ def test_each_reason_is_explained() -> None:
     )
     assert details(roster) == {
         "user1/laptop": "deleted: tombstone event",
-        "user2/laptop": "user blocked: left",
-        "user3/phone": "device blocked: lost",
+        "user2/laptop": "user blocked: left (since 2027-01-15T08:00:00Z)",
+        "user3/phone": "device blocked: lost (since 2027-01-15T08:00:00Z)",
         "user4/laptop": "the registration expired; renew it",
         "user5/laptop": f"no IAM user with the id AIDA5 in account {ACCOUNT}",
         "user6/laptop": f"account {OTHER} isn't configured or was never swept completely",

@@ -59,6 +59,7 @@ def result(decided: Roster, **changes: Any) -> RunResult:
         facts=FACTS,
         renamed=[],
         accounts=[],
+        before=Decision(),
         roster=decided,
         refused=None,
         problems=[],

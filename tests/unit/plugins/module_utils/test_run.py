@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Sign
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import Put, RegistryError, Table
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.run import AccountToSweep, RunOptions, reversals
 
@@ -36,6 +36,16 @@ def test_r16_table_without_identity_is_refused_before_a_generation_is_taken(regi
         made(registry, Iam([user(1)]), identity=False)
     assert registry.generation() == 0
     assert registry.facts().sweeps == {}
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_r17_damaged_generation_costs_no_run_and_is_named(registry: Registry, table: Table, check_mode: bool) -> None:
+    register(registry, 1)
+    table.write(Put({"pk": "generation", "sk": "generation", "value": "x"}))
+    done = made(registry, Iam([user(1)]), check_mode=check_mode)
+    assert (done.result.generation, names(done.result.roster)) == (NOW * 1000, ["user1/laptop"])
+    (problem,) = done.problems
+    assert problem.startswith("the registry's generation is 'x', expected a number")
 
 
 def test_check_mode_leaves_the_registry_as_it_is(registry: Registry) -> None:

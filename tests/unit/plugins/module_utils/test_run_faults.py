@@ -35,7 +35,7 @@ from tests.support.decisions import (
 )
 from tests.support.iam_client import Iam, error
 from tests.support.runs import BOTH, made, register
-from tests.support.tables import NOW, TABLE
+from tests.support.tables import NOW, TABLE, Clock
 
 SWEEP = "get_account_authorization_details"
 ELSEWHERE = user(9, account_id=OTHER)
@@ -302,6 +302,32 @@ def test_r17_what_cannot_be_read_is_named_and_everybody_else_is_served(registry:
     assert reasons(done.roster) == {"user2/laptop": "tombstoned", "user1/laptop": "unreadable"}
     named = [problem.partition(" can't be read")[0] for problem in done.problems]
     assert sorted(named) == sorted(f"the registry's item {item['pk']} {item['sk']}" for item in odd)
+
+
+def test_r4_tombstone_dated_ahead_is_named_and_holds_from_its_receipt_on(registry: Registry, clock: Clock) -> None:
+    """Or no sweep would ever outweigh it."""
+    register(registry, 1)
+    registry.write_tombstone(tombstone(1, event_time=NOW + 10**9))
+    first = made(registry, Iam([user(1)]))
+    assert reasons(first.roster) == {"user1/laptop": "tombstoned"}
+    (problem,) = first.problems
+    assert problem == (
+        f"the registry's item tombstone {ACCOUNT}/event (user1) is dated 2058-09-23 09:46 UTC, expected a time of "
+        "the past, since no event is later than its receipt. It counts as received now; look at who wrote it"
+    )
+    clock.now += 15 * 60
+    assert reasons(made(registry, Iam([user(1)]), now=clock.now).roster) == {"user1/laptop": "tombstoned"}
+    clock.now += 1
+    done = made(registry, Iam([user(1)]), now=clock.now)
+    assert (names(done.roster), done.problems) == (["user1/laptop"], [])
+
+
+def test_r4_stored_sweep_dated_ahead_outweighs_no_tombstone(registry: Registry) -> None:
+    begin(registry, 1, 2)
+    registry.store_sweep(sweep(*users((1, 2)), begun_at=NOW + 10**9), 2**50)
+    registry.write_tombstone(tombstone(2, event_time=NOW - 60))
+    done = made(registry, {ACCOUNT: Iam(refusing={SWEEP: error("Throttling")}), OTHER: Iam([ELSEWHERE])}, options=BOTH)
+    assert reasons(done.roster) == {"user2/laptop": "tombstoned"}
 
 
 def test_r17_tombstone_that_cannot_be_written_stops_nobodys_revocation(registry: Registry) -> None:

@@ -244,7 +244,7 @@ def test_r4_blocked_device_of_a_deleted_user_is_named_by_the_deletion() -> None:
 def test_r4_block_of_a_device_is_told_before_whatever_else_speaks_against_its_user() -> None:
     blocks = [block(1, device="laptop", reason="lost"), block(1)]
     (exclusion,) = decided([account(sweep(user(1)))], [registration(1)], blocks=blocks).revoked
-    assert exclusion.detail == "device blocked: lost"
+    assert exclusion.detail == "device blocked: lost (since 2027-01-15T08:00:00Z)"
     gone = decided([account(sweep())], [registration(1)], blocks=[block(1, device="laptop")])
     assert [exclusion.reason for exclusion in gone.revoked] == [Reason.BLOCKED]
 

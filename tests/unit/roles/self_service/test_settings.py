@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import DEFAULT_MTU
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import User
 from self_service.settings import read
 
@@ -40,6 +41,7 @@ def test_sts_is_the_functions_regions_own_unless_it_is_set() -> None:
 def test_defaults_are_those_of_the_documents() -> None:
     document = read(environment()).document
     assert (document.devices_per_user, document.life, document.address_quarantine) == (5, 30 * 86400, 7 * 86400)
+    assert document.mtu == DEFAULT_MTU
 
 
 def test_the_functions_own_account_is_served_unless_others_are_named() -> None:
@@ -76,6 +78,7 @@ def test_networks_are_what_the_users_groups_grant_in_their_account(
         ({"address_pools": []}, "no address pools are given"),
         ({"address_pools": ["10.20.0.0/20"]}, "overlaps 10.20.0.0/16"),
         ({"gateways": [{"endpoint": "vpn", "public_key": KEY}]}, "gateways.0.endpoint: String should match pattern"),
+        ({"mtu": 70000}, "mtu: Input should be less than or equal to 65535"),
         ({"gateways": [{"endpoint": "v:1", "public_key": "x"}]}, "gateways.0.public_key: Value error, the public key"),
         ({"devices_per_user": 0}, "devices_per_user: Input should be greater than or equal to 1"),
         ({"life": "30d"}, "life: Input should be a valid integer"),

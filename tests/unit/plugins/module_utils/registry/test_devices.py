@@ -13,11 +13,14 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import Pool
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.devices import QUARANTINE, RegisteredDevices
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import (
+    Item,
+    Put,
     RegistryError,
     RegistryErrorCode,
     Table,
     Write,
 )
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.items import user_key
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 
 from tests.support.tables import NOW, TABLE, Clock
@@ -443,6 +446,16 @@ def test_each_device_registered_under_a_limit_raises_the_users_version(
     add(devices, laptop(device="phone", public_key="2"), 5)
     counters = [item for item in registry.items() if item["pk"] == "devices"]
     assert counters == [{"pk": "devices", "sk": "111122223333/AIDAALICE", "version": 2}]
+
+
+@pytest.mark.parametrize("damaged", [{"version": "x"}, {}], ids=str)
+def test_r17_damaged_version_costs_its_user_no_registration(
+    devices: RegisteredDevices, table: Table, damaged: Item
+) -> None:
+    new = laptop()
+    table.write(Put({"pk": "devices", "sk": user_key(new.owner), **damaged}))
+    assert add(devices, new, limit=2).device == new.device
+    assert (table.get("devices", user_key(new.owner)) or {})["version"] == 1
 
 
 def test_device_that_came_meanwhile_counts_for_the_limit(

@@ -22,7 +22,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.registry.items import
 )
 
 from tests.support.decisions import ACCOUNT, OTHER, block, registration, sweep, tombstone, user
-from tests.support.tables import TABLE
+from tests.support.tables import NOW, TABLE
 
 GOOD: list[Item] = [
     registration_item(registration(1)),
@@ -49,7 +49,7 @@ def table(client: Any) -> Table:
 def facts(table: Table, *odd: dict[str, Any]) -> RegistryFacts:
     """Read the facts, with these items besides or instead."""
     table.write_all(odd)
-    return read_facts(table)
+    return read_facts(table, NOW)
 
 
 def test_good_items_are_all_read(table: Table) -> None:
@@ -141,6 +141,27 @@ def test_r17_block_holds_whatever_it_says_besides_whom_it_is_for(table: Table, k
     found = facts(table, {"pk": "block", "sk": f"{ACCOUNT}/AIDA4", **kept})
     assert found.problems == []
     assert [(each.user_id, each.device) for each in found.blocks] == [("AIDA4", None)]
+
+
+@pytest.mark.parametrize("ahead", [1, 300, 301, 10**9])
+def test_r4_what_is_dated_ahead_counts_as_of_now_and_is_named_beyond_what_clocks_differ(
+    table: Table, ahead: int
+) -> None:
+    later = NOW + ahead
+    found = facts(
+        table,
+        tombstone_item(tombstone(3, event_time=later)),
+        {"pk": "sign", "sk": f"{ACCOUNT}/AIDA5", "event_name": "DeleteLoginProfile", "event_time": int(later)},
+        block_item(block(4)._replace(created_at=later)),
+        *sweep_items(sweep(user(1), begun_at=later), 8),
+    )
+    times = [found.tombstones[0].event_time, found.signs[0].event_time, found.blocks[0].created_at]
+    assert [*times, found.sweeps[ACCOUNT].begun_at] == [NOW] * 4
+    named = [("tombstone", f"{ACCOUNT}/event"), ("sign", f"{ACCOUNT}/AIDA5")]
+    assert list(found.ahead) == (named if ahead > 300 else [])
+    assert [problem.partition(" is dated ")[0] for problem in found.problems] == [
+        f"the registry's item {pk} {sk} ({'user3' if pk == 'tombstone' else 'a user'})" for pk, sk in found.ahead
+    ]
 
 
 # -- sweeps and decisions in parts

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from typing import Any
 
 import pytest
@@ -76,6 +77,11 @@ def test_tombstone_by_name_explains_it_when_none_has_the_id() -> None:
     assert made(removal(user_name="Alice"), *by_name).event_id == "event"
     assert made(removal(), *by_name, tombstone("own", 50)).event_id == "own"
     assert made(removal(user_name="bob"), *by_name).event_id is None
+
+
+def test_r17_deletion_whose_time_cannot_be_read_explains_it_without_a_time() -> None:
+    proof = made(removal(), tombstone("event", 0, event_time=math.inf))
+    assert (proof.event_id, proof.deleted_at, delay(proof)) == ("event", None, None)
 
 
 @pytest.mark.parametrize("reason", ["blocked", "revoked"])

@@ -25,8 +25,16 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     Tombstone,
     User,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import Item, RegistryError, Table
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import Item, Put, RegistryError, Table
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.facts import RegistryFacts
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.items import (
+    SIGN_LIFE,
+    TOMBSTONE_LIFE,
+    decision_items,
+    sign_item,
+    sweep_items,
+    tombstone_item,
+)
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 
 from tests.support.tables import NOW, TABLE, Clock
@@ -114,7 +122,35 @@ def test_r6_generation_of_the_same_millisecond_is_another(registry: Registry) ->
     assert registry.take_generation() < registry.take_generation()
 
 
+@pytest.mark.parametrize("damaged", [{"value": "x"}, {}, {"value": None}, {"value": True}], ids=str)
+def test_r17_damaged_generation_is_replaced_by_the_time_and_named(
+    registry: Registry, table: Table, clock: Clock, damaged: Item
+) -> None:
+    table.write(Put({"pk": "generation", "sk": "generation", **damaged}))
+    warned: list[str] = []
+    assert registry.generation(warned.append) == int(NOW * 1000)
+    clock.now += 1
+    taken = registry.take_generation(warned.append)
+    assert (taken, len(warned)) == (int(NOW * 1000) + 1000, 2)
+    assert warned[1].startswith(
+        f"the registry's generation is {damaged.get('value')!r}, expected a number; the time in ms, {taken}, takes its "
+    )
+    assert registry.take_generation(warned.append) == registry.generation(warned.append) == taken + 1
+    assert len(warned) == 2
+
+
 # -- what confirms a revocation
+
+
+@pytest.mark.parametrize("event_time", ["x", None])
+def test_r17_tombstone_or_sign_whose_time_is_damaged_is_written_again_with_its_event(
+    registry: Registry, table: Table, event_time: Any
+) -> None:
+    for item in (tombstone_item(TOMBSTONE), sign_item(SIGN)):
+        table.write(Put({**item, "event_time": event_time}))
+    registry.write_tombstone(TOMBSTONE)
+    registry.write_sign(SIGN)
+    assert (registry.tombstones(), registry.facts().signs) == ([TOMBSTONE], [SIGN])
 
 
 def test_tombstone_of_an_event_that_comes_again_stays_as_it_is(registry: Registry) -> None:
@@ -124,7 +160,8 @@ def test_tombstone_of_an_event_that_comes_again_stays_as_it_is(registry: Registr
     assert registry.tombstones() == [TOMBSTONE]
 
 
-def test_later_tombstone_of_the_same_event_replaces_the_earlier(registry: Registry) -> None:
+def test_later_tombstone_of_the_same_event_replaces_the_earlier(registry: Registry, clock: Clock) -> None:
+    clock.now += 1
     registry.write_tombstone(TOMBSTONE)
     registry.write_tombstone(TOMBSTONE._replace(event_time=NOW + 1))
     assert registry.tombstones() == [TOMBSTONE._replace(event_time=NOW + 1)]
@@ -140,7 +177,8 @@ def test_block_is_replaced_and_lifted_alone(registry: Registry) -> None:
     assert registry.blocks() == [phone]
 
 
-def test_later_sign_replaces_the_earlier_and_not_the_other_way(registry: Registry) -> None:
+def test_later_sign_replaces_the_earlier_and_not_the_other_way(registry: Registry, clock: Clock) -> None:
+    clock.now += 1
     later = SIGN._replace(event_time=NOW + 1, event_name="DeactivateMFADevice")
     registry.write_sign(SIGN)
     registry.write_sign(later)
@@ -149,7 +187,8 @@ def test_later_sign_replaces_the_earlier_and_not_the_other_way(registry: Registr
     assert registry.facts().signs == [later]
 
 
-def test_sign_that_was_answered_is_forgotten_unless_a_later_one_came(registry: Registry) -> None:
+def test_sign_that_was_answered_is_forgotten_unless_a_later_one_came(registry: Registry, clock: Clock) -> None:
+    clock.now += 1
     later = SIGN._replace(event_time=NOW + 1)
     registry.write_sign(later)
     registry.forget_sign(SIGN)
@@ -157,6 +196,24 @@ def test_sign_that_was_answered_is_forgotten_unless_a_later_one_came(registry: R
     registry.forget_sign(later)
     registry.forget_sign(later)
     assert registry.facts().signs == []
+
+
+def test_r4_tombstone_or_sign_from_ahead_is_received_once(registry: Registry, clock: Clock) -> None:
+    for later in (3600, 7200):
+        registry.write_tombstone(TOMBSTONE._replace(event_time=NOW + later))
+        registry.write_sign(SIGN._replace(event_time=NOW + later))
+    for _time in range(2):
+        for pk, sk in (("tombstone", f"{ACCOUNT}/event-1"), ("sign", f"{ACCOUNT}/AIDAALICE")):
+            registry.receive(pk, sk)
+        clock.now += 60
+    facts = registry.facts()
+    assert (facts.tombstones, facts.signs, facts.ahead) == ([TOMBSTONE], [SIGN], ())
+    assert {item["ttl"] for item in registry.items()} == {NOW + TOMBSTONE_LIFE, NOW + SIGN_LIFE}
+
+
+def test_nothing_is_received_that_is_gone_meanwhile(registry: Registry) -> None:
+    registry.receive("tombstone", f"{ACCOUNT}/event-1")
+    assert registry.items() == []
 
 
 # -- receipts
@@ -210,6 +267,20 @@ def test_r6_older_run_does_not_overwrite_what_a_newer_one_decided(registry: Regi
     assert registry.facts().decision == DECISION
     registry.store_decision(Decision(), 6)
     assert registry.facts().decision == Decision()
+
+
+@pytest.mark.parametrize("generation", ["x", None])
+def test_r17_sweep_or_decision_whose_generation_is_damaged_is_replaced_by_the_next_run(
+    registry: Registry, table: Table, clock: Clock, generation: Any
+) -> None:
+    clock.now += 60
+    for item in (*sweep_items(sweep(NOW), 7), *decision_items(DECISION, 7)):
+        table.write(Put({**item, "generation": generation}))
+    registry.store_sweep(sweep(NOW + 60), 6)
+    registry.store_decision(Decision(), 6)
+    assert (registry.sweep(ACCOUNT), registry.facts().decision) == (sweep(NOW + 60), Decision())
+    registry.store_sweep(sweep(NOW), 5)
+    assert registry.sweep(ACCOUNT) == sweep(NOW + 60)
 
 
 def test_account_that_was_never_swept_has_no_sweep(registry: Registry) -> None:
@@ -338,6 +409,13 @@ def test_r1_event_that_comes_again_forgets_nobody_who_was_spared(registry: Regis
     registry.spare(spared)
     registry.write_tombstone(spared._replace(spared=()))
     assert registry.tombstones() == [spared]
+
+
+def test_r17_whom_a_tombstone_spares_is_noted_although_its_time_is_damaged(registry: Registry, table: Table) -> None:
+    table.write(Put({**tombstone_item(TOMBSTONE._replace(user_id=None)), "event_time": "?"}))
+    (found,) = registry.tombstones()
+    registry.spare(found._replace(spared=("AIDA1",)))
+    assert registry.tombstones() == [found._replace(spared=("AIDA1",))]
 
 
 def test_tombstone_that_is_gone_is_not_made_again_by_whom_it_spares(registry: Registry) -> None:

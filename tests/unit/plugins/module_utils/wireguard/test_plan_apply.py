@@ -270,6 +270,7 @@ def test_r6_record_about_one_device_does_not_end_a_bar_on_the_user() -> None:
     ("names", "released"),
     [
         (["Alice"], True),
+        ([" alice "], True),
         (["alice/laptop"], False),
         ([ALICE.id.lower()], True),
         (["bob", "alice"], True),

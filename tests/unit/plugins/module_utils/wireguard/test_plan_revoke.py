@@ -23,6 +23,7 @@ from tests.support.wireguard_host import NOW, Person, key
 ALICE, BOB = Person("alice", 1), Person("bob", 2)
 PHONE = Person("alice", 3, device="phone")
 EXPIRED, LATER = ALICE._replace(expires_at=NOW), BOB._replace(expires_at=NOW + 60)
+OTHER = "999999999999"
 REMOVAL = ["RecordState", "WriteFile", "RemovePeers", "RecordState"]
 
 
@@ -68,6 +69,31 @@ def test_r1_user_is_found_by_id_too(order: RevokeOrder) -> None:
     assert (full_report(plan).removed, plan.state.bars) == (["alice/laptop"], (_bar(ALICE),))
 
 
+AWS_ID = "AIDACKCEVSQ6C2EXAMPLE"
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        _revoke(AWS_ID.lower()),
+        _revoke(f" {AWS_ID}\n"),
+        _revoke(user_id=f" {AWS_ID.lower()} "),
+        _revoke(f" {AWS_ID.lower()}/laptop "),
+        _revoke(" ALICE "),
+    ],
+)
+def test_name_or_id_is_understood_in_any_case_and_with_blanks_around(order: RevokeOrder) -> None:
+    alice = ALICE._replace(user_id=AWS_ID)
+    plan = plan_revoke(order, snapshot([alice, BOB]))
+    assert (full_report(plan).removed, plan.report.problems) == (["alice/laptop"], [])
+    assert [bar.user_id for bar in plan.state.bars] == [AWS_ID]
+
+
+def test_id_of_nobody_is_barred_as_iam_spells_it() -> None:
+    plan = plan_revoke(_revoke(AWS_ID.lower()), snapshot([BOB]))
+    assert [bar.user_name for bar in plan.state.bars] == [AWS_ID]
+
+
 def test_r1_id_outweighs_a_name() -> None:
     again = ALICE._replace(number=7, user_id="AIDANEW")
     plan = plan_revoke(_revoke("alice", user_id=ALICE.id), snapshot([ALICE, again]))
@@ -84,10 +110,51 @@ def test_name_of_two_ids_takes_both_and_says_so() -> None:
     assert problem.endswith('run reconcile once with -e \'{"vpn_release_revoked": ["AIDA…"]}\'')
 
 
-def test_user_of_another_account_is_not_meant() -> None:
-    plan = plan_revoke(_revoke("alice", account_id="999999999999"), snapshot([ALICE, BOB]))
-    assert (actions(plan), plan.state.bars) == (["RecordState"], (Bar("alice", account_id="999999999999"),))
+@pytest.mark.parametrize("order", [_revoke("Alice", account_id=OTHER), _revoke(ALICE.id, account_id=OTHER)])
+def test_r16_account_that_does_not_fit_bars_nobody_and_names_the_one_that_does(order: RevokeOrder) -> None:
+    plan = plan_revoke(order, snapshot([ALICE, BOB]))
+    assert (plan.steps, plan.state.bars) == ((), ())
+    (problem,) = plan.report.problems
+    assert problem == (
+        f"{order.whom.name} of account 999999999999 is nobody on wg0: no peer was taken off, and nobody is barred. Who "
+        "is called so here: alice/laptop (AIDAALICE in account 111122223333). If that is who is meant, repeat it with "
+        'the account, -e \'{"revoke_account_id": "111122223333"}\'; if not, find out the right account or name'
+    )
+
+
+def test_r4_r6_recorded_word_bars_whom_an_older_roster_may_bring_although_the_name_is_elsewhere_too() -> None:
+    plan = plan_revoke(_revoke("alice", 9, account_id=OTHER), snapshot([ALICE, BOB]))
+    assert plan.state.bars == (Bar("alice", account_id=OTHER, generation=9),)
     assert len(plan.report.problems) == 1
+
+
+def test_name_of_nobody_in_an_account_is_barred_there_and_the_account_is_named() -> None:
+    plan = plan_revoke(_revoke("carol", account_id=OTHER), snapshot([ALICE, BOB]))
+    (problem,) = plan.report.problems
+    assert problem.startswith("carol of account 999999999999 is nobody on wg0: no peer was taken off, but the name")
+    assert plan.state.bars == (Bar("carol", account_id=OTHER),)
+
+
+def test_r4_user_of_another_interface_is_barred_by_id_here_too_without_a_complaint() -> None:
+    second = snapshot([ALICE], site=SITE._replace(name="wg1"))
+    plan = plan_revoke(_revoke("alice"), snapshot([BOB]), [second])
+    assert (actions(plan), plan.state.bars, plan.report.problems) == (["RecordState"], (_bar(ALICE),), [])
+
+
+def test_nobody_is_said_of_all_interfaces_in_the_same_words() -> None:
+    first, second = snapshot([ALICE]), snapshot([BOB], site=SITE._replace(name="wg1"))
+    problems = [plan_revoke(_revoke("alcie"), *each).report.problems for each in [(first, [second]), (second, [first])]]
+    assert problems[0] == problems[1]
+    assert problems[0][0].startswith("alcie is nobody on wg0, wg1: ")
+
+
+def test_interface_that_is_not_there_gets_no_state_where_others_are() -> None:
+    absent = snapshot([], config_text="", site=SITE._replace(name="wg9"), link=None, device=None, state=None)
+    plan = plan_revoke(_revoke("alice"), absent, [snapshot([ALICE])])
+    assert (plan.steps, plan.report.problems) == ((), [])
+    assert actions(plan_revoke(_revoke("alice"), absent)) == ["RecordState"]
+    (problem,) = plan_revoke(_revoke("bob"), snapshot([ALICE]), [absent]).report.problems
+    assert problem.startswith("bob is nobody on wg0: ")
 
 
 def test_name_of_nobody_is_a_problem_that_names_the_nearest_and_is_barred_all_the_same() -> None:

@@ -1,0 +1,173 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""People's devices in words: what is decided of each, where it is a peer, how long it lives. Pure.
+
+`view` is what the module `devices_info` returns; times are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Iterator, Mapping, Sequence
+
+from ..whitelist import Reason
+from .layout import Explained, ago, command, count, life, names, paragraph, span, table, utc
+from .merge import DeviceStatus
+
+View = Mapping[str, Any]
+_HEADING = ("DEVICE", "STATUS", "LIFE", "GATEWAYS", "HANDSHAKE")
+
+
+def status_words(device: View, now: float) -> str:
+    """Say what is decided of a device, and why."""
+    status = DeviceStatus(device["status"])
+    if status is DeviceStatus.UNKNOWN:
+        return "a peer of the gateways; what is decided could not be asked"
+    if status is DeviceStatus.HELD:
+        return "still a peer: its removal is held until an operator releases it"
+    if status is DeviceStatus.PEER:
+        missing = [each["gateway"] for each in device["gateways"] if each["is_peer"] is False]
+        return f"may connect, but isn't on {names(missing)} yet: run reconcile" if missing else "may connect"
+    return left_out_words(device, now)
+
+
+def left_out_words(device: View, now: float) -> str:
+    """Say why a device is no peer."""
+    reason = device["reason"]
+    if reason == Reason.BLOCKED.value and device["blocked"]:
+        return blocked_words(device["blocked"])
+    if reason == Reason.EXPIRED.value:
+        return f"{life(device['expires_at'], now)}: renew it"
+    other = device["id_of_the_name"]
+    if other is not None:
+        return f"{device['detail']}. {device['user_name']} is {other} in IAM now, which is another user"
+    return str(device["detail"])
+
+
+def blocked_words(block: View) -> str:
+    """Say who blocked a user or device, when and why."""
+    what = "user blocked" if block["device"] is None else "device blocked"
+    by = f" by {block['by']}" if block["by"] else ""
+    since = f" since {utc(block['since'])}" if block["since"] else ""
+    return f"{what}{by}{since}: {block['reason']}"
+
+
+def told_apart(devices: Iterable[View]) -> dict[tuple[str, str], str]:
+    """Return what to call each user: the name, and the id where several have had that name (R1, identity)."""
+    ids: dict[str, set[tuple[str, str]]] = {}
+    owners: dict[tuple[str, str], View] = {}
+    for device in devices:
+        owner = (device["account_id"], device["user_id"])
+        owners[owner] = device
+        ids.setdefault(device["user_name"].casefold(), set()).add(owner)
+    return {
+        owner: "" if device["id_of_the_name"] is None and len(ids[device["user_name"].casefold()]) == 1 else owner[1]
+        for owner, device in owners.items()
+    }
+
+
+def device_name(device: View, apart: Mapping[tuple[str, str], str]) -> str:
+    """Return a device's label, with the user's id where it needs one."""
+    user_id = apart.get((device["account_id"], device["user_id"]), "")
+    return f"{device['name']} ({user_id})" if user_id else str(device["name"])
+
+
+def last_handshake(device: View) -> View | None:
+    """Return what the gateway says that saw the device last; None if none did."""
+    seen = [each for each in device["gateways"] if each["handshake_age"] is not None]
+    return min(seen, key=lambda each: each["handshake_age"], default=None)
+
+
+def _handshake_words(device: View) -> str:
+    seen = last_handshake(device)
+    if seen is not None:
+        return f"{ago(seen['handshake_age'])} on {seen['gateway']}"
+    return "never" if all(each["is_peer"] is not None for each in device["gateways"]) else "not seen"
+
+
+def _gateway_words(device: View) -> str:
+    words = {True: "{}", None: "{}?"}
+    shown = [words[each["is_peer"]].format(each["gateway"]) for each in device["gateways"] if each["is_peer"] in words]
+    return " ".join(shown) or "none"
+
+
+def unanswered(view: View) -> Iterator[str]:
+    """Say what could not be asked: IAM, the registry, gateways."""
+    if view["error"] is not None:
+        yield f"IAM or the registry could not be asked, so only the gateways are shown: {view['error']}"
+    for gateway in view["gateways"]:
+        if gateway["error"] is not None:
+            yield f"gateway {gateway['name']} is not shown: {gateway['error']}"
+    for account in view["accounts"]:
+        if account["error"] is not None:
+            by = f"by the sweep of {utc(account['swept_at'])}" if account["swept_at"] else "without any sweep"
+            yield f"account {account['account_id']} is shown {by}, IAM could not be asked now: {account['error']}"
+
+
+def nobody(view: View, user_name: str) -> str:
+    """Say that a user has no device, or that nobody has the name, with the names most like it."""
+    nearest = names([each for each in view["nearest"] if each.casefold() != user_name.casefold()])
+    known = [each for each in view["users"] if each["in_iam"]]
+    if not view["users"]:
+        what = f"nobody is called {user_name}: neither IAM nor the registry knows the name or id"
+    elif known:
+        what = f"{user_name} has no such device; {known[0]['user_name']} is {known[0]['user_id']} in IAM"
+    else:
+        what = f"{user_name} has no such device, and is not in IAM ({view['users'][0]['user_id']} was)"
+    return f"{what}. The nearest names: {nearest or 'none is like it'}"
+
+
+def devices_report(view: View, user_name: str | None, now: float) -> Explained:
+    """Answer which devices a user, or everybody, has."""
+    devices, failures = view["devices"], list(unanswered(view))
+    if user_name is not None and not devices and view["error"] is None:
+        failures.append(nobody(view, user_name))
+    apart = told_apart(devices)
+    rows = [
+        (
+            device_name(device, apart),
+            status_words(device, now),
+            life(device["expires_at"], now),
+            _gateway_words(device),
+            _handshake_words(device),
+        )
+        for device in devices
+    ]
+    headline = count(len(devices), "device") + ("" if user_name is None else f" of {user_name}")
+    lines = [line for each in failures for line in paragraph(each)] + [headline]
+    data = {name: view[name] for name in ("devices", "users", "gateways", "accounts")}
+    return Explained([*lines, *table(_HEADING, rows)] if rows else lines, failures, data)
+
+
+def expiring_report(view: View, within: int, now: float) -> Explained:
+    """Answer whose registrations end within so many seconds, the earliest first, and how to renew them."""
+    failures = list(unanswered(view))
+    devices = sorted(
+        (each for each in view["devices"] if each["expires_at"] and now < each["expires_at"] <= now + within),
+        key=lambda each: (each["expires_at"], each["name"]),
+    )
+    apart = told_apart(view["devices"])
+    rows = [
+        (utc(each["expires_at"]), span(each["expires_at"] - now), device_name(each, apart), status_words(each, now))
+        for each in devices
+    ]
+    headline = f"{count(len(devices), 'registration')} to end within {span(within)}"
+    lines = [line for each in failures for line in paragraph(each)] + [headline]
+    lines += table(("ENDS", "IN", "DEVICE", "STATUS"), rows) if rows else []
+    commands = {each["name"]: renewal(each, apart) for each in devices if _is_renewable(each)}
+    if commands:
+        lines += ["", "To renew them:", *(each for each in commands.values() if each is not None)]
+    data = [{**each, "renew": commands.get(each["name"])} for each in devices]
+    return Explained(lines, failures, {"devices": data, "accounts": view["accounts"]})
+
+
+def _is_renewable(device: View) -> bool:
+    """Tell whether more time is all that a device needs."""
+    is_ended = device["status"] == DeviceStatus.LEFT_OUT.value
+    return not is_ended or device["reason"] == Reason.EXPIRED.value
+
+
+def renewal(device: View, apart: Mapping[tuple[str, str], str]) -> str | None:
+    """Write the command that renews a device; None if its name can't be one."""
+    whom: Sequence[str] = (apart.get((device["account_id"], device["user_id"]), ""), device["user_name"])
+    return command("renew", user_name=next(filter(None, whom)), device=device["device"])

@@ -1,0 +1,311 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What operators read of devices, of the VPN as a whole, and of whose time ends."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.people.devices import devices_report, expiring_report
+from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import (
+    ago,
+    command,
+    life,
+    names,
+    output,
+    size,
+    span,
+    table,
+    utc,
+)
+from ansible_collections.tracklib.vpn.plugins.module_utils.people.merge import without_decision
+from ansible_collections.tracklib.vpn.plugins.module_utils.people.seen import GatewaySeen
+from ansible_collections.tracklib.vpn.plugins.module_utils.people.status import status_report
+
+from tests.support.decisions import DAY, NOW, account, block, registration, registrations, sweep, tombstone, user, users
+from tests.support.decisions import unswept as not_swept
+from tests.support.people import fingerprint_of, gateway, peer, result, unreached, view
+
+BOTH = account(sweep(*users((1, 2))), stored=sweep(begun_at=NOW - 90))
+WELL = result([BOTH], registrations((1, 2)))
+
+
+def status(found: Any, *gateways: GatewaySeen, **options: Any) -> tuple[str, list[str]]:
+    """The text and the failures."""
+    said = status_report(view(found, *gateways), NOW, **{"max_age": DAY, "show_all": False, **options})
+    assert max(map(len, said.lines)) <= 100
+    return "\n".join(said.lines), said.failures
+
+
+def devices(found: Any, *gateways: GatewaySeen, user_name: str | None = None) -> tuple[str, list[str]]:
+    """The text and the failures."""
+    said = devices_report(view(found, *gateways, user_name=user_name), user_name, NOW)
+    assert max(map(len, said.lines)) <= 100
+    return "\n".join(said.lines), said.failures
+
+
+# -- layout
+
+
+def test_times_and_sizes_are_short() -> None:
+    assert [span(each) for each in (3 * DAY + 5, 7200, 60, 59, -4)] == ["3d", "2h", "1m", "59s", "0s"]
+    assert (ago(None), ago(20), utc(None), utc(0)) == ("never", "20s ago", "-", "1970-01-01T00:00:00Z")
+    assert [size(each) for each in (None, 0, 1023, 1024, 5 * 1024**3)] == ["-", "0 B", "1023 B", "1.0 KiB", "5.0 GiB"]
+    assert [life(each, NOW) for each in (None, NOW + 7200, NOW, NOW - DAY)] == [
+        "no end",
+        "2h left",
+        "expired 0s ago",
+        "expired 1d ago",
+    ]
+
+
+def test_long_lists_of_names_are_cut() -> None:
+    assert names(["a", "b"]) == "a, b"
+    assert names(list("abcdefg")) == "a, b, c, d, e and 2 more"
+
+
+def test_table_is_never_wider_than_the_line_however_long_a_cell_is() -> None:
+    lines = table(("A", "B", "C"), [("x" * 90, "y " * 90, "z"), ("1", "", "2")])
+    assert max(map(len, lines)) <= 100
+    assert "".join(lines).count("x") == 90
+    assert "".join(lines).count("y") == 90
+    assert lines[-1].split() == ["1", "-", "2"]
+
+
+def test_r15_no_cell_can_talk_to_the_terminal() -> None:
+    assert table(("A",), [("a\x1b[2J\nb",)])[1:] == ["a [2J b"]
+
+
+def test_r15_name_that_cant_be_one_is_in_no_command() -> None:
+    assert command("renew", user_name="{{ lookup('pipe', 'id') }}", device="laptop") is None
+    assert command("renew", user_name="o'brien", device=None) is None
+    assert command("status") == "ansible-playbook -i INVENTORY tracklib.vpn.status"
+
+
+def test_output_is_lines_or_json() -> None:
+    said = devices_report(view(WELL), None, NOW)
+    assert output(said, "table") == said.lines
+    assert [each["name"] for each in json.loads("\n".join(output(said, "json")))["devices"]] == [
+        "user1/laptop",
+        "user2/laptop",
+    ]
+    with pytest.raises(ValueError, match="no format 'csv'"):
+        output(said, "csv")
+
+
+# -- devices
+
+
+def test_devices_are_shown_with_status_life_gateways_and_handshake() -> None:
+    found = result([BOTH], [registration(1, expires_at=NOW + 2 * DAY)])
+    said, failures = devices(found, gateway("gw-1", peer(1)), gateway("gw-2", peer(1, age=7200)))
+    assert said.splitlines()[0] == "1 device"
+    assert said.splitlines()[2].split("  ") == [
+        "user1/laptop",
+        "may connect",
+        "2d left",
+        "gw-1 gw-2",
+        "20s ago on gw-1",
+    ]
+    assert failures == []
+
+
+def test_device_that_a_gateway_doesnt_have_yet_says_so() -> None:
+    said, failures = devices(WELL, gateway("gw-1", peer(1)))
+    assert "may connect, but isn't on gw-1 yet: run reconcile" in " ".join(said.split())
+    assert failures == []
+
+
+def test_blocked_device_says_by_whom_why_and_since_when() -> None:
+    seen = view(result([BOTH], registrations((1,)), blocks=[block(1, reason="left")]))
+    seen["devices"][0]["blocked"]["by"] = "ops"
+    said = " ".join(" ".join(devices_report(seen, None, NOW).lines).split())
+    assert f"user blocked by ops since {utc(NOW)}: left" in said
+
+
+def test_r1_two_users_of_a_name_are_shown_with_their_ids() -> None:
+    swept = account(sweep(user(3, user_name="user1")))
+    found = result([swept], [registration(1), registration(3, user_name="user1")], tombstones=[tombstone(1)])
+    said, _failures = devices(found)
+    assert "user1/laptop (AIDA1)" in said
+    assert "user1/laptop (AIDA3)" in said
+    assert "user1 is AIDA3 in IAM" in said
+
+
+def test_r1_user_who_came_back_without_a_device_is_told_apart_too() -> None:
+    swept = account(sweep(user(3, user_name="user1")))
+    assert "user1/laptop (AIDA1)" in devices(result([swept], [registration(1)], tombstones=[tombstone(1)]))[0]
+
+
+def test_gateway_that_cant_be_reached_is_named_first_and_the_rest_is_shown() -> None:
+    said, failures = devices(WELL, gateway("gw-1", peer(1), peer(2)), unreached())
+    assert said.startswith("gateway gw-2 is not shown: it can't be reached: no route to host\n2 devices\n")
+    assert "gw-1 gw-2?" in said
+    assert len(failures) == 1
+
+
+def test_user_without_a_device_fails_with_the_id_in_iam() -> None:
+    _said, (failure,) = devices(result([BOTH], []), user_name="user1")
+    assert failure.startswith("user1 has no such device; user1 is AIDA1 in IAM. The nearest names: user2")
+
+
+def test_nobody_fails_with_the_nearest_names() -> None:
+    _said, (failure,) = devices(WELL, user_name="usr1")
+    assert "nobody is called usr1: neither IAM nor the registry knows the name or id" in failure
+    assert "The nearest names: user1, user2" in failure
+
+
+def test_gone_user_without_a_device_fails_with_the_id_that_it_had() -> None:
+    _said, (failure,) = devices(result([account(sweep())], [], tombstones=[tombstone(1)]), user_name="user1")
+    assert failure.startswith("user1 has no such device, and is not in IAM (AIDA1 was)")
+
+
+def test_nobody_is_looked_for_where_the_registry_is_silent() -> None:
+    seen = without_decision([gateway("gw-1", peer(1))], "denied")
+    said = devices_report(seen, "alice", NOW)
+    assert said.failures == ["IAM or the registry could not be asked, so only the gateways are shown: denied"]
+
+
+def test_r3_incomplete_sweep_is_named_and_ends_non_zero() -> None:
+    stale = not_swept(stored=sweep(*users((1, 2)), begun_at=NOW - DAY))
+    said, (failure,) = devices(result([stale], registrations((1, 2))))
+    assert f"shown by the sweep of {utc(NOW - DAY)}, IAM could not be asked now: denied" in failure
+    assert "user1/laptop" in said
+
+
+# -- status
+
+
+def test_all_well_is_said_in_one_line() -> None:
+    said, failures = status(WELL, gateway("gw-1", peer(1), peer(2, age=7200)))
+    assert said.startswith("all well: 1 gateway, 2 peers, 1 connected\n")
+    assert failures == []
+    assert "Left out" not in said
+
+
+def test_status_shows_gateways_sweeps_and_peers_who_was_seen_last_first() -> None:
+    said, _failures = status(WELL, gateway("gw-1", peer(2), peer(1, age=None)))
+    lines = [line.split() for line in said.splitlines()]
+    assert ["gw-1", "up", "2", "7", "1m", "ago", "as", "applied"] in lines
+    assert ["111122223333", "complete", "1m", "ago"] in lines
+    shown = [line for line in said.splitlines() if "/laptop" in line]
+    assert [line.split()[0] for line in shown] == ["user2/laptop", "user1/laptop"]
+    assert "20s ago" in shown[0]
+    assert "never" in shown[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"interface_up": False}, "gw-1: the interface is down or missing"),
+        ({"problems": ["wg0.conf was changed by hand"]}, "gw-1: wg0.conf was changed by hand"),
+        ({"drift": ["firewall not as it was loaded"]}, "gw-1 differs from what was applied: firewall not as"),
+        ({"roster_age": 2 * DAY}, "gw-1: the last roster is 2d old, 1d are allowed. Run reconcile"),
+    ],
+)
+def test_r8_whatever_is_wrong_with_a_gateway_is_in_the_headline(changes: dict[str, Any], sentence: str) -> None:
+    said, failures = status(WELL, gateway("gw-1", peer(1), peer(2), **changes))
+    assert said.startswith("1 thing to look at; 1 gateway, 2 peers")
+    assert failures[0].startswith(sentence)
+
+
+def test_age_of_a_roster_without_a_limit_is_no_fault() -> None:
+    assert status(WELL, gateway("gw-1", peer(1), peer(2), roster_age=9 * DAY), max_age=0)[1] == []
+
+
+def test_notice_is_shown_and_is_no_fault() -> None:
+    said, failures = status(WELL, gateway("gw-1", peer(1), peer(2), notices=["docker may drop it"]))
+    assert ("notice: docker may drop it" in said, failures) == (True, [])
+
+
+def test_peers_that_are_missing_or_should_be_gone_are_named() -> None:
+    _said, failures = status(result([BOTH], registrations((1, 2)), blocks=[block(1)]), gateway("gw-1", peer(1)))
+    assert failures == [
+        "gw-1: not yet a peer: user2/laptop. Run reconcile, which adds them",
+        "gw-1: still a peer, though left out: user1/laptop. Run reconcile, which removes them",
+    ]
+
+
+def test_stranger_is_named_by_key_and_gateway() -> None:
+    said, (failure,) = status(WELL, gateway("gw-1", peer(1), peer(2), peer(9, user_name="")))
+    assert failure.startswith(f"1 live peer without a registration: {fingerprint_of(9)} on gw-1")
+    assert "Strangers, whom no registration explains" in said
+
+
+def test_left_out_held_and_barred_have_tables_of_their_own() -> None:
+    peers = registrations((1, 2))
+    held = result([account(sweep(), held=("AIDA1", "AIDA2"))], peers, peers=peers)
+    said, _failures = status(held, gateway("gw-1", peer(1), peer(2), barred=[{"name": "user7"}]))
+    assert "Held removals\nDEVICE\nuser1/laptop\nuser2/laptop" in said
+    assert "Kept out by gateways (barred)\nGATEWAY  WHO\ngw-1     user7" in said
+    left, _failures = status(result([BOTH], registrations((1,)), blocks=[block(1)]))
+    assert "Left out" in left
+    assert "user blocked since" in left
+
+
+def test_no_more_than_20_rows_of_a_kind_are_shown_unless_all_are_wanted() -> None:
+    many = range(1, 31)
+    found = result([account(sweep(*users(many)))], registrations(many), blocks=[block(each) for each in many])
+    said, _failures = status(found)
+    assert said.count("/laptop") == 20
+    assert "and 10 more (status_all=true shows them)" in said
+    everything, _failures = status(found, show_all=True)
+    assert (everything.count("/laptop"), "more (" in everything) == (30, False)
+
+
+def test_problem_of_a_sweep_is_said_once() -> None:
+    stale = not_swept(stored=sweep(*users((1, 2))))
+    sentence = "the sweep of account 111122223333 is incomplete, the last complete one decided: denied"
+    _said, failures = status(result([stale], registrations((1, 2)), problems=[sentence, "2 removals are held"]))
+    assert [failure.split(" is ")[0] for failure in failures] == ["account 111122223333", "2 removals are held"]
+
+
+def test_r17_gateways_are_shown_where_the_registry_is_silent() -> None:
+    seen = without_decision([gateway("gw-1", peer(1), peer(9, user_name="")), unreached()], "denied")
+    said = status_report(seen, NOW, max_age=DAY, show_all=False)
+    text = "\n".join(said.lines)
+    assert said.failures[0] == "IAM or the registry could not be asked, so only the gateways are shown: denied"
+    assert len(said.failures) == 3
+    assert "user1/laptop  gw-1     20s ago" in text
+    assert said.data["well"] is False
+
+
+# -- whose time ends
+
+
+def test_earliest_end_comes_first_with_the_commands_that_renew() -> None:
+    found = result([BOTH], [registration(1, expires_at=NOW + 9 * DAY), registration(2, expires_at=NOW + DAY)])
+    said = expiring_report(view(found), 14 * DAY, NOW)
+    assert said.lines[0] == "2 registrations to end within 14d"
+    assert [line.split()[2] for line in said.lines[2:4]] == ["user2/laptop", "user1/laptop"]
+    assert said.lines[-2:] == [
+        f"ansible-playbook -i INVENTORY tracklib.vpn.renew -e renew_user_name=user{number} -e renew_device=laptop"
+        for number in (2, 1)
+    ]
+    assert said.failures == []
+
+
+@pytest.mark.parametrize("expires_at", [None, NOW, NOW - DAY, NOW + 14 * DAY + 1])
+def test_who_has_no_end_or_ended_or_ends_later_isnt_among_them(expires_at: float | None) -> None:
+    said = expiring_report(view(result([BOTH], [registration(1, expires_at=expires_at)])), 14 * DAY, NOW)
+    assert said.lines == ["0 registrations to end within 14d"]
+
+
+def test_end_at_the_last_moment_is_among_them() -> None:
+    said = expiring_report(view(result([BOTH], [registration(1, expires_at=NOW + 14 * DAY)])), 14 * DAY, NOW)
+    assert said.lines[0].startswith("1 registration ")
+
+
+def test_blocked_user_is_shown_and_has_no_command() -> None:
+    found = result([BOTH], [registration(1, expires_at=NOW + DAY)], blocks=[block(1)])
+    text = "\n".join(expiring_report(view(found), 14 * DAY, NOW).lines)
+    assert ("user blocked" in text, "To renew them" in text) == (True, False)
+
+
+def test_r1_renewal_of_a_name_that_two_have_had_names_the_id() -> None:
+    swept = account(sweep(user(1), user(3, user_name="user1")))
+    found = result([swept], [registration(1, expires_at=NOW + DAY), registration(3, user_name="user1")])
+    assert "renew_user_name=AIDA1 " in expiring_report(view(found), 14 * DAY, NOW).lines[-1]
