@@ -141,7 +141,7 @@ def test_roster_is_no_longer_changed_once_a_run_decided_the_same(world: World) -
     assert second["generation"] > first["generation"]
 
 
-def test_diff_of_a_registration_names_device_and_addresses_and_no_key(world: World) -> None:
+def test_diff_of_a_registration_is_the_record_with_the_fingerprint_instead_of_the_key(world: World) -> None:
     options = world.of_registry(
         user_name="alice", device="phone", public_key=KEY, expires_in="never", address_pools=POOLS
     )
@@ -233,7 +233,7 @@ def test_diff_of_a_host_key_is_the_key(world: World) -> None:
     assert world.run("host_key", **options)["diff"] == expected
 
 
-def test_diff_of_a_handout_names_device_and_addresses_and_no_key(world: World) -> None:
+def test_diff_of_a_handout_is_the_record_with_the_fingerprint_instead_of_the_key(world: World) -> None:
     options = world.of_registry(
         dest=str(world.directory / "alice.age"),
         recipient=RECIPIENT,
