@@ -131,10 +131,10 @@ def test_recipient_opens_it_with_age_and_has_the_registered_key(
     assert registered["addresses"] == result["registration"]["addresses"]
 
 
-def test_handed_out_device_is_marked_and_expires_in_a_week(handout: Handout, people: dict[str, Path]) -> None:
+def test_handed_out_device_is_marked_and_lives_for_30_days_as_all_do(handout: Handout, people: dict[str, Path]) -> None:
     registration = handout(public(people["age"]))["registration"]
     assert registration["handed_out"]
-    assert registration["expires_at"] == pytest.approx(time.time() + 7 * DAY, abs=60)
+    assert registration["expires_at"] == pytest.approx(time.time() + 30 * DAY, abs=60)
     assert handout.vpn.module("registrations_info")["registrations"][0]["handed_out"]
 
 

@@ -145,6 +145,21 @@ def test_r1_recreated_user_sees_and_gets_nothing_of_the_old_ones(people: People)
     assert refused(new.remove, "laptop").code == "no_such_device"
 
 
+def test_records_of_self_service_say_that_it_was_the_user(people: People) -> None:
+    alice = people.user("alice")
+    arn = people.vpn.iam.get_user(UserName="alice")["User"]["Arn"]
+    aged(people, alice, "phone", days_left=1)
+    alice.register("laptop")
+    alice.renew("phone")
+    registry = people.vpn.registry()
+    assert [each.by for each in registry.devices.registrations()] == [arn, arn]
+    alice.remove("laptop")
+    aged(people, alice, "tablet", days_left=1)
+    alice.rotate("tablet", keys.generate()[1])
+    assert [each.by for each in registry.devices.registrations()] == [arn, arn]
+    assert [(each.by, each.reason) for each in registry.devices.removed()] == [(arn, "removed by its user")]
+
+
 def test_removed_device_is_gone_and_its_addresses_rest(people: People) -> None:
     alice = people.user("alice")
     alice.register("laptop")

@@ -88,6 +88,8 @@ def test_what_is_about_another_device_or_user_is_in_nobodys_way() -> None:
     others = [LOST._replace(user_id="AIDABOB"), LEFT._replace(account_id="444455556666")]
     found = standing(blocks=[LOST, *others], registrations=[LAPTOP._replace(expires_at=1.0), PHONE])
     assert obstacles(found, "phone", NOW) == []
+    of_another_user = PHONE._replace(user_id="AIDABOB", expires_at=1.0)
+    assert obstacles(standing(registrations=[LAPTOP, PHONE, of_another_user]), "phone", NOW) == []
 
 
 def test_groups_are_not_in_the_way_where_nobody_said_which_ones_grant_access() -> None:

@@ -78,6 +78,13 @@ def test_decision_is_stored_only_when_it_changed(registry: Registry) -> None:
     assert made(registry, Iam([user(1)])).calls == ["identity", "take_generation", "facts", "store_sweep"]
 
 
+def test_decision_does_not_hang_on_who_registered_a_device(registry: Registry) -> None:
+    registry.devices.register(registration(1)._replace(by="arn:operator"), parse_pools(["10.44.0.0/24"]))
+    first = made(registry, Iam([user(1)]))
+    assert [peer.by for peer in first.result.roster.peers] == [None]
+    assert made(registry, Iam([user(1)])).calls == ["identity", "take_generation", "facts", "store_sweep"]
+
+
 def test_r4_tombstone_of_a_leaver_is_written_before_the_roster_leaves_and_the_sweep_after_it(
     registry: Registry,
 ) -> None:

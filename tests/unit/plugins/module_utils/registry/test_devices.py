@@ -72,6 +72,15 @@ def test_registrations_are_found_by_user_and_by_device(devices: RegisteredDevice
 # -- registering
 
 
+def test_who_asks_for_what_is_there_already_changes_nothing_and_who_changes_it_is_named(
+    devices: RegisteredDevices,
+) -> None:
+    first = devices.register(laptop(by="arn:first"), POOLS)[1]
+    assert devices.register(laptop(by="arn:second"), POOLS) == (first, first)
+    devices.register(laptop(by="arn:third", expires_at=NOW + 2 * DAY), POOLS)
+    assert [each.by for each in devices.registrations()] == ["arn:third"]
+
+
 def test_new_device_gets_an_address_of_each_version_and_claims_them_with_its_key(
     registry: Registry, devices: RegisteredDevices
 ) -> None:
