@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Files that only their owner reads, replaced whole or not at all."""
+"""Files that only their owner reads, replaced whole or not at all, and where relative paths begin."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import contextlib
 import os
 import stat
 import tempfile
-from typing import Iterator
+from typing import Iterator, Mapping
 
 
 @contextlib.contextmanager
@@ -50,6 +50,28 @@ def present(path: str) -> tuple[bytes, int | None]:
             return file.read(), stat.S_IMODE(os.stat(path).st_mode)
     except OSError:
         return b"", None
+
+
+def callers_path(path: str, environ: Mapping[str, str] = os.environ) -> str:
+    """The absolute path of what the caller calls `path`: relative to the directory that Ansible was started in.
+
+    Ansible's own modules take the playbook's directory, which is within the installed collection. `~` and variables of
+    the environment are replaced as Ansible does in paths.
+
+    :raises ValueError: it is empty, which would be the directory itself.
+    """
+    if not path:
+        raise ValueError("expected the path of a file, found an empty text")
+    return os.path.abspath(os.path.join(_callers_directory(environ), os.path.expanduser(os.path.expandvars(path))))
+
+
+def _callers_directory(environ: Mapping[str, str]) -> str:
+    """The process's directory as the shell calls it.
+
+    PWD alone isn't enough: without a shell, as in AWX and cron, it may be missing or be another process's.
+    """
+    here, named = os.getcwd(), environ.get("PWD", "")
+    return named if os.path.isabs(named) and os.path.realpath(named) == os.path.realpath(here) else here
 
 
 @contextlib.contextmanager

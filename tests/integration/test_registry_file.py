@@ -311,8 +311,8 @@ def test_r3_export_that_fails_on_a_later_page_leaves_the_file_as_it_was(
 def test_playbooks_export_and_import(filled: Vpn, tmp_path: Path, playbook: Playbook) -> None:
     options: dict[str, Any] = {"vpn_account_id": ACCOUNT}
     file = str(tmp_path / "registry.jsonl")
-    assert '"registration": 3' in playbook("registry_export", registry_export_file=file, **options)
-    assert '"registration": 3' in playbook(
+    assert "registration 3" in playbook("registry_export", registry_export_file=file, **options)
+    assert "registration 3" in playbook(
         "registry_import", registry_import_file=file, vpn_registry_table=OTHER, **options
     )
     assert others(filled).items() == filled.registry().items()

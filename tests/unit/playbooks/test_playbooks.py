@@ -60,6 +60,17 @@ def test_variables_carry_the_playbooks_name_or_are_shared(name: str) -> None:
     assert [option for option in SPECS[name]["options"] if not option.startswith((f"{name}_", "vpn_"))] == []
 
 
+ON_TARGETS = {"hosts_lines_file"}  # paths on the hosts that the playbook writes to
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_paths_of_the_controller_begin_where_the_caller_stands(name: str) -> None:
+    paths = {option for option, spec in SPECS[name]["options"].items() if spec["type"] == "path"} - ON_TARGETS
+    uses = re.findall(r"(?<!\w)(?:dest|src|path|_vpn_written): .*", _text(name))
+    assert [use for use in uses for path in paths if path in use and "| tracklib.vpn.callers_path" not in use] == []
+    assert not paths or "| tracklib.vpn.callers_path" in _text(name)
+
+
 @pytest.mark.parametrize("name", SPECS)
 def test_example_gives_what_is_required(name: str) -> None:
     example, options = SPECS[name]["example"], SPECS[name]["options"]

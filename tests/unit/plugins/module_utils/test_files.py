@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Where a path of the caller's leads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.files import callers_path
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory that the caller stands in; its shell calls it `link`, which is beside it."""
+    directory = tmp_path / "here"
+    directory.mkdir()
+    (tmp_path / "link").symlink_to(directory)
+    monkeypatch.chdir(directory)
+    return directory
+
+
+def test_relative_path_begins_where_the_caller_stands(here: Path) -> None:
+    assert callers_path("receipts.csv", {}) == f"{here}/receipts.csv"
+    assert callers_path("../receipts.csv", {}) == f"{here.parent}/receipts.csv"
+
+
+def test_directory_is_called_as_the_shell_calls_it(here: Path) -> None:
+    assert callers_path("receipts.csv", {"PWD": f"{here.parent}/link"}) == f"{here.parent}/link/receipts.csv"
+
+
+@pytest.mark.parametrize("named", ["", ".", "/", "/nowhere"])
+def test_name_of_another_directory_is_not_believed(here: Path, named: str) -> None:
+    assert callers_path("receipts.csv", {"PWD": named}) == f"{here}/receipts.csv"
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("path", ["~/receipts.csv", "$HOME/receipts.csv"])
+def test_home_is_the_callers(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setenv("HOME", "/home/kim")
+    assert callers_path(path, {}) == "/home/kim/receipts.csv"
+
+
+@pytest.mark.usefixtures("here")
+def test_absolute_path_stays() -> None:
+    assert callers_path("/srv/receipts.csv", {}) == "/srv/receipts.csv"
+
+
+@pytest.mark.usefixtures("here")
+def test_empty_path_is_refused() -> None:
+    with pytest.raises(ValueError, match="found an empty text"):
+        callers_path("", {})
