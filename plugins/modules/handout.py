@@ -32,7 +32,9 @@ options:
     description:
       - Public key of the person who gets the file, either an SSH key of type C(ssh-ed25519) or C(ssh-rsa), as a line of
         C(authorized_keys), or an age key (C(age1…)).
-      - Without it a passphrase is made and shown once on the terminal. It is no return value and in no log.
+      - Without it a passphrase is made and shown once, on the terminal that Ansible was started in, and there alone. It
+        is no output, return value or log of Ansible's. Where there is no such terminal, as in cron or AWX, nothing is
+        registered and the module fails.
     type: str
   user_name:
     description: Name of the IAM user.

@@ -20,10 +20,12 @@ from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
 
 from tests.support import fault_proxy as faults
+from tests.support.terminal import run_at_terminal
 
 from .vpn import ACCESS, ACCOUNT, POOLS, Vpn
 
 _PRIVATE, GATEWAY_KEY = keys.generate()
+AS_JSON = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"}
 PASSPHRASE = r"[a-z2-9]{4}(-[a-z2-9]{4}){5}"
 
 
@@ -230,35 +232,77 @@ def secret_places(directory: Path, secret: str) -> list[Path]:
     ]
 
 
-def test_r10_passphrase_is_shown_once_and_the_key_is_nowhere(
-    handout: Handout, aws_env: dict[str, str], tmp_path: Path
-) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    log = home / "ansible.log"
-    env = {
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home where Ansible keeps all that it writes."""
+    directory = tmp_path / "home"
+    directory.mkdir()
+    return directory
+
+
+def ansible_env(aws_env: dict[str, str], home: Path) -> dict[str, str]:
+    return {
         **aws_env,
         "HOME": str(home),
         "TMPDIR": str(home),
         "ANSIBLE_COLLECTIONS_PATH": aws_env["PYTHONPATH"],
         "ANSIBLE_HOME": str(home),
-        "ANSIBLE_LOG_PATH": str(log),
+        "ANSIBLE_LOG_PATH": str(home / "ansible.log"),
         "ANSIBLE_KEEP_REMOTE_FILES": "1",
     }
+
+
+def without_recipient(handout: Handout) -> list[str]:
+    """The command that hands out with a passphrase."""
     options = json.dumps({**handout.options(), "account_id": ACCOUNT, "registry_table": handout.vpn.table})
-    done = subprocess.run(
-        ["ansible", "localhost", "-m", "tracklib.vpn.handout", "-a", options, "-vvv", "--diff"],
-        env=env, cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    (passphrase,) = (match[0] for match in re.finditer(PASSPHRASE, done.stdout + done.stderr))
-    assert f"The passphrase of {handout.dest}, shown only now: {passphrase}\n" in done.stdout
+    return ["ansible", "localhost", "-m", "tracklib.vpn.handout", "-a", options, "-vvvv", "--diff"]
+
+
+@pytest.mark.parametrize("settings", [{}, AS_JSON], ids=["default", "json"])
+def test_r10_passphrase_is_shown_once_on_the_terminal_and_the_key_is_nowhere(
+    handout: Handout, aws_env: dict[str, str], tmp_path: Path, home: Path, settings: dict[str, str]
+) -> None:
+    env = {**ansible_env(aws_env, home), **settings}
+    seen = run_at_terminal(without_recipient(handout), env, tmp_path)
+    assert seen.returncode == 0, seen.output
+    (passphrase,) = (match[0] for match in re.finditer(PASSPHRASE, seen.terminal))
+    assert f"The passphrase of {handout.dest}, shown only now: {passphrase}\r\n" in seen.terminal
+    assert passphrase not in seen.output
     assert secret_places(tmp_path, passphrase) == []
-    assert "carol" in log.read_text()
+    assert "carol" in (home / "ansible.log").read_text()
 
     key = private_key(opened_with(handout.dest, passphrase))
-    assert key not in done.stdout + done.stderr
+    assert key not in seen.output + seen.terminal
     assert secret_places(tmp_path, key) == []
     (registered,) = handout.vpn.items("registration")
     assert public_key(key) == registered["public_key"]["S"]
     assert key not in json.dumps([handout.vpn.items(pk) for pk in ("registration", "claim")])
+
+
+def refused(handout: Handout, output: str) -> None:
+    """Check that nothing was registered or written, and that a recipient is asked for."""
+    assert "Give the recipient's public key (handout_recipient)" in output
+    assert handout.vpn.items("registration") == []
+    assert not handout.dest.parent.exists()
+
+
+def test_r10_run_without_a_terminal_registers_nothing_and_asks_for_a_recipient(
+    handout: Handout, aws_env: dict[str, str], tmp_path: Path, home: Path
+) -> None:
+    done = subprocess.run(
+        without_recipient(handout), env=ansible_env(aws_env, home), cwd=tmp_path, capture_output=True, text=True,
+        check=False, start_new_session=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    refused(handout, done.stdout + done.stderr)
+    assert re.search(PASSPHRASE, done.stdout + done.stderr) is None
+
+
+def test_r10_terminal_that_ansible_runner_keeps_is_none(
+    handout: Handout, aws_env: dict[str, str], tmp_path: Path, home: Path
+) -> None:
+    env = {**ansible_env(aws_env, home), "AWX_ISOLATED_DATA_DIR": "/runner/artifacts/1"}
+    seen = run_at_terminal(without_recipient(handout), env, tmp_path)
+    assert seen.returncode == 2
+    refused(handout, seen.output)
+    assert re.search(PASSPHRASE, seen.output + seen.terminal) is None

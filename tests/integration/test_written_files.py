@@ -26,8 +26,8 @@ from .vpn import ACCESS, ACCOUNT, POOLS, Vpn
 AS_JSON = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"}
 RECIPIENT = "age1u28wa6fdprd9lgw098948pu4hrgzvwtw6s8h8xtgxnnfc4amyfqsgmdnxp"
 PASSPHRASE = r"[a-z2-9]{4}(-[a-z2-9]{4}){5}"
-HANDOUT = {"handout_user_name": "carol", "handout_device": "laptop"}
-WRITING = {
+HANDOUT: dict[str, Any] = {"handout_user_name": "carol", "handout_device": "laptop"}
+WRITING: dict[str, dict[str, Any]] = {
     "receipts": {"receipts_format": "csv", "receipts_file": "it.csv"},
     "registry_export": {"registry_export_file": "it.jsonl"},
     "handout": {**HANDOUT, "handout_recipient": RECIPIENT, "handout_dest": "it.age"},
@@ -152,7 +152,7 @@ def test_registry_is_imported_from_where_the_caller_stands(operator: Operator) -
 
 
 def test_diagnosis_is_where_the_caller_stands_also_when_the_way_breaks(operator: Operator) -> None:
-    options = {"diagnose_name": f"api.{ZONE}", "diagnose_json": "it.json"}
+    options: dict[str, Any] = {"diagnose_name": f"api.{ZONE}", "diagnose_json": "it.json"}
     said = operator("diagnose", expect=2, **options)
     assert f"written: {operator.stand}/it.json (0600)" in said
     assert json.loads((operator.stand / "it.json").read_text())[0]["gateway"] == "gw1"
