@@ -18,6 +18,7 @@ from tests.support.fault_proxy import FaultProxy
 from .names import ZONE, Account, Playbook
 
 BLOCK = "# BEGIN tracklib.vpn names, written by Ansible"
+WRITE = {"hosts_lines_write": True}
 
 
 def addresses(name: dict[str, Any]) -> list[tuple[str, bool]]:
@@ -206,29 +207,36 @@ def test_hosts_lines_are_written_replaced_and_removed(account: Account, playbook
     balancer = account.balancer("nlb")
     account.record(zone, f"web.{ZONE}", "CNAME", balancer)
     account.register(account.service("api", "services.example"), "one", "10.20.1.5")
-    shown = playbook("hosts_lines", hosts_lines_zones=[ZONE, "services.example"])
+    shown = playbook("hosts_lines", hosts_lines_zones=[ZONE, "services.example"], **WRITE)
     assert "left out: api.services.example: its addresses move, now 10.20.1.5" in shown
     assert playbook.hosts.read_text() == (
         f"127.0.0.1 localhost\n{BLOCK}\n10.20.1.50 web.{ZONE}\n10.20.2.50 web.{ZONE}\n{BLOCK.replace('BEGIN', 'END')}\n"
     )
-    assert "changed=0" in playbook("hosts_lines", hosts_lines_zones=[ZONE])
+    assert f"written: {playbook.hosts} (" in shown
+    assert "changed=0" in playbook("hosts_lines", hosts_lines_zones=[ZONE], **WRITE)
     account.record(zone, f"db.{ZONE}", "A", "10.20.1.9")
-    playbook("hosts_lines", hosts_lines_zones=[ZONE])
+    playbook("hosts_lines", hosts_lines_zones=[ZONE], **WRITE)
     assert f"{BLOCK}\n10.20.1.9 db.{ZONE}\n" in playbook.hosts.read_text()
     assert playbook.hosts.read_text().count(BLOCK) == 1
-    playbook("hosts_lines", hosts_lines_state="absent")
+    assert "the block is removed from" in playbook("hosts_lines", hosts_lines_state="absent")
+    assert playbook.hosts.read_text().count(BLOCK) == 1
+    playbook("hosts_lines", hosts_lines_state="absent", **WRITE)
     assert playbook.hosts.read_text() == "127.0.0.1 localhost\n"
 
 
-def test_printing_hosts_lines_writes_nothing(account: Account, playbook: Playbook) -> None:
+def test_hosts_lines_are_only_shown_unless_they_are_to_be_written(account: Account, playbook: Playbook) -> None:
     account.record(account.zone(), f"db.{ZONE}", "A", "10.20.1.9")
-    assert f"10.20.1.9 db.{ZONE}" in playbook("hosts_lines", hosts_lines_print=True)
+    shown = playbook("hosts_lines", hosts_lines_hosts="nowhere")
+    assert f"10.20.1.9 db.{ZONE}" in shown
+    assert "nothing was written; with -e hosts_lines_write=true" in " ".join(shown.split())
     assert playbook.hosts.read_text() == "127.0.0.1 localhost\n"
 
 
 def test_hosts_lines_of_a_missing_zone_end_before_writing(account: Account, playbook: Playbook) -> None:
     account.zone()
-    assert "there is no zone typo.example" in playbook("hosts_lines", expect=2, hosts_lines_zones=["typo.example"])
+    assert "there is no zone typo.example" in playbook(
+        "hosts_lines", expect=2, hosts_lines_zones=["typo.example"], **WRITE
+    )
     assert playbook.hosts.read_text() == "127.0.0.1 localhost\n"
 
 
