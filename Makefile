@@ -61,6 +61,7 @@ model: venv ## compare decisions and a gateway with the rules' model: make model
 
 build: venv ## the collection's tarball and the script for users, in .cache/build
 	@$(PY) tools/gates.py build
+	@echo "The collection: $$(ls $(CURDIR)/.cache/build/tracklib-vpn-*.tar.gz)"
 
 bundle: venv ## what runs in AWS, for `deploy`: .cache/bundle/bundle.tar and functions.zip
 	@$(TESTS_PY) tools/bundle.py

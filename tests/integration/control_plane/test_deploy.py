@@ -9,6 +9,7 @@ import json
 import shutil
 from typing import Any
 
+from tests.integration.conftest import ROOT
 from tests.integration.vpn import ACCOUNT
 from tests.support import iam_events
 
@@ -27,7 +28,10 @@ def _stacks(client: Any) -> set[str]:
 
 
 def test_one_account_then_another_one_and_then_nothing_to_do(deployment: Deployment, other_account: Account) -> None:
-    deployment()
+    first = deployment()
+    assert f"account {ACCOUNT}: registry changed, events changed, self_service changed" in " ".join(
+        first.output.split()
+    )
     here, there = deployment.client("cloudformation"), deployment.client("cloudformation", IDENTITY_REGION)
     ours = {"tracklib-vpn-registry", "tracklib-vpn-code", "tracklib-vpn-gateways", "tracklib-vpn-self-service"}
     assert _stacks(here) == ours
@@ -54,6 +58,9 @@ def test_one_account_then_another_one_and_then_nothing_to_do(deployment: Deploym
 
     again = deployment(**both)
     assert "changed=0" in again.output, again.output
+    assert f"account {ACCOUNT}: registry as it was, events as they were, self_service as it was" in " ".join(
+        again.output.split()
+    )
 
     elsewhere = {**both, "vpn_identity_accounts": [{"account_id": OTHER_ACCOUNT, "role_arn": ROLE}]}
     names = [{"name": name, "namespace": "Internal.Example", "tags": {"Service": name}} for name in ("api", "db")]
@@ -141,6 +148,12 @@ def test_what_can_not_work_is_refused_before_anything_is_made(deployment: Deploy
 def test_a_missing_bundle_is_named_with_what_makes_it(deployment: Deployment) -> None:
     shutil.rmtree(deployment.bundle)
     _refused(deployment, "make both with `make bundle`", control_plane_parts=["events"])
+
+
+def test_bundle_is_looked_for_where_the_caller_stands(deployment: Deployment) -> None:
+    _refused(
+        deployment, f"{ROOT}/nowhere has no bundle.tar", control_plane_parts=["events"], control_plane_bundle="nowhere"
+    )
 
 
 def _refused(deployment: Deployment, message: str, **variables: Any) -> None:
