@@ -30,6 +30,7 @@ HANDOUT: dict[str, Any] = {"handout_user_name": "carol", "handout_device": "lapt
 WRITING: dict[str, dict[str, Any]] = {
     "receipts": {"receipts_format": "csv", "receipts_file": "it.csv"},
     "registry_export": {"registry_export_file": "it.jsonl"},
+    "devices": {"devices_file": "it.txt"},
     "handout": {**HANDOUT, "handout_recipient": RECIPIENT, "handout_dest": "it.age"},
 }
 
