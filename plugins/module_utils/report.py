@@ -137,8 +137,9 @@ def _written_lines(revocation: Mapping[str, Any], scope: Scope) -> Iterator[str]
 def _roster_lines(roster: Mapping[str, Any]) -> Iterator[str]:
     if "generation" in roster:
         count = roster["counts"]
+        peers = "1 peer" if count["peers"] == 1 else f"{count['peers']} peers"
         yield (
-            f"roster {roster['generation']}: {count['peers']} peers, {count['held']} held, {count['revoked']} revoked,"
+            f"roster {roster['generation']}: {peers}, {count['held']} held, {count['revoked']} revoked,"
             f" {count['excluded']} left out"
         )
 
