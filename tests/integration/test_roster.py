@@ -379,6 +379,19 @@ def test_run_says_who_joined_and_left_and_is_left_out_and_why(roster: Runs) -> N
     assert cause.startswith("in none of the groups that grant access")
 
 
+def test_r17_run_that_can_not_read_who_unblocked_somebody_goes_on(roster: Runs, fault_proxy: FaultProxy) -> None:
+    roster.vpn.module("revocation", user_name="bob", device="laptop", reason="lost")
+    roster()
+    roster.vpn.module("revocation", user_name="bob", device="laptop", state="unblocked")
+    foretold = roster(fault_proxy, check=True)
+    assert foretold["joined"][0]["cause"] == f"unblocked by {OPERATOR}"
+    queries = fault_proxy.calls["Query"]
+    fault_proxy.fail("Query", faults.json_error(400, "AccessDeniedException"), first=2 * queries)
+    result = roster(fault_proxy)
+    assert fault_proxy.calls["Query"] >= 2 * queries
+    assert [(each["name"], each["cause"]) for each in result["joined"]] == [("bob/laptop", "unblocked")]
+
+
 def test_check_decides_as_if_a_revocation_were_written(roster: Runs) -> None:
     would = roster.vpn.module("revocation", check=True, user_name="bob", device="laptop")["revocations"]
     result = roster(check=True, assume_revocations=would)
