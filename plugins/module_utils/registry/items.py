@@ -40,7 +40,7 @@ from collections import Counter
 from contextlib import suppress
 from decimal import Decimal
 from operator import itemgetter
-from typing import Any, Callable, Iterable, Iterator, Sequence, TypeVar
+from typing import Any, Callable, Iterable, Iterator, TypeVar
 
 from ..aws import AWSCallError
 from ..model import (
@@ -373,8 +373,12 @@ def read_decision(head: Item, items: Iterable[Item] = ()) -> Decision:
     )
 
 
-def _left_out(found: Sequence[Sequence[str]] | None) -> tuple[LeftOut, ...] | None:
-    return None if found is None else tuple(LeftOut._make(values) for values in found)
+def _left_out(found: Any) -> tuple[LeftOut, ...] | None:
+    """Read who was left out; None if that isn't there or can't be read: it only tells what is new."""
+    try:
+        return tuple(LeftOut(*map(_text, values)) for values in found)
+    except UNREADABLE:
+        return None
 
 
 def read_missed(item: Item) -> tuple[str, list[str]]:

@@ -17,6 +17,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     Block,
     Decision,
     Departure,
+    LeftOut,
     Lifted,
     Receipt,
     Registration,
@@ -175,6 +176,17 @@ def test_registration_that_a_decision_gives_back_is_as_the_registry_has_it() -> 
     read = items.read_registration(items.registration_item(given_back))
     assert given_back == read
     assert [type(value) for value in given_back] == [type(value) for value in read]
+
+
+def test_who_was_left_out_reads_back_and_costs_no_decision_where_it_is_missing_or_nonsense() -> None:
+    left_out = (LeftOut(ACCOUNT, "AIDABOB", "phone", "blocked"),)
+    (head,) = items.decision_items(DECISION._replace(left_out=left_out), 7)
+    assert items.read_decision(head) == DECISION._replace(left_out=left_out)
+    packed = json.loads(zlib.decompress(head["data"]))
+    for nonsense in ({}, {"left_out": 5}, {"left_out": [["too", "short"]]}, {"left_out": [[1, 2, 3, 4]]}):
+        document = {**{name: packed[name] for name in ("peers", "departures")}, **nonsense}
+        damaged = {**head, "data": zlib.compress(json.dumps(document).encode())}
+        assert items.read_decision(damaged) == DECISION
 
 
 def test_record_of_a_removed_registration_reads_back_and_lives_for_90_days() -> None:
