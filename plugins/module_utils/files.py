@@ -52,7 +52,7 @@ def present(path: str) -> tuple[bytes, int | None]:
         return b"", None
 
 
-def callers_path(path: str, environ: Mapping[str, str] = os.environ) -> str:
+def callers_path(path: str, environ: Mapping[str, str] | None = None) -> str:
     """The absolute path of what the caller calls `path`: relative to the directory that Ansible was started in.
 
     Ansible's own modules take the playbook's directory, which is within the installed collection. `~` and variables of
@@ -62,7 +62,8 @@ def callers_path(path: str, environ: Mapping[str, str] = os.environ) -> str:
     """
     if not path:
         raise ValueError("expected the path of a file, found an empty text")
-    return os.path.abspath(os.path.join(_callers_directory(environ), os.path.expanduser(os.path.expandvars(path))))
+    directory = _callers_directory(os.environ if environ is None else environ)
+    return os.path.abspath(os.path.join(directory, os.path.expanduser(os.path.expandvars(path))))
 
 
 def _callers_directory(environ: Mapping[str, str]) -> str:

@@ -203,13 +203,13 @@ def _peer(peer: LivePeer, comment: str) -> dict[str, Any]:
     }
 
 
-def _bar(bar: Bar) -> dict[str, Any]:
+def _bar(barring: Bar) -> dict[str, Any]:
     return {
-        "name": bar.name,
-        "account_id": bar.account_id,
-        "user_id": bar.user_id,
-        "generation": bar.generation,
-        "event_id": bar.event_id,
+        "name": barring.name,
+        "account_id": barring.account_id,
+        "user_id": barring.user_id,
+        "generation": barring.generation,
+        "event_id": barring.event_id,
     }
 
 

@@ -74,10 +74,10 @@ def _known(here: Sequence[Snapshot]) -> list[list[PeerLabel]]:
     """Return who is a peer, who was one, and who is barred by id."""
     states = [saved_state(each) for each in here]
     barred = [
-        PeerLabel(bar.user_name, bar.device, bar.account_id, bar.user_id)
+        PeerLabel(each.user_name, each.device, each.account_id, each.user_id)
         for state in states
-        for bar in state.bars
-        if bar.user_id
+        for each in state.bars
+        if each.user_id
     ]
     peers = [label for each in here for label in named_peers(each).values()]
     return [peers, [removal.label for state in states for removal in state.removals], barred]
