@@ -60,7 +60,7 @@ def devices_report(
     format: str = "table",  # noqa: A002 - as users write it
 ) -> dict[str, Any]:
     try:
-        found = report(view_of(result, gateways), user_name, time.time())
+        found = report(view_of(result, gateways, user_name), user_name, time.time())
         return {"lines": output(found, format), "failures": found.failures}
     except ValueError as error:
         raise AnsibleFilterError(f"devices_report: {error}") from error

@@ -65,7 +65,7 @@ def why_report(
     format: str = "table",  # noqa: A002 - as users write it
 ) -> dict[str, Any]:
     try:
-        found = report(view_of(result, gateways), user_name, device, time.time())
+        found = report(view_of(result, gateways, user_name), user_name, device, time.time())
         return {"lines": output(found, format), "failures": found.failures}
     except ValueError as error:
         raise AnsibleFilterError(f"why_report: {error}") from error

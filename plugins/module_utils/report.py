@@ -74,7 +74,7 @@ def run_lines(roster: Mapping[str, Any], steps: StepResults, scope: Scope = WHOL
     fitted = [line for each in lines for line in _fitted(each)]
     receipts = steps.recording.get("receipts", [])
     table = ["receipts:", *(f"  {line}" for line in FORMATS["table"](receipts))] if receipts else []
-    return [*fitted, *table, *_fitted(_summary(steps, scope))]
+    return [*fitted, *table, *_fitted(_summary(roster, steps, scope))]
 
 
 def _fitted(line: str) -> list[str]:
@@ -85,6 +85,10 @@ def _fitted(line: str) -> list[str]:
 def is_served(result: Mapping[str, Any]) -> bool:
     """Tell whether a gateway was reached; `result` is that of the module `wireguard_interface`."""
     return bool(result) and not result.get("skipped", False) and not result.get("unreachable", False)
+
+
+def _unlimited(scope: Scope) -> str:
+    return " without --limit" if scope.limited else ""
 
 
 def _is_unchecked(result: Mapping[str, Any], scope: Scope) -> bool:
@@ -124,7 +128,7 @@ def _unserved_lines(roster: Mapping[str, Any], steps: StepResults, scope: Scope)
         names = still_peers(roster, name)
         if names:
             yield f"  may still be peers there: {_names(names, scope)}"
-            yield "  the registry has their removal; repeat this without --limit once the gateway answers"
+            yield f"  the registry has their removal; repeat this{_unlimited(scope)} once the gateway answers"
 
 
 def _written_lines(revocation: Mapping[str, Any], scope: Scope) -> Iterator[str]:
@@ -225,24 +229,41 @@ def _notice_lines(roster: Mapping[str, Any], scope: Scope) -> Iterator[str]:
         yield f"and {len(new) - len(shown)} more left out now"
 
 
-def _summary(steps: StepResults, scope: Scope) -> str:
+def _summary(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> str:
     """Say in one sentence what changed for whom."""
-    parts = [_names(names, scope) + f" {would}" for names, would in _changed(steps, scope)]
-    parts = parts or ["nothing would change for anybody" if scope.check_mode else "nothing changed for anybody"]
     unserved = [name for name, result in steps.gateways.items() if not is_served(result)]
+    lingering = {
+        name: [each for each in unserved if name in still_peers(roster, each)] for name in _removed_names(steps)
+    }
+    parts = [_names(names, scope) + f" {would}" for names, would in _changed(steps, scope, lingering)]
+    parts += [
+        f"{name} is off where the run got to, and may still connect through {', '.join(gateways)}"
+        for name, gateways in lingering.items()
+        if gateways and not scope.check_mode
+    ]
+    parts = parts or ["nothing would change for anybody" if scope.check_mode else "nothing changed for anybody"]
     if unserved:
         parts.append(f"NOT served: {', '.join(unserved)}")
     return "in short: " + "; ".join(parts)
 
 
-def _changed(steps: StepResults, scope: Scope) -> Iterator[tuple[list[str], str]]:
-    for what, done, would in (
-        ("removed", "can't connect any more", "couldn't connect any more"),
-        ("added", "can connect now", "could connect"),
+def _changed(
+    steps: StepResults, scope: Scope, lingering: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[list[str], str]]:
+    removed = [name for name in _removed_names(steps) if scope.check_mode or not lingering[name]]
+    added = list(dict.fromkeys(name for result in steps.gateways.values() for name in result.get("added", [])))
+    both = [name for name in removed if name in added]
+    for names, done, would in (
+        ([name for name in removed if name not in both], "can't connect any more", "couldn't connect any more"),
+        ([name for name in added if name not in both], "can connect now", "could connect"),
+        (both, "can connect with another key", "could connect with another key"),
     ):
-        names = list(dict.fromkeys(name for result in steps.gateways.values() for name in result.get(what, [])))
         if names:
             yield names, would if scope.check_mode else done
+
+
+def _removed_names(steps: StepResults) -> list[str]:
+    return list(dict.fromkeys(name for result in steps.gateways.values() for name in result.get("removed", [])))
 
 
 def run_problems(
@@ -288,7 +309,7 @@ def _unserved(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> It
         whom = "whoever was a peer there still is"
         if roster:
             whom = f"still peers there, as far as is known: {_names(names, WHOLE) or 'nobody who left'}"
-        yield f"{name} {why}; {whom}. Run this again without --limit once it can be reached"
+        yield f"{name} {why}; {whom}. Run this again{_unlimited(scope)} once it can be reached"
 
 
 def _has_failed(result: Mapping[str, Any], expected: str) -> bool:
@@ -313,6 +334,7 @@ def _not_durable(given: Mapping[str, Any], failure: str, *, recorded: bool) -> s
         what = "taken through a new roster, the registry has the revocation"
     return (
         f"{whom} could not be {what}: {failure} "
-        "The gateways that are reported above as served cut the tunnel without a roster and keep it cut. "
+        "The gateways that are reported above as served cut the tunnel without a roster and keep it cut (in a check, "
+        "they would). "
         f"Until it succeeds, repeat: ansible-playbook tracklib.vpn.revoke -e '{json.dumps(dict(given))}'"
     )

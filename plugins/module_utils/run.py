@@ -79,7 +79,6 @@ def run(
     options: RunOptions,
     *,
     check_mode: bool,
-    by: str | None = None,
     clock: Callable[[], float] = time.time,
 ) -> RunResult:
     """Decide who is a peer. What the next run needs is written by `keep_books`, once the roster is.
@@ -89,7 +88,6 @@ def run(
     controller (R4, confirmed revocation).
 
     :param check_mode: whether to leave the registry as it is.
-    :param by: the ARN of who runs it, for the tombstones that it writes.
     :raises AWSCallError: the registry doesn't answer.
     :raises RegistryError: the table is no registry.
     """
@@ -121,7 +119,7 @@ def run(
         problems.append(refused)
     if not check_mode:
         problems += _write_all(
-            Write(f"the tombstone of {leaver.user_name}", partial(table.write_tombstone, leaver._replace(by=by)))
+            Write(f"the tombstone of {leaver.user_name}", partial(table.write_tombstone, leaver))
             for leaver in roster.leavers
         )
     registered_by = {each.identity: each.by for each in found.registered.registrations if each.by}

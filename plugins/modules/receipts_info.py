@@ -135,7 +135,21 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     receipt_result,
     registry,
 )
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Receipt, Registration
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import seconds
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.whom import read_whom
+
+
+def _of(receipts: list[Receipt], given: str, registrations: list[Registration]) -> list[Receipt]:
+    """Those of a user, by the name of then or now or by the id, or of a device by its label."""
+    user, device = read_whom(given)
+    renamed = {each.user_id for each in registrations if each.user_name.casefold() == user.casefold()}
+    return [
+        each
+        for each in receipts
+        if (each.user_name.casefold() == user.casefold() or each.user_id in {user, *renamed})
+        and device in ("", each.device)
+    ]
 
 
 def main() -> None:
@@ -146,11 +160,11 @@ def main() -> None:
     span, user_name = module.params["since"], module.params["user_name"]
     with one_line_failures(module):
         check_credentials(module)
-        found = registry(module).receipts(time.time() - seconds("since", span) if span else 0)
-    receipts = [
-        receipt_result(each) for each in found if user_name is None or each.user_name.casefold() == user_name.casefold()
-    ]
-    module.exit_json(changed=False, receipts=receipts)
+        table = registry(module)
+        found = table.receipts(time.time() - seconds("since", span) if span else 0)
+        if user_name is not None:
+            found = _of(found, user_name, table.devices.registrations())
+    module.exit_json(changed=False, receipts=[receipt_result(each) for each in found])
 
 
 if __name__ == "__main__":

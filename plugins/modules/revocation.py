@@ -142,6 +142,12 @@ revocations:
     device:
       description: The device; null for the user as a whole.
       type: str
+    reason:
+      description: Why.
+      type: str
+    by:
+      description: The ARN of the caller.
+      type: str
 lifted:
   description: The block that was lifted, or would be in check mode; empty if there was none.
   returned: for O(state=unblocked)
@@ -222,6 +228,8 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.revocation import (
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.whom import read_whom
 
+_NO_REASON = "revoked by an operator"
+
 
 def _revoked(module: AnsibleAWSModule) -> Revoked:
     return Revoked(user_account(module), module.params["user_name"], module.params["device"])
@@ -240,9 +248,11 @@ def ensure_blocked(module: AnsibleAWSModule, table: Registry, by: str | None) ->
     if module.check_mode:
         generation = table.generation(module.warn)
     else:
-        write(table, new, revoked, module.params["reason"] or "revoked by an operator", time.time(), by)
+        write(table, new, revoked, module.params["reason"] or _NO_REASON, time.time(), by)
         generation = table.take_generation(module.warn)
-    written = "".join(f"{record.kind.value} {record.user_name} ({record.user_id})\n" for record in new)
+    reason = module.params["reason"] or _NO_REASON
+    what = f"/{revoked.device}" if revoked.device else ", all devices"
+    written = "".join(f"{record.kind.value} {record.user_name}{what} ({record.user_id}): {reason}\n" for record in new)
     return {
         "changed": bool(new),
         "revocations": [
@@ -251,6 +261,8 @@ def ensure_blocked(module: AnsibleAWSModule, table: Registry, by: str | None) ->
                 "kind": record.kind.value,
                 "account_id": revoked.account_id,
                 "device": revoked.device,
+                "reason": reason,
+                "by": by,
             }
             for record in records
         ],
@@ -268,7 +280,10 @@ def ensure_unblocked(module: AnsibleAWSModule, table: Registry, by: str | None) 
         module.fail_json(msg=str(error), refused=True)
     found = standing(module, person, facts)
     lifted = lift(table, person.whom, revoked, now=now, check_mode=module.check_mode, reason=params["reason"], by=by)
-    after = found._replace(blocks=[block for block in found.blocks if block not in lifted])
+    gone = {(block.account_id, block.user_id, block.device) for block in lifted}
+    after = found._replace(
+        blocks=[each for each in found.blocks if (each.account_id, each.user_id, each.device) not in gone]
+    )
     left = obstacles(after, revoked.device, now)
     words = unblocked(person, revoked.device, lifted, found.own_blocks, left, check_mode=module.check_mode)
     before = "".join(f"block of {person.user_name}: {block_in_words(block)}\n" for block in lifted)

@@ -60,6 +60,12 @@ options:
       user_name:
         description: The user's name; not looked at.
         type: str
+      reason:
+        description: Why.
+        type: str
+      by:
+        description: The ARN of who revokes.
+        type: str
       kind:
         description: V(block) or V(tombstone); not looked at, since a tombstone comes with a block.
         type: str
@@ -241,10 +247,10 @@ def make_roster(module: AnsibleAWSModule) -> dict[str, Any]:
     """Decide, write the file, and only then what the next run needs."""
     if module.params["assume_revocations"] and not module.check_mode:
         module.fail_json(msg="assume_revocations is for check mode: write the block with the module revocation instead")
-    by = check_credentials(module)
+    check_credentials(module)
     table, dest = registry_table(module), module.params["dest"]
     assumed = [
-        Block(each["account_id"], each["user_id"], each["device"], "this revocation", created_at=0)
+        Block(each["account_id"], each["user_id"], each["device"], each["reason"] or "", 0, each["by"])
         for each in module.params["assume_revocations"]
     ]
     result = run(
@@ -252,7 +258,6 @@ def make_roster(module: AnsibleAWSModule) -> dict[str, Any]:
         lambda account: iam_client(module, account.account_id, account.role_arn),
         run_options(module.params, frozenset(module.params["release_held"]))._replace(assumed=assumed),
         check_mode=module.check_mode,
-        by=by,
     )
     for sentence in reversals(result.roster):
         module.warn(sentence)
@@ -277,6 +282,8 @@ def main() -> None:
                     "device": {"type": "str"},
                     "user_name": {"type": "str"},
                     "kind": {"type": "str"},
+                    "reason": {"type": "str"},
+                    "by": {"type": "str"},
                 },
             },
             "release_held": {"type": "list", "elements": "str", "default": [], "no_log": False},

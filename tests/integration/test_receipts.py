@@ -150,3 +150,22 @@ def test_r17_who_may_still_be_a_peer_of_a_gateway_that_was_not_reached_is_rememb
     assert record(vpn, removal(2))["changed"]
     assert missed() == {}
     assert not vpn.module("receipts", gateways=[{"name": "gateway-2"}])["changed"]
+
+
+def test_receipts_are_found_by_the_name_of_then_or_now_by_the_id_and_by_a_label(vpn: Vpn) -> None:
+    user_id = vpn.user("alice")
+    vpn.register("alice", "laptop", "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=")
+    record(vpn, removal(1, user_name="alice", user_id=user_id), removal(2, user_name="bob", user_id="AIDABOB"))
+    (registration,) = vpn.registry().devices.registrations()
+    vpn.registry().devices.relabel(registration._replace(user_name="alicia"))
+    for given in ("Alice", "alicia", user_id, "alice/laptop", f"{user_id}/laptop"):
+        assert [each["user_name"] for each in listed(vpn, user_name=given)] == ["alice"], given
+    for given in ("alice/phone", "nosuch"):
+        assert listed(vpn, user_name=given) == []
+
+
+def test_r17_damaged_receipt_costs_no_other(vpn: Vpn) -> None:
+    record(vpn, removal(1))
+    for sk, attributes in (("2026-01-01T00:00:00Z/gateway/xx", {"reason": {"S": "odd"}}), ("zzz", {})):
+        vpn.dynamodb.put_item(TableName=vpn.table, Item={"pk": {"S": "receipt"}, "sk": {"S": sk}, **attributes})
+    assert [each["user_name"] for each in listed(vpn)] == ["user-1"]

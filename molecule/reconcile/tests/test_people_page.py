@@ -38,7 +38,7 @@ _VARYING = (
     (re.compile(r"\b1[789]\d{11}\b"), "1790000000000"),
     (re.compile(r"\b\d+ s\b"), "5 s"),
     (re.compile(r"\b\d+s ago\b"), "5s ago"),
-    (re.compile(r"(?<= )/[^ ]*/(?=[^/ ]*\.age\b)"), "/home/operator/"),
+    (re.compile(r"(?<= )/[^ ]*/(?=[^/ ]*\.age\b)"), "/srv/vpn/"),
 )
 
 

@@ -106,7 +106,14 @@ def _in_group(subject: Subject) -> ChainLink:
         return ChainLink(title, Verdict.UNKNOWN, "the groups of a user whom IAM doesn't have aren't known")
     if user["granting_groups"]:
         return ChainLink(title, Verdict.OK, f"in {names(user['granting_groups'])}, which vpn_access names")
-    expected = names(user["expected_groups"]) or "none"
+    if subject.device is not None and subject.device["status"] == DeviceStatus.HELD.value:
+        return ChainLink(title, Verdict.UNKNOWN, "in none that vpn_access names, and held as a peer all the same")
+    if not user["expected_groups"]:
+        finding = f"vpn_access grants nothing to groups of account {user['account_id']}"
+        return ChainLink(
+            title, Verdict.BREAKS, finding, f"name the account in vpn_access (accounts), then {_RECONCILE}"
+        )
+    expected = names(user["expected_groups"])
     finding = f"in {names(user['groups']) or 'no group'}, expected one of vpn_access: {expected}"
     return ChainLink(
         title, Verdict.BREAKS, finding, f"add {user['user_name']} to such a group in IAM, then {_RECONCILE}"
@@ -120,7 +127,8 @@ def _not_revoked(subject: Subject) -> ChainLink:
         return ChainLink(title, Verdict.BREAKS, user["detail"], "none for this id; a new user registers anew")
     if block is not None:
         of_device = block["device"]
-        step = command("unblock", user_name=subject.whom, device=of_device) or "lift the block"
+        how_far = {"all_devices": "true"} if of_device is None else {"device": of_device}
+        step = command("unblock", user_name=subject.whom, **how_far) or "lift the block"
         return ChainLink(title, Verdict.BREAKS, blocked_words(block), step)
     return ChainLink(title, Verdict.OK, "neither blocked nor deleted")
 
@@ -129,9 +137,10 @@ def _registered(view: View, subject: Subject) -> ChainLink:
     device, title = subject.device, "registered"
     if device is not None:
         return ChainLink(title, Verdict.OK, f"since {utc(device['registered_at'])}, key {device['fingerprint']}")
-    owner = (subject.user["account_id"], subject.user["user_id"])
-    own = [each["device"] for each in view["devices"] if (each["account_id"], each["user_id"]) == owner]
-    finding = f"{subject.name} is not registered; registered: {names(own) or 'none'}"
+    damaged = [each for each in view["problems"] if f"/{subject.user['user_id']}/" in each]
+    if damaged:
+        return ChainLink(title, Verdict.BREAKS, "; ".join(damaged), "look at the item, and register the device again")
+    finding = f"{subject.name} is not registered; registered: {names(subject.user['devices']) or 'none'}"
     step = "have the user run enroll on the device, or run handout for it"
     return ChainLink(title, Verdict.BREAKS, finding, step)
 

@@ -107,26 +107,30 @@ def overview(known: KnownPeople, gateways: Sequence[GatewaySeen], whose: Whose) 
     }
 
 
-def view_of(result: Mapping[str, Any], gateways: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+def view_of(
+    result: Mapping[str, Any], gateways: Iterable[Mapping[str, Any]], user_name: str | None = None
+) -> Mapping[str, Any]:
     """Return what the module `devices_info` found, or what the gateways alone say if it failed.
 
     :param gateways: as the module takes them.
+    :param user_name: whose devices are asked about; None for everybody's.
     """
     if "devices" in result:
         return result
     error = " ".join(str(result.get("msg", "no reason was given")).split())
-    return without_decision(from_options(gateways), error)
+    return without_decision(from_options(gateways), error, Whose(user_name))
 
 
-def without_decision(gateways: Sequence[GatewaySeen], error: str) -> dict[str, Any]:
+def without_decision(gateways: Sequence[GatewaySeen], error: str, whose: Whose | None = None) -> dict[str, Any]:
     """Return the same where IAM or the registry could not be asked: only what the gateways say.
 
     Devices are those whose names the gateways' files have.
     """
+    whose = whose or Whose()
     labelled: dict[Device, Mapping[str, Any]] = {}
     for gateway in gateways:
         for peer in gateway.peers:
-            if peer.get("user_name"):
+            if peer.get("user_name") and _is_asked(whose, peer):
                 labelled.setdefault((peer["account_id"], peer["user_id"], peer["device"]), peer)
     keys = {peer["public_key"] for peer in labelled.values()}
     return {
@@ -141,6 +145,11 @@ def without_decision(gateways: Sequence[GatewaySeen], error: str) -> dict[str, A
         "problems": [],
         "error": error,
     }
+
+
+def _is_asked(whose: Whose, peer: Mapping[str, Any]) -> bool:
+    owner = (peer["account_id"], peer["user_id"])
+    return whose.device in (None, peer["device"]) and whose.means(owner, [peer["user_name"]])
 
 
 def _accounts(result: RunResult) -> list[dict[str, Any]]:
@@ -225,7 +234,12 @@ def _gateway_view(known: KnownPeople, gateway: GatewaySeen) -> dict[str, Any]:
     decided = {peer.public_key: peer.label for peer in known.result.roster.peers}
     left_out = {each.registration.public_key: each.registration.label for each in known.excluded.values()}
     live = {peer["public_key"] for peer in gateway.peers}
-    missing = sorted(label for key, label in decided.items() if key not in live)
+    barred = {name.casefold() for name in view["barred"]}
+    missing = sorted(
+        label
+        for key, label in decided.items()
+        if key not in live and barred.isdisjoint({label.casefold(), label.partition("/")[0].casefold()})
+    )
     return {**view, "missing": missing, "surplus": sorted(left_out[key] for key in live.intersection(left_out))}
 
 
@@ -279,6 +293,7 @@ def _user_view(known: KnownPeople, owner: Owner, names: Sequence[str]) -> dict[s
         "reason": None if refusal is None else refusal.reason.value,
         "detail": None if refusal is None else refusal.detail,
         "blocked": _block_view(known, owner, None),
+        "devices": sorted(each.device for each in known.result.facts.registered.registrations if each.owner == owner),
     }
 
 

@@ -67,6 +67,7 @@ REMOVED_LIFE = 90 * DAY
 LIFTED_LIFE = 90 * DAY
 SIGN_LIFE = 30 * DAY
 _Record = TypeVar("_Record")
+_RECEIPTS_TEXTS = Receipt._fields.index("generation")  # that many fields of a receipt are texts
 _DECIDING = Registration._fields.index("by")  # of a registration's fields; earlier versions read as many
 DECISION = "decision"  # its sk: among the sweeps, so that one query reads all
 # what reading an item can raise that isn't the registry's
@@ -139,8 +140,10 @@ def _text(value: Any) -> str:
 
 
 def _words(value: Any) -> str | None:
-    """Read what only keeps books: None if it is missing, or no text of one line."""
-    return value if isinstance(value, str) and value.isprintable() else None
+    """Read what only keeps books, as one line without what a terminal takes for orders; None if it is no text."""
+    if not isinstance(value, str):
+        return None
+    return " ".join("".join(each if each.isprintable() else " " for each in value).split()) or None
 
 
 def _ordered(by: str | None, reason: str | None = None) -> Item:
@@ -306,9 +309,17 @@ def receipt_item(receipt: Receipt) -> Item:
 
 
 def read_receipt(item: Item) -> Receipt:
-    """Read a receipt."""
+    """Read a receipt. :raises: one of UNREADABLE."""
     values = [item.get(name) for name in Receipt._fields]
-    return Receipt._make(int(value) if isinstance(value, Decimal) else value for value in values)
+    receipt = Receipt._make(int(value) if isinstance(value, Decimal) else value for value in values)
+    for text in receipt[:_RECEIPTS_TEXTS]:
+        _text(text)
+    for known in (receipt.generation, receipt.removed_at):
+        _time(known)
+    for time_or_none in (receipt.deleted_at, receipt.last_handshake):
+        if time_or_none is not None:
+            _time(time_or_none)
+    return receipt._replace(detail=_words(receipt.detail), by=_words(receipt.by))
 
 
 def sweep_items(sweep: Sweep, generation: int) -> list[Item]:

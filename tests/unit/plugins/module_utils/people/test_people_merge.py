@@ -208,6 +208,27 @@ def test_without_a_decision_the_gateways_names_are_the_devices() -> None:
     assert [each["reached"] for each in found["gateways"]] == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        ("user1", ["user1/laptop"]),
+        ("AIDA2", ["user2/laptop"]),
+        ("user1/phone", []),
+        ("nosuch", []),
+        (None, ["user1/laptop", "user2/laptop"]),
+    ],
+)
+def test_without_a_decision_only_whose_devices_were_asked_about_are_shown(asked: str | None, named: list[str]) -> None:
+    gateways = [{"name": "gw-1", "reached": True, "error": None, "info": {"peers": [peer(1), peer(2)]}}]
+    found = view_of({"msg": "denied"}, gateways, asked)
+    assert [each["name"] for each in found["devices"]] == named
+
+
+def test_peer_that_a_bar_keeps_out_is_not_said_to_be_missing() -> None:
+    (seen,) = view(result([BOTH], registrations((1, 2))), gateway("gw-1", barred=[{"name": "user1"}]))["gateways"]
+    assert seen["missing"] == ["user2/laptop"]
+
+
 def test_what_the_module_found_is_taken_as_it_is() -> None:
     found = view(result([BOTH], []))
     assert view_of(found, []) is found

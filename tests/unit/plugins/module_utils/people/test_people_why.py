@@ -16,6 +16,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.people.why import why
 from tests.support.decisions import (
     DAY,
     NOW,
+    OTHER,
     account,
     block,
     key,
@@ -92,7 +93,7 @@ def test_whole_chain_is_ok_for_who_is_connected() -> None:
             result([BOTH], registrations((1,)), blocks=[block(1, reason="left")]),
             "not revoked",
             "user blocked since 2027-01-15T08:00:00Z: left",
-            "tracklib.vpn.unblock -e unblock_user_name=user1",
+            "tracklib.vpn.unblock -e unblock_user_name=user1 -e unblock_all_devices=true",
             id="blocked user",
         ),
         pytest.param(
@@ -247,8 +248,22 @@ def test_each_device_has_its_own_chain_unless_one_is_asked_for() -> None:
 
 
 def test_device_that_isnt_registered_is_named_with_those_that_are() -> None:
-    broken = first_break(why(WELL, device="phone"))
-    assert broken["finding"] == "user1/phone is not registered; registered: laptop"
+    for asked in ({"device": "phone"}, {"user_name": "user1/phone"}):
+        broken = first_break(why(WELL, **asked))
+        assert broken["finding"] == "user1/phone is not registered; registered: laptop"
+
+
+def test_account_to_whose_groups_vpn_access_grants_nothing_is_named_as_the_break() -> None:
+    other = account(sweep(user(1, account_id=OTHER), account=OTHER))
+    broken = first_break(why(result([other], [registration(1, account_id=OTHER)])))
+    assert broken["finding"] == f"vpn_access grants nothing to groups of account {OTHER}"
+    assert "name the account in vpn_access" in broken["next_step"]
+
+
+def test_held_peer_out_of_its_group_is_not_said_to_break_there() -> None:
+    peers = registrations((1, 2))
+    found = result([account(sweep(*users((1, 2), groups=("billing",))))], peers, peers=peers)
+    assert chain(why(found, gateway("gw-1", peer(1))))["in a group"] == "unknown"
 
 
 def test_nobody_cant_be_explained_and_the_nearest_names_are_said() -> None:

@@ -224,12 +224,30 @@ def test_record_keeps_whose_order_it_was(
     assert record.by == BY
 
 
-def test_removal_keeps_whose_order_it_was_and_why() -> None:
-    removed = items.read_removed(items.removed_item(REGISTRATION, 5000.0, BY, "given back"))
-    assert (removed.by, removed.reason) == (BY, "given back")
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("given back", "given back"),
+        ("given\n back\t\u00a0now", "given back now"),
+        ("\x1b[31mred", "[31mred"),
+        ("\U0001f468\u200d\U0001f469 back", "\U0001f468 \U0001f469 back"),
+    ],
+)
+def test_removal_keeps_whose_order_it_was_and_why_on_one_line(typed: str, read: str) -> None:
+    removed = items.read_removed(items.removed_item(REGISTRATION, 5000.0, BY, typed))
+    assert (removed.by, removed.reason) == (BY, read)
 
 
-@pytest.mark.parametrize("odd", [None, 5, {"arn": BY}, "two\nlines", b"arn"])
+@pytest.mark.parametrize(
+    "damage",
+    [{"reason": None}, {"gateway": 5}, {"removed_at": "yesterday"}, {"generation": None}, {"last_handshake": "never"}],
+)
+def test_r17_receipt_that_lacks_what_is_shown_costs_itself_alone(damage: dict[str, Any]) -> None:
+    item = items.receipt_item(RECEIPT)
+    assert list(items.readable([{**item, **damage}, item], items.read_receipt)) == [RECEIPT]
+
+
+@pytest.mark.parametrize("odd", [None, 5, {"arn": BY}, " \n", b"arn"])
 @pytest.mark.parametrize(("record", "write", "read"), ORDERED[:4], ids=lambda each: type(each).__name__)
 def test_r17_record_of_nobodys_or_an_odd_order_holds_all_the_same(
     record: Any, write: Callable[[Any], Item], read: Callable[[Item], Any], odd: Any
