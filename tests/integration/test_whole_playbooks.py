@@ -83,8 +83,13 @@ def test_revocation_without_any_gateway_says_that_it_is_written_and_that_nobody_
     vpn.user("kim")
     vpn.register("kim", "laptop", "2F1wRQ1l0BRXWBRa9tqBFk0PbrBqvmjXkCZkdbAAZzk=")
     empty = tmp_path / "empty.yml"
-    empty.write_text("all: {hosts: {localhost: {ansible_connection: local}}}\n")
+    python = "{{ ansible_playbook_python }}"
+    empty.write_text(
+        f"all: {{hosts: {{localhost: {{ansible_connection: local, ansible_python_interpreter: '{python}'}}}}}}\n"
+    )
     granted = {**NOTHING_GRANTED, "vpn_address_pools": ["10.44.0.0/20"], "vpn_work_dir": str(tmp_path)}
     said = playbook("revoke", "-i", str(empty), expect=2, **granted, revoke_user_name="kim/laptop")
-    assert "The registry has the revocation of kim/laptop, and NO gateway was told of it" in " ".join(said.split())
+    assert "The registry has the revocation of kim/laptop, and NO gateway was told of it" in " ".join(said.split()), (
+        said
+    )
     assert len(vpn.items("block")) == 1

@@ -314,11 +314,10 @@ def read_receipt(item: Item) -> Receipt:
     receipt = Receipt._make(int(value) if isinstance(value, Decimal) else value for value in values)
     for text in receipt[:_RECEIPTS_TEXTS]:
         _text(text)
-    for known in (receipt.generation, receipt.removed_at):
-        _time(known)
-    for time_or_none in (receipt.deleted_at, receipt.last_handshake):
-        if time_or_none is not None:
-            _time(time_or_none)
+    numbers = [receipt.generation, receipt.removed_at]
+    numbers += [each for each in (receipt.deleted_at, receipt.last_handshake) if each is not None]
+    if not all(isinstance(each, int) for each in numbers):
+        raise TypeError(f"{numbers} instead of numbers")
     return receipt._replace(detail=_words(receipt.detail), by=_words(receipt.by))
 
 
