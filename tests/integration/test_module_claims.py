@@ -188,7 +188,7 @@ def test_revocation_in_check_mode_says_whom_and_changes_nothing(world: World) ->
         result = world.run("revocation", check=True, **world.of_registry(user_name=user_name))
         assert (result["changed"], result["generation"]) == (True, world.vpn.registry().generation())
         assert [line.split(" (")[0] for line in result["diff"]["after"].splitlines()] == [
-            f"{kind} {user_name}" for kind in kinds
+            f"{kind} {user_name}, all devices" for kind in kinds
         ]
     assert world.state() == before
 
@@ -198,7 +198,7 @@ def test_block_changes_something_once_and_its_lifting_too(world: World) -> None:
     lift = {**options, "state": "unblocked"}
     blocked = world.run("revocation", **options)
     (alice,) = (each for each in world.vpn.registry().devices.registrations() if each.user_name == "alice")
-    assert blocked["diff"] == {"before": "", "after": f"block alice ({alice.user_id})\n"}
+    assert blocked["diff"] == {"before": "", "after": f"block alice/laptop ({alice.user_id}): lost\n"}
     again = world.run("revocation", **options)
     assert (again["changed"], again["revocations"]) == (False, blocked["revocations"])
     assert world.run("revocation", check=True, **lift)["changed"]
