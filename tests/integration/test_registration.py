@@ -267,8 +267,8 @@ def test_r4_deleted_user_is_blocked_by_the_known_id_and_gets_a_tombstone(vpn: Vp
     vpn.register("alice", "laptop", keys.generate()[1])
     vpn.delete_user("alice")
     result = vpn.module("revocation", user_name="ALICE")
-    of_alice = {"user_id": user_id, "user_name": "alice"}
-    assert result["revocations"] == [{"kind": kind, **of_alice} for kind in ("block", "tombstone")]
+    written = [(each["kind"], each["user_id"], each["user_name"], each["device"]) for each in result["revocations"]]
+    assert written == [(kind, user_id, "alice", None) for kind in ("block", "tombstone")]
     only_laptop = vpn.module("revocation", user_name="alice", device="laptop")
     assert only_laptop["revocations"] == [{"kind": "block", **of_alice}]  # which no sweep reverses
 
@@ -305,7 +305,7 @@ def test_user_spelt_in_another_case_is_blocked_by_id_and_gets_no_tombstone(vpn: 
     user_id = vpn.user("alice")
     vpn.registry().store_sweep(Sweep(ACCOUNT, 1, {user_id: User(ACCOUNT, user_id, "alice", 0)}), 1)
     blocked = vpn.module("revocation", user_name="ALICE")
-    assert blocked["revocations"] == [{"kind": "block", "user_id": user_id, "user_name": "alice"}]
+    assert [(each["kind"], each["user_id"]) for each in blocked["revocations"]] == [("block", user_id)]
     assert vpn.module("revocation", state="unblocked", user_name="Alice")["changed"]
     assert vpn.registry().facts().tombstones == []
 
@@ -410,9 +410,9 @@ def test_r6_generations_rise_and_go_on_above_a_restored_backup(vpn: Vpn) -> None
 
 
 def test_tombstone_is_idempotent_and_lives_at_least_90_days(vpn: Vpn) -> None:
-    tombstone = Tombstone(ACCOUNT, "event-1", "alice", None, 1_800_000_000)
+    tombstone = Tombstone(ACCOUNT, "event-1", "alice", None, 1_790_000_000)
     vpn.registry().write_tombstone(tombstone)
     vpn.registry().write_tombstone(tombstone)
     assert vpn.registry().facts().tombstones == [tombstone]
     (item,) = vpn.items("tombstone")
-    assert int(item["ttl"]["N"]) >= 1_800_000_000 + 90 * DAY
+    assert int(item["ttl"]["N"]) >= 1_790_000_000 + 90 * DAY

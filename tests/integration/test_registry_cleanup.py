@@ -125,9 +125,9 @@ def test_r4_what_keeps_somebody_out_stays_and_the_key_stays_its_users(vpn: Vpn) 
     assert clean(vpn) == {"alice/laptop": "left", "bob/laptop": "expired"}
     assert (vpn.items("tombstone"), vpn.items("block")) == (tombstones, blocks)
     for registration in (gone, expired):
-        vpn.user(registration.user_name)  # another id than the registration's
         options: dict[str, Any] = {
             "user_name": registration.user_name,
+            "user_id": vpn.user(registration.user_name),  # another one than the registration's
             "device": "new",
             "public_key": registration.public_key,
         }

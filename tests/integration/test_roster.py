@@ -73,10 +73,13 @@ def test_roster_file_is_private_and_carries_no_more_than_a_gateway_needs(roster:
 
 
 def test_roster_file_says_when_each_peer_expires(roster: Runs) -> None:
-    renewed = roster.vpn.module("registration", user_name="bob", device="laptop", renew=True, expires_in="30d")
+    for name, expires_in in (("alice", "never"), ("bob", "40d")):
+        roster.vpn.module("registration", user_name=name, device="laptop", renew=True, expires_in=expires_in)
     assert roster()["changed"]
     expires_at = {peer["user_name"]: peer["expires_at"] for peer in roster.content()["peers"]}
-    assert expires_at == {"alice": None, "bob": renewed["registration"]["expires_at"], "carol": None}
+    registered = {each.user_name: each.expires_at for each in roster.vpn.registry().devices.registrations()}
+    assert expires_at == {name: None if end is None else int(end) for name, end in registered.items()}
+    assert [name for name, end in sorted(expires_at.items()) if end is None] == ["alice"]
 
 
 def test_run_that_decides_the_same_is_not_changed(roster: Runs) -> None:
