@@ -36,6 +36,10 @@ options:
     description: The result of M(tracklib.vpn.receipts), which may have failed or been skipped.
     type: dict
     default: {}
+  revocation:
+    description: The result of M(tracklib.vpn.revocation).
+    type: dict
+    default: {}
   revocation_problems:
     description: What P(tracklib.vpn.revocation_problems#filter) returned.
     type: list

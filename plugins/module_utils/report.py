@@ -272,8 +272,7 @@ def run_problems(
     """Return what needs an operator after a run, whose gateways have been served.
 
     `roster` is the result of the module `roster`, empty where it failed; `of_revocation` comes from
-    :func:`revocation_problems`. A gateway that --limit leaves out is a problem only where somebody left who may be a
-    peer there.
+    :func:`revocation_problems`. A gateway that --limit leaves out is a problem only of a revocation.
     """
     problems = [*_unserved(roster, steps, scope), *of_revocation]
     problems += [*roster.get("problems", []), *steps.login.get("problems", [])]
@@ -301,7 +300,9 @@ def run_problems(
 def _unserved(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> Iterator[str]:
     for name, result in steps.gateways.items():
         names, is_limited = still_peers(roster, name), name in scope.limited
-        if is_served(result) or (is_limited and not names) or _is_unchecked(result, scope):
+        if is_served(result) or _is_unchecked(result, scope):
+            continue
+        if is_limited and not (steps.revocation and names):  # that was the operator's wish, and the report names it
             continue
         why = "was left out by --limit" if is_limited else "wasn't reached"
         if result.get("msg"):

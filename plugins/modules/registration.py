@@ -218,14 +218,14 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.revocation import (
     no_device,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.whom import read_user_id, read_whom
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.whom import read_whom
 
 
 def _person(module: AnsibleAWSModule, table: Registry, facts: RegistryFacts) -> Person:
     """The user whom the options mean."""
     params = module.params
-    user_id, (user_name, device) = params["user_id"], read_whom(params["user_name"], params["device"])
-    named = Revoked(user_account(module), read_user_id(user_id) if user_id else user_name, device)
+    user, device = read_whom(params["user_id"] or params["user_name"], params["device"])
+    named = Revoked(user_account(module), user, device)
     return identify_one(partial(find_user, module, table), facts, named)
 
 

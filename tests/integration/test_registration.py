@@ -270,7 +270,7 @@ def test_r4_deleted_user_is_blocked_by_the_known_id_and_gets_a_tombstone(vpn: Vp
     written = [(each["kind"], each["user_id"], each["user_name"], each["device"]) for each in result["revocations"]]
     assert written == [(kind, user_id, "alice", None) for kind in ("block", "tombstone")]
     only_laptop = vpn.module("revocation", user_name="alice", device="laptop")
-    assert only_laptop["revocations"] == [{"kind": "block", **of_alice}]  # which no sweep reverses
+    assert [each["kind"] for each in only_laptop["revocations"]] == ["block"]  # which no sweep reverses
 
 
 def test_r1_name_that_a_newcomer_has_by_now_is_refused_with_the_ids_of_both(vpn: Vpn) -> None:

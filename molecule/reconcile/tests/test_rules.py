@@ -421,7 +421,7 @@ def test_revoke_in_check_mode_lists_who_would_go_and_from_where_and_writes_nothi
     assert f"block {leaver.label} (" in done.result("write to the registry")["diff"]["after"]
     said = done.result("show what happened")["msg"]
     assert said[0].startswith(f"would be written: block of {leaver.label} (")
-    removed = f"  removed: {leaver.label} (device blocked: revoked by an operator (by arn:"
+    removed = f"  removed: {leaver.label} (device blocked: revoked by an operator"
     assert len([line for line in said if line.startswith(removed)]) == len(GATEWAYS)
     assert said[-1] == f"in short: {leaver.label} couldn't connect any more"
     assert "tracklib service" in (leaver.fetch() or "")
@@ -442,7 +442,7 @@ def test_r17_gateway_that_is_not_reached_is_the_headline_until_it_is_served(
     said = done.result("show what happened")["msg"]
     assert said[0].startswith("NOT REACHED: gateway-13, ")
     assert f"  may still be peers there: {leaver.label}" in said
-    assert any(line.startswith(f"  removed: {leaver.label} (device blocked: lost (by arn:") for line in said)
+    assert any(line.startswith(f"  removed: {leaver.label} (device blocked: lost (by") for line in said)
     summary = " ".join(line.strip() for line in said[-2:])
     assert f"{leaver.label} is off where the run got to, and may still connect through gateway-13" in summary
     assert f"still peers there, as far as is known: {leaver.label}. Run this again" in done.failures[-1]
@@ -543,7 +543,7 @@ def test_each_removal_has_a_receipt_from_each_gateway_before_that_forgets_it(lea
         assert receipt["delay"] < PATIENCE
     assert actions.run_playbook("reconcile").result("apply firewall", "gateway")["removals"] == []
     listed = actions.run_playbook("receipts", receipts_user_name=leaver.user_name).result("show the receipts")["msg"]
-    assert [line for line in listed if receipts[0]["fingerprint"] in line and "tombstoned" in line]
+    assert [line for line in listed if f" {leaver.label} " in line and "  deleted in IAM  " in line]
 
 
 def test_check_mode_names_who_would_go_and_changes_nothing(leaver: actions.Connection) -> None:

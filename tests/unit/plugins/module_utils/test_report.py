@@ -172,11 +172,16 @@ def test_r17_gateway_that_was_not_reached_comes_first_with_the_reason_and_who_ma
     assert "bob/phone, kim/laptop. Run this again" in problem
 
 
-def test_gateway_that_limit_leaves_out_is_named_and_a_problem_only_where_somebody_left() -> None:
-    steps = StepResults({"gateway-2": {}})
-    assert run_lines({}, steps, Scope(limited=["gateway-2"]))[0] == "LEFT OUT by --limit: gateway-2"
-    assert run_problems({"left": [], "missed": {}}, steps, [], Scope(limited=["gateway-2"])) == []
-    (problem,) = run_problems(MISSED, steps, [], Scope(limited=["gateway-2"]))
+def test_gateway_that_limit_leaves_out_is_named_and_a_problem_only_of_a_revocation() -> None:
+    gateways, scope = {"gateway-2": {}}, Scope(limited=["gateway-2"])
+    assert run_lines(MISSED, StepResults(gateways), scope)[:2] == [
+        "LEFT OUT by --limit: gateway-2",
+        "  may still be peers there: bob/phone, kim/laptop",
+    ]
+    assert run_problems(MISSED, StepResults(gateways), [], scope) == []
+    revoked = StepResults(gateways, revocation={"revocations": []})
+    assert run_problems({"left": [], "missed": {}}, revoked, [], scope) == []
+    (problem,) = run_problems(MISSED, revoked, [], scope)
     assert problem.startswith(
         "gateway-2 was left out by --limit; still peers there, as far as is known: bob/phone, kim"
     )
