@@ -70,7 +70,7 @@ def test_r11_revocation_then_firewall_then_removals_then_the_rest(host: Host) ->
     ]
     assert host.run.calls.index(["nft", "-c", "-f", "-"]) < host.run.calls.index(host.run.changes[1])
     read_back = host.run.calls[host.run.calls.index(host.run.changes[-1]) + 1 :]
-    assert [call[0] for call in read_back] == ["wg", "ip", "ip", "ip", "sysctl", "nft"]
+    assert [call[0] for call in read_back] == ["wg", "ip", "ip", "ip", "sysctl", "ip", "ip", "nft", "cat"]
     (update,) = (text for text in host.run.inputs if "[Peer]" in text and "[Interface]" not in text)
     assert update.index(key(CAROL.number)) < update.index(key(DAVE.number))
 
