@@ -173,7 +173,8 @@ def test_r17_gateway_that_was_not_reached_comes_first_with_the_reason_and_who_ma
 
 
 def test_gateway_that_limit_leaves_out_is_named_and_a_problem_only_of_a_revocation() -> None:
-    gateways, scope = {"gateway-2": {}}, Scope(limited=["gateway-2"])
+    gateways: dict[str, dict[str, Any]] = {"gateway-2": {}}
+    scope = Scope(limited=["gateway-2"])
     assert run_lines(MISSED, StepResults(gateways), scope)[:2] == [
         "LEFT OUT by --limit: gateway-2",
         "  may still be peers there: bob/phone, kim/laptop",
