@@ -217,6 +217,10 @@ class Block(NamedTuple):
         """What of the user may not connect, in words."""
         return "the whole user" if self.device is None else self.device
 
+    def covers(self, device: Device) -> bool:
+        """Tell whether a device may not connect for it, by itself or by its user."""
+        return (self.account_id, self.user_id) == device[:2] and self.device in (None, device[2])
+
 
 class Lifted(NamedTuple):
     """The record that a block was lifted."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Callable, Iterable, Mapping, NamedTuple
 
-from .model import Block, Decision, Device, Lifted, Registration, Removed
+from .model import Decision, Device, Lifted, Registration, Removed
 from .roster import Exclusion, Roster
 from .whitelist import Reason
 
@@ -98,16 +98,11 @@ def _cause(
     reason = reasons.get(registration.identity, "")
     ended = _ENDED.get(reason, "registered")
     if reason == Reason.BLOCKED.value:
-        of_device = [each for each in lifted if _is_of(each.block, registration)]
+        of_device = [each for each in lifted if each.block.covers(registration.identity)]
         last = max(of_device, key=lambda each: each.lifted_at, default=None)
         return ended if last is None else _ordered(ended, last.by, last.reason)
     by = registered_by.get(registration.identity)
     return f"{ended} by {by}" if by and ended in _ORDERED else ended
-
-
-def _is_of(block: Block, registration: Registration) -> bool:
-    is_of_user = (block.account_id, block.user_id) == registration.owner
-    return is_of_user and block.device in (None, registration.device)
 
 
 def _removed(record: Removed) -> str:

@@ -88,10 +88,7 @@ def devices_in_words(devices: Iterable[Registration], blocks: Collection[Block],
 
 def _with_state(registration: Registration, blocks: Iterable[Block], now: float) -> str:
     states = []
-    if any(
-        (block.account_id, block.user_id) == registration.owner and block.device in (None, registration.device)
-        for block in blocks
-    ):
+    if any(block.covers(registration.identity) for block in blocks):
         states.append("blocked")
     if registration.has_expired(now):
         states.append("expired")

@@ -113,7 +113,7 @@ def operator(vpn: Vpn, installed: Path, tmp_path: Path, aws_env: dict[str, str])
             "vpn_registry_table": vpn.table,
             "vpn_access": ACCESS,
             "vpn_address_pools": POOLS,
-            "vpn_work_dir": "work",
+            "vpn_work_dir": "rosters",
         }
         groups = {"vpn_gateways": {"hosts": {"gw1": gateway}}, "all": {"vars": shared}}
         yield Operator(installed, tmp_path, aws_env, groups)
@@ -131,8 +131,8 @@ def test_file_is_where_the_caller_stands_and_announced(operator: Operator, name:
 
 def test_directory_of_work_is_where_the_caller_stands(operator: Operator) -> None:
     said = operator("handout", **HANDOUT, handout_recipient=RECIPIENT)
-    assert f"written: {operator.stand}/work/carol-laptop.conf.age (0600)" in said
-    assert "carol-laptop.conf.age" in [path.name for path in (operator.stand / "work").iterdir()]
+    assert f"written: {operator.stand}/rosters/carol-laptop.conf.age (0600)" in said
+    assert "carol-laptop.conf.age" in [path.name for path in (operator.stand / "rosters").iterdir()]
 
 
 def test_home_is_the_callers(operator: Operator, tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-import time
 from itertools import zip_longest
 from typing import Any, Mapping, NamedTuple, Sequence
 
+from .. import timespan
 from ..model import DEVICE_NAME, USER_NAME
 
 WIDTH = 100  # characters of a line
@@ -31,7 +31,7 @@ class Explained(NamedTuple):
 
 def utc(seconds: float | None) -> str:
     """Write a time as ISO 8601 in UTC; `-` if there is none."""
-    return "-" if seconds is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    return "-" if seconds is None else timespan.utc(seconds)
 
 
 def span(seconds: float) -> str:

@@ -19,6 +19,7 @@ from ..roster import Exclusion
 from ..roster_file import accounts as account_views
 from ..run import RunResult
 from ..whitelist import Whitelist
+from ..wireguard.whom import read_whom
 from .seen import GatewaySeen, from_options, gateway_view, peer_view, stranger
 
 
@@ -40,12 +41,12 @@ class Whose(NamedTuple):
     @property
     def device(self) -> str | None:
         """The device that a label names."""
-        return (self.user_name or "").partition("/")[2] or None
+        return read_whom(self.user_name or "")[1] or None
 
     @property
     def user(self) -> str | None:
         """The user's name or id."""
-        return None if self.user_name is None else self.user_name.partition("/")[0]
+        return None if self.user_name is None else read_whom(self.user_name)[0]
 
     def means(self, owner: Owner, names: Iterable[str]) -> bool:
         """Tell whether a user with these names is asked about."""
@@ -220,7 +221,7 @@ def _block_view(known: KnownPeople, owner: Owner, device: str | None) -> dict[st
         return None
     return {
         "device": block.device,
-        "by": getattr(block, "by", None) or None,  # records of earlier versions don't say it
+        "by": block.by,  # None in records of earlier versions
         "reason": block.reason,
         "since": int(block.created_at),
     }

@@ -34,7 +34,6 @@ itself alone).
 from __future__ import annotations
 
 import math
-import time
 import zlib
 from collections import Counter
 from contextlib import suppress
@@ -58,7 +57,7 @@ from ..model import (
     Tombstone,
     User,
 )
-from ..timespan import DAY
+from ..timespan import DAY, utc
 from .dynamodb import Item
 from .packed import is_part, pack, unpack
 
@@ -298,7 +297,7 @@ def is_from_ahead(item: Item, now: float) -> bool:
 
 def receipt_key(removed_at: float) -> str:
     """Return the beginning of receipts' sk: a time, in the order of time."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(removed_at))
+    return utc(removed_at)
 
 
 def receipt_item(receipt: Receipt) -> Item:

@@ -108,12 +108,8 @@ def _cause(removal: Mapping[str, Any], causes: Causes) -> Cause:
 
 def _block(removal: Mapping[str, Any], blocks: Iterable[Block]) -> Block | None:
     """Find the first block of a device or its user."""
-    owner = (removal["account_id"], removal["user_id"])
-    found = [
-        block
-        for block in blocks
-        if (block.account_id, block.user_id) == owner and block.device in (None, removal["device"])
-    ]
+    device = (removal["account_id"], removal["user_id"], removal["device"])
+    found = [block for block in blocks if block.covers(device)]
     return min(found, key=lambda block: block.created_at, default=None)
 
 
