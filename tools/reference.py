@@ -141,7 +141,7 @@ def _playbooks() -> Iterator[str]:
     specs = _yaml(ROOT / "playbooks" / "vars" / "argument_specs.yml")
     for path in sorted((ROOT / "playbooks").glob("*.yml")):
         yield from ["", f"## `tracklib.vpn.{path.stem}`", "", *_comment(path)]
-        if path.stem in specs:
+        if path.stem in specs and specs[path.stem]["options"]:
             yield from [
                 "",
                 "| variable | type | meaning |",

@@ -22,7 +22,7 @@ from .aws import CLIENT_CONFIG, AWSCallError, calling, parse_timestamp
 from .iam.sweep import check_account, find_user_in_any_case, sweep_of_user
 from .iam.sweep import find_user as find_user_by_name
 from .keys import fingerprint
-from .model import USER_NAME, Receipt, Registration, Sweep, User
+from .model import USER_NAME, Receipt, Registration, Sweep, User, check_device_name
 from .obstacles import Standing
 from .registration import end_in_words
 from .registry.dynamodb import RegistryError
@@ -31,6 +31,7 @@ from .registry.receipts import delay, delay_in_run
 from .registry.table import Registry
 from .revocation import Person
 from .whitelist import AccountSweeps
+from .wireguard.whom import read_whom
 
 if TYPE_CHECKING:
     from boto3.session import Session
@@ -173,10 +174,30 @@ def user_account(module: AnsibleAWSModule) -> str:
     return account_id
 
 
+class NoRoleError(AWSCallError):
+    """A user's account whose IAM nothing says how to ask: none of `vpn_identity_accounts`, or without a role there."""
+
+
+def users_iam(module: AnsibleAWSModule) -> IAMClient:
+    """Make an IAM client of the account of the user whom the module's options name.
+
+    :raises NoRoleError: it isn't the gateways' account, and no role is given.
+    :raises AWSCallError: as iam_client() does.
+    """
+    account_id, own, role_arn = user_account(module), module.params["account_id"], module.params["identity_role_arn"]
+    if account_id != own and role_arn is None:
+        raise NoRoleError(
+            f"account {account_id} is not the gateways' account {own}, and there is no role to read its users with; "
+            f"expected vpn_identity_accounts to have account {account_id} with a role_arn (identity_role_arn of the "
+            "module)"
+        )
+    return iam_client(module, account_id, role_arn)
+
+
 def find_user(module: AnsibleAWSModule, table: Registry) -> User | None:
     """Find in IAM the user whom the module's options name, in whatever case; None if IAM says that there is none."""
     account_id, user_name = user_account(module), module.params["user_name"]
-    iam = iam_client(module, account_id, module.params["identity_role_arn"])
+    iam = users_iam(module)
     return find_user_in_any_case(iam, account_id, user_name, partial(table.sweep, account_id))
 
 
@@ -188,7 +209,7 @@ def standing(module: AnsibleAWSModule, person: Person, facts: RegistryFacts) -> 
     params, stored = module.params, facts.sweeps.get(person.account_id)
     sweep, names = None, {person.user_id: person.user_name}
     try:
-        iam = iam_client(module, person.account_id, params["identity_role_arn"])
+        iam = users_iam(module)
         if params["access"] is None:
             user = find_user_by_name(iam, person.account_id, person.user_name)
             sweep = Sweep(person.account_id, time.time(), {} if user is None else {user.user_id: user})
@@ -206,10 +227,16 @@ def standing(module: AnsibleAWSModule, person: Person, facts: RegistryFacts) -> 
     )
 
 
-def check_role(module: AnsibleAWSModule) -> None:
-    """Refuse to look for another account's user without a role of that account."""
-    if module.params["identity_account_id"] and not module.params["identity_role_arn"]:
-        raise ValueError("identity_account_id needs identity_role_arn, the role to read that account's users with")
+def read_label(module: AnsibleAWSModule) -> None:
+    """Take a label such as `alice/laptop` for the module's options `user_name` and `device`, and check both.
+
+    :raises ValueError: no IAM user or no device can have such a name.
+    """
+    user_name, device = read_whom(module.params["user_name"], module.params["device"] or "")
+    module.params.update(user_name=user_name, device=device or None)
+    check_user_name(module)
+    if device:
+        check_device_name(device, user_name)
 
 
 def check_user_name(module: AnsibleAWSModule) -> None:

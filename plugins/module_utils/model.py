@@ -9,7 +9,7 @@ Times are seconds since the epoch (UTC). Addresses are written without a prefix 
 from __future__ import annotations
 
 import re
-from typing import Mapping, NamedTuple, Sequence, Tuple
+from typing import Any, Mapping, NamedTuple, Sequence, Tuple
 
 # IAM is eventually consistent: a sweep begun this soon after a deletion may still list the user, in seconds.
 CONSISTENCY = 15 * 60
@@ -30,6 +30,11 @@ def check_device_name(device: str, user_name: str) -> str:
             f"device name {device!r} of {user_name} is refused; expected 1 to 32 lower-case letters, digits and hyphens"
         )
     return device
+
+
+def printable(text: Any) -> str:
+    """Return a text without what a terminal would obey (R15, data is never code)."""
+    return "".join(character if character.isprintable() else " " for character in str(text))
 
 
 class User(NamedTuple):

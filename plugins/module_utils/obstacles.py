@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Collection, Iterable, Iterator, NamedTuple, Sequence
 
 from .access import GrantingGroups
-from .model import Block, Owner, Registration, Tombstone, User
+from .model import Block, Owner, Registration, Tombstone, User, printable
 from .timespan import utc
 from .whitelist import AccountSweeps, Reason, Whitelist
 
@@ -72,7 +72,7 @@ def _of_devices(devices: Sequence[Registration], device: str | None, now: float)
 def block_in_words(block: Block) -> str:
     """Write a block as `laptop (by arn:…, 'lost', since 2026-11-29T08:00:00Z)`."""
     since = utc(block.created_at) if block.created_at else "-"
-    return f"{block.what} (by {block.by or '-'}, '{' '.join(block.reason.split())}', since {since})"
+    return f"{block.what} (by {block.by or '-'}, '{' '.join(printable(block.reason).split())}', since {since})"
 
 
 def blocks_in_words(blocks: Iterable[Block]) -> str:

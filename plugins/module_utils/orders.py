@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Iterable, Sequence
 
 from .keys import fingerprint
 from .model import Block, Registration
 from .obstacles import blocks_in_words
+from .people.layout import command
 from .registration import end_in_words
 from .revocation import Person
 
-_RUN = "ansible-playbook -i inventories/aws tracklib.vpn."
+_RECONCILE = command("reconcile")
 
 
 def subject(person: Person, device: str | None) -> str:
@@ -65,18 +65,22 @@ def registered(
     return f"{subject(person, after.device)} {change}; {_outlook(left, 'comes in')}"
 
 
-def removed(person: Person, device: str, *, check_mode: bool) -> str:
-    """Say what an order to remove a device did, and when its tunnel goes off."""
+def removed(person: Person, device: str, own_account: str, *, check_mode: bool) -> str:
+    """Say what an order to remove a device did, and when its tunnel goes off.
+
+    :param own_account: the gateways', which `revoke` takes for the user's where nothing else is said.
+    """
+    account_id = None if person.account_id == own_account else person.account_id
     done = "would be removed" if check_mode else "is removed"
-    whom = json.dumps({"revoke_user_name": person.user_id, "revoke_device": device})
+    revoke = command("revoke", user_name=person.user_id, device=device, account_id=account_id)
     return (
-        f"{subject(person, device)} {done}; its tunnel goes off with the next reconcile ({_RUN}reconcile), or at once, "
-        f"and with a block that stays, by {_RUN}revoke -e '{whom}'"
+        f"{subject(person, device)} {done}; its tunnel goes off with the next reconcile ({_RECONCILE}), or at once, "
+        f"and with a block that stays, by {revoke}"
     )
 
 
 def _outlook(left: Sequence[str], returns: str) -> str:
     """Say what is in the way, and that otherwise the next run lets the device in."""
     if not left:
-        return f"still blocked: nothing; {returns} with the next reconcile ({_RUN}reconcile)"
+        return f"still blocked: nothing; {returns} with the next reconcile ({_RECONCILE})"
     return f"still blocked: {'; '.join(left)}; {returns} with the next reconcile once nothing of that is left"

@@ -14,6 +14,7 @@ from ansible.module_utils.common.validation import check_type_bool, check_type_d
 from .model import DEVICE_NAME, USER_NAME
 
 _FORMATS = {
+    "absolute_path": "/.*",
     "account_id": "[0-9]{12}",
     "device_name": DEVICE_NAME,
     "user_name": USER_NAME,
@@ -54,7 +55,7 @@ def problems(given: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]])
 
 def _unknown(given: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for name in sorted(given.keys() - options.keys()):
-        yield f"{name} is no variable of this playbook, which has {', '.join(options)}"
+        yield f"{name} is no variable of this playbook, which has {', '.join(options) or 'none'}"
 
 
 def _wrong(given: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]], within: str) -> Iterator[str]:

@@ -10,6 +10,8 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from .model import printable
+from .people.layout import command
 from .registry.receipts import FORMATS
 
 SHOWN = 20  # names of one kind; a first roster may add thousands
@@ -67,7 +69,7 @@ def run_lines(roster: Mapping[str, Any], steps: StepResults, scope: Scope = WHOL
         *_unserved_lines(roster, steps, scope),
         *_written_lines(steps.revocation, scope),
         *_roster_lines(roster),
-        *(line for name, result in steps.gateways.items() for line in _gateway_lines(name, result, roster, scope)),
+        *(line for name in steps.gateways for line in _gateway_lines(name, roster, steps, scope)),
         *_notice_lines(roster, scope),
         *_sign_lines(steps.signs),
     ]
@@ -79,7 +81,9 @@ def run_lines(roster: Mapping[str, Any], steps: StepResults, scope: Scope = WHOL
 
 def _fitted(line: str) -> list[str]:
     indent = " " * (len(line) - len(line.lstrip()) + 4)
-    return textwrap.wrap(line, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return textwrap.wrap(
+        printable(line), _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def is_served(result: Mapping[str, Any]) -> bool:
@@ -148,7 +152,8 @@ def _roster_lines(roster: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _gateway_lines(name: str, result: Mapping[str, Any], roster: Mapping[str, Any], scope: Scope) -> Iterator[str]:
+def _gateway_lines(name: str, roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> Iterator[str]:
+    result = steps.gateways[name]
     if not is_served(result):
         return
     yield f"{name}: {_outcome(result, scope)}"
@@ -161,19 +166,28 @@ def _gateway_lines(name: str, result: Mapping[str, Any], roster: Mapping[str, An
     early = [expired for expired in result.get("expired", []) if expired not in removed]
     if early:
         yield f"  left out, expired by this gateway's clock: {_names(early, scope)}"
-    yield from _each("removed", removed, _removal_causes(result, roster), scope)
+    yield from _each("removed", removed, _removal_causes(name, roster, steps), scope)
     for notice in result.get("notices", [])[:SHOWN]:
         yield f"  notice: {notice}"
 
 
-def _removal_causes(result: Mapping[str, Any], roster: Mapping[str, Any]) -> dict[str, str]:
-    """Return by name why devices were removed; the last one of a name counts, leavers may have had the same."""
-    said = {(each["user_id"], each["device"]): each["cause"] for each in roster.get("left", [])}
+def _removal_causes(gateway: str, roster: Mapping[str, Any], steps: StepResults) -> dict[str, str]:
+    """Return by name why devices were removed; the last one of a name counts, leavers may have had the same.
+
+    The roster has the causes of who left in this run, receipts those of who left before the gateway could be reached.
+    """
+    receipts = [each for each in steps.recording.get("receipts", []) if each["gateway"] == gateway]
+    said = {(each["user_id"], each["device"]): _cause(each) for each in receipts if each.get("detail")}
+    said |= {(each["user_id"], each["device"]): each["cause"] for each in roster.get("left", [])}
     return {
         f"{one['user_name']}/{one['device']}": said.get((one["user_id"], one["device"]))
         or _REASONS.get(one["reason"], one["reason"])
-        for one in result.get("removals", [])
+        for one in steps.gateways[gateway].get("removals", [])
     }
+
+
+def _cause(receipt: Mapping[str, Any]) -> str:
+    return f"{receipt['detail']}, by {receipt['by']}" if receipt.get("by") else str(receipt["detail"])
 
 
 def _each(what: str, names: Sequence[str], causes: Mapping[str, str], scope: Scope) -> Iterator[str]:
@@ -241,6 +255,10 @@ def _summary(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> str
         for name, gateways in lingering.items()
         if gateways and not scope.check_mode
     ]
+    repaired = [name for name, result in steps.gateways.items() if result.get("repaired")]
+    if repaired:
+        done = "would be repaired" if scope.check_mode else "is repaired"
+        parts.append(f"{_names(repaired, scope)} differed from what was applied, and {done}")
     parts = parts or ["nothing would change for anybody" if scope.check_mode else "nothing changed for anybody"]
     if unserved:
         parts.append(f"NOT served: {', '.join(unserved)}")
@@ -294,7 +312,7 @@ def run_problems(
         problems.append(
             f"the gateways' keys could not be kept from being devices': {steps.claiming.get('msg', 'see above')}"
         )
-    return problems
+    return [printable(each) for each in problems]
 
 
 def _unserved(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> Iterator[str]:
@@ -337,5 +355,5 @@ def _not_durable(given: Mapping[str, Any], failure: str, *, recorded: bool) -> s
         f"{whom} could not be {what}: {failure} "
         "The gateways that are reported above as served cut the tunnel without a roster and keep it cut (in a check, "
         "they would). "
-        f"Until it succeeds, repeat: ansible-playbook tracklib.vpn.revoke -e '{json.dumps(dict(given))}'"
+        f"Until it succeeds, repeat: {command('revoke')} -e '{json.dumps(dict(given))}'"
     )

@@ -79,6 +79,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+account_id:
+  description: The gateways' account.
+  returned: success
+  type: str
 devices:
   description: Every registered device, and every peer of the last decision, by name.
   returned: success
@@ -169,6 +173,12 @@ gateways:
       C(peers) (their number), C(barred), C(drift), C(notices) and C(problems).
     - And by name which devices of the decision are C(missing) there, and which are peers although they are left out
       (C(surplus)).
+    - C(missed) names the devices that left while a gateway couldn't be reached, and may still be its peers.
+  returned: success
+  type: list
+  elements: dict
+lost_gateways:
+  description: Gateways that have C(missed) devices, and aren't among O(gateways) any more, each with C(name).
   returned: success
   type: list
   elements: dict
@@ -245,7 +255,7 @@ def read_devices(module: AnsibleAWSModule) -> dict[str, Any]:
         options,
         check_mode=True,
     )
-    known = known_of(result, options.policy.granting, _access(module.params))
+    known = known_of(module.params["account_id"], result, options.policy.granting, _access(module.params))
     whose = Whose(module.params["user_name"], module.params["user_account_id"])
     return overview(known, from_options(module.params["gateways"]), whose)
 

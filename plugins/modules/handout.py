@@ -125,13 +125,13 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     REGISTRY_OPTIONS,
     USER_OPTIONS,
     check_credentials,
-    iam_client,
     one_line_failures,
     registration_diff,
     registration_result,
     registry,
     require,
     user_account,
+    users_iam,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.age import encrypt_to, encrypt_with, new_passphrase
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import render
@@ -150,8 +150,7 @@ def _user(module: AnsibleAWSModule, table: Registry) -> User:
     params = module.params
     label = f"{params['user_name']}/{params['device']}"
     account_id = user_account(module)
-    iam = iam_client(module, account_id, params["identity_role_arn"])
-    user = find_user(iam, account_id, params["user_name"])
+    user = find_user(users_iam(module), account_id, params["user_name"])
     if user is None:
         raise RegistryError(f"{label} can't be handed out: there is no IAM user {params['user_name']}")
     stored = table.sweep(account_id)

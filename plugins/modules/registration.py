@@ -27,6 +27,7 @@ options:
   user_name:
     description:
       - Name of the IAM user, or the user's unique id.
+      - A label such as C(alice/laptop) stands for C(alice) and O(device=laptop).
       - A name that may mean several users, such as one who came back and the one of before, is refused with their ids.
     type: str
     required: true
@@ -34,9 +35,8 @@ options:
     description: The user's id, needed only where O(user_name) may mean several users.
     type: str
   device:
-    description: Name of the device, 1 to 32 lower-case letters, digits and hyphens.
+    description: Name of the device, 1 to 32 lower-case letters, digits and hyphens. Required without a label.
     type: str
-    required: true
   public_key:
     description:
       - The device's public key, as C(wg pubkey) prints it.
@@ -193,17 +193,16 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     REGISTRY_OPTIONS,
     USER_OPTIONS,
     check_credentials,
-    check_role,
-    check_user_name,
     find_user,
     one_line_failures,
+    read_label,
     registration_diff,
     registration_result,
     registry,
     standing,
     user_account,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import User, check_device_name
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import User
 from ansible_collections.tracklib.vpn.plugins.module_utils.obstacles import obstacles
 from ansible_collections.tracklib.vpn.plugins.module_utils.orders import registered, removed, subject
 from ansible_collections.tracklib.vpn.plugins.module_utils.registration import Wanted, life_of, updated
@@ -218,14 +217,14 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.revocation import (
     no_device,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.whom import read_whom
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.whom import read_user_id
 
 
 def _person(module: AnsibleAWSModule, table: Registry, facts: RegistryFacts) -> Person:
     """The user whom the options mean."""
     params = module.params
-    user, device = read_whom(params["user_id"] or params["user_name"], params["device"])
-    named = Revoked(user_account(module), user, device)
+    user_id = params["user_id"] and read_user_id(params["user_id"])
+    named = Revoked(user_account(module), user_id or params["user_name"], params["device"])
     return identify_one(partial(find_user, module, table), facts, named)
 
 
@@ -297,7 +296,7 @@ def ensure_absent(module: AnsibleAWSModule, table: Registry, by: str | None) -> 
     return {
         "changed": True,
         "registration": registration_result(registration),
-        "msg": removed(person, registration.device, check_mode=module.check_mode),
+        "msg": removed(person, registration.device, params["account_id"], check_mode=module.check_mode),
         "diff": registration_diff(registration, None),
     }
 
@@ -310,7 +309,7 @@ def main() -> None:
             **OPTIONAL_ACCESS_OPTION,
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "user_id": {"type": "str"},
-            "device": {"type": "str", "required": True},
+            "device": {"type": "str"},
             "public_key": {"type": "str", "no_log": False},
             "expires_in": {"type": "str"},
             "renew": {"type": "bool", "default": False},
@@ -323,11 +322,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     with one_line_failures(module):
-        check_user_name(module)
-        check_device_name(module.params["device"], module.params["user_name"])
+        read_label(module)
+        if module.params["device"] is None:
+            raise ValueError("device is missing, expected it or a label such as alice/laptop as the user's name")
         ensure = ensure_absent
         if module.params["state"] == "present":
-            check_role(module)
             ensure = ensure_present
         by = check_credentials(module)
         result = ensure(module, registry(module), by)

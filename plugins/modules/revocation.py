@@ -202,16 +202,15 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     OPTIONAL_ACCESS_OPTION,
     REGISTRY_OPTIONS,
     USER_OPTIONS,
+    NoRoleError,
     check_credentials,
-    check_role,
-    check_user_name,
     find_user,
     one_line_failures,
+    read_label,
     registry,
     standing,
     user_account,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import check_device_name
 from ansible_collections.tracklib.vpn.plugins.module_utils.obstacles import block_in_words, obstacles
 from ansible_collections.tracklib.vpn.plugins.module_utils.orders import unblocked
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError
@@ -226,7 +225,6 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.revocation import (
     missing,
     write,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.whom import read_whom
 
 _NO_REASON = "revoked by an operator"
 
@@ -276,7 +274,7 @@ def ensure_unblocked(module: AnsibleAWSModule, table: Registry, by: str | None) 
     params, revoked, facts, now = module.params, _revoked(module), table.facts(), time.time()
     try:
         person = identify_one(partial(find_user, module, table), facts, revoked)
-    except RegistryError as error:
+    except (RegistryError, NoRoleError) as error:
         module.fail_json(msg=str(error), refused=True)
     found = standing(module, person, facts)
     lifted = lift(table, person.whom, revoked, now=now, check_mode=module.check_mode, reason=params["reason"], by=by)
@@ -300,11 +298,13 @@ def ensure_unblocked(module: AnsibleAWSModule, table: Registry, by: str | None) 
 def _whom(module: AnsibleAWSModule, table: Registry) -> Whom:
     try:
         whom = identify(partial(find_user, module, table), table, _revoked(module))
-    except RegistryError as error:
+    except (RegistryError, NoRoleError) as error:
         module.fail_json(msg=str(error), refused=True)
     if whom.error is not None:
         ids = ", ".join(whom.names)
-        module.warn(f"IAM didn't answer ({whom.error}); {module.params['user_name']} is taken for the known ids {ids}")
+        module.warn(
+            f"IAM could not be asked ({whom.error}); {module.params['user_name']} is taken for the known ids {ids}"
+        )
     return whom
 
 
@@ -324,12 +324,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     with one_line_failures(module):
-        user_name, device = read_whom(module.params["user_name"], module.params["device"] or "")
-        module.params.update(user_name=user_name, device=device or None)
-        check_user_name(module)
-        if module.params["device"] is not None:
-            check_device_name(module.params["device"], module.params["user_name"])
-        check_role(module)
+        read_label(module)
         by = check_credentials(module)
         result = _ENSURE[module.params["state"]](module, registry(module), by)
     module.exit_json(**result)

@@ -163,7 +163,7 @@ def test_check_mode_of_unblock_previews_it(order: Orders) -> None:
 def test_removed_device_leaves_a_record_and_the_screen_says_when_its_tunnel_goes_off(order: Orders) -> None:
     said = order("remove_device", user_name="kim", device="laptop", reason="given back")
     assert f"laptop of kim ({order.kim}) is removed; its tunnel goes off with the next reconcile (ansible-pl" in said
-    assert f"""tracklib.vpn.revoke -e '{{"revoke_user_name": "{order.kim}", "revoke_device": "laptop"}}'""" in said
+    assert f"tracklib.vpn.revoke -e revoke_user_name={order.kim} -e revoke_device=laptop" in said
     (removed,) = order.vpn.registry().devices.removed()
     assert (removed.device, removed.reason, removed.by) == ("laptop", "given back", OPERATOR)
     assert order.vpn.registry().devices.registrations() == []
@@ -293,6 +293,33 @@ def test_r1_name_of_a_user_who_came_back_is_refused_with_the_ids(order: Orders, 
     assert f"{order.kim} (before)" in said
     assert f"{new} (now kim)" in said
     assert order.vpn.items("registration") == before
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_label_stands_for_user_and_device(order: Orders, name: str) -> None:
+    order.block("laptop")
+    options = {option: value for option, value in ORDERS[name].items() if option != "device"}
+    assert f"laptop of kim ({order.kim})" in order(name, user_name="kim/laptop", **options)
+
+
+@pytest.mark.parametrize("name", [name for name in ORDERS if name != "unblock"])
+def test_order_that_names_no_device_is_refused(order: Orders, name: str) -> None:
+    before = order.vpn.items("registration")
+    options = {option: value for option, value in ORDERS[name].items() if option != "device"}
+    said = order.refused(name, user_name="kim", **options)
+    assert f"{name}_user_name is set, and not what of kim is meant: expected {name}_device" in said
+    said = order.refused(name, user_name="kim/laptop", **ORDERS[name])
+    assert f"the label kim/laptop and {name}_device are given, expected one of them" in said
+    assert order.vpn.items("registration") == before
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_r16_account_that_is_not_configured_is_named_and_nothing_is_written(order: Orders, name: str) -> None:
+    order.block("laptop")
+    before = order.vpn.items("registration"), order.vpn.items("block")
+    said = order.refused(name, user_name="kim", account_id="444455556666", **ORDERS[name])
+    assert f"account 444455556666 is not the gateways' account {ACCOUNT}, and there is no role" in said
+    assert (order.vpn.items("registration"), order.vpn.items("block")) == before
 
 
 @pytest.mark.parametrize("name", ORDERS)

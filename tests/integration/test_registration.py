@@ -292,6 +292,14 @@ def test_r1_name_that_a_newcomer_has_by_now_is_refused_with_the_ids_of_both(vpn:
     assert {block.device for block in vpn.registry().blocks()} == {None, "laptop"}
 
 
+def test_r4_device_of_an_account_that_is_configured_no_more_is_blocked_by_the_registration(vpn: Vpn) -> None:
+    elsewhere = Registration("444455556666", "AIDAELSEWHERE", "laptop", "kim", keys.generate()[1], (), 1790000000)
+    vpn.registry().devices.register(elsewhere, parse_pools(POOLS), quarantine=0)
+    done = vpn.module("revocation", user_name="kim", device="laptop", identity_account_id="444455556666")
+    assert [each["user_id"] for each in done["revocations"]] == ["AIDAELSEWHERE"]
+    assert "there is no role to read its users with" in str(done["warnings"])
+
+
 def test_r4_name_that_nobody_has_is_refused_with_the_nearest_ones(vpn: Vpn) -> None:
     vpn.user("alice.smith")
     vpn.register("alice.smith", "laptop", keys.generate()[1])

@@ -63,6 +63,26 @@ def test_r4_revocation_of_nobody_fails_with_the_nearest_names_and_reaches_no_gat
     assert vpn.items("block") == []
 
 
+@pytest.mark.parametrize("name", ["reconcile", "site"])
+def test_r16_variable_that_no_playbook_has_is_refused(playbook: Playbook, inventory: str, name: str) -> None:
+    said = playbook(name, "-i", inventory, expect=2, **{**NOTHING_GRANTED, f"{name}_limit": "gw1"})
+    assert f"{name}_limit is no variable of this playbook, which has none" in " ".join(said.split())
+    assert "changed=0" in said
+
+
+@pytest.mark.parametrize("account_id", ["444455556666", "999999999999"])
+def test_r16_revocation_in_an_account_that_is_not_configured_is_no_emergency(
+    playbook: Playbook, inventory: str, vpn: Vpn, account_id: str
+) -> None:
+    vpn.user("kim")
+    vpn.register("kim", "laptop", "2F1wRQ1l0BRXWBRa9tqBFk0PbrBqvmjXkCZkdbAAZzk=")
+    options = {**NOTHING_GRANTED, "revoke_user_name": "kim/laptop", "revoke_account_id": account_id}
+    said = " ".join(playbook("revoke", "-i", inventory, expect=2, **options).split())
+    assert f"account {account_id} is not the gateways' account {ACCOUNT}, and there is no role" in said
+    assert "Cut off" not in said
+    assert vpn.items("block") == []
+
+
 @pytest.mark.parametrize("typed", [{}, {"devise": "laptop"}, {"revoke_devise": "laptop"}])
 def test_revocation_that_does_not_say_how_far_it_goes_blocks_nobody(
     playbook: Playbook, inventory: str, vpn: Vpn, typed: dict[str, str]

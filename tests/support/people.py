@@ -40,6 +40,7 @@ def result(
     peers: Sequence[Registration] = (),
     unreadable: Mapping[Device, str] | None = None,
     problems: Sequence[str] = (),
+    missed: Mapping[str, list[str]] | None = None,
 ) -> RunResult:
     """What a run in check mode found; `peers` are the last decision's."""
     facts = RegistryFacts(
@@ -53,6 +54,7 @@ def result(
         acknowledge=[],
         problems=[],
         surplus=[],
+        missed=missed or {},
     )
     roster = decided(accounts, registered, tombstones=tombstones, blocks=blocks, peers=peers, unreadable=unreadable)
     return RunResult(IDENTITY, 7, NOW, facts, [], accounts, roster.decision, roster, None, list(problems))
@@ -99,7 +101,7 @@ def unreached(name: str = "gw-2") -> GatewaySeen:
 
 def view(found: RunResult, *gateways: GatewaySeen, user_name: str | None = None) -> dict[str, Any]:
     """What the module `devices_info` returns."""
-    return overview(known_of(found, GRANTING, ACCESS), gateways, Whose(user_name))
+    return overview(known_of(ACCOUNT, found, GRANTING, ACCESS), gateways, Whose(user_name))
 
 
 def device(of: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -461,7 +461,7 @@ def test_r4_revoke_reaches_the_gateways_when_aws_is_down_and_stays(
     down = {"endpoint_url": NOWHERE, "aws_config": {"retries": {"total_max_attempts": 1}}}
     whom: dict[str, Any] = {"revoke_user_name": leaver.user_name, "revoke_device": "laptop"}
     done = actions.run_playbook("revoke", rc=2, vpn_aws_options=down, **whom)
-    assert "repeat: ansible-playbook tracklib.vpn.revoke" in done.failures[-1]
+    assert "repeat: ansible-playbook -i INVENTORY tracklib.vpn.revoke" in done.failures[-1]
     assert leaver.cut_off()
     assert "tracklib service" in (bob.fetch() or "")
 
@@ -504,7 +504,7 @@ def test_r18_revoke_ends_the_tunnel_by_the_gateways_last_seen_when_packets_to_aw
         took = time.monotonic() - began
     assert leaver.cut_off(), (done.failures, done.stderr)
     assert took < PATIENCE
-    assert "repeat: ansible-playbook tracklib.vpn.revoke" in done.failures[-1]
+    assert "repeat: ansible-playbook -i INVENTORY tracklib.vpn.revoke" in done.failures[-1]
     assert "tracklib service" in (bob.fetch() or "")
     print(f"revoked after {took:.0f} s")
     actions.run_playbook("revoke", **whole)

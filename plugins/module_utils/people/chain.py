@@ -15,7 +15,7 @@ from typing import Any, Iterator, Mapping, NamedTuple
 from ..whitelist import Reason
 from ..wireguard.bars import how_to_release
 from ..wireguard.drift import is_of_another_peer
-from .devices import View, blocked_words, last_handshake, renewal, told_apart
+from .devices import View, blocked_words, last_handshake, other_account, renewal, told_apart
 from .layout import ago, command, life, names, span, utc
 from .merge import DeviceStatus
 from .seen import CONNECTED
@@ -63,11 +63,11 @@ class Subject(NamedTuple):
 
 def links(view: View, subject: Subject, now: float) -> list[ChainLink]:
     """Look at each link of the chain, in its order."""
-    found = [_in_iam(view, subject), _in_group(subject), _not_revoked(subject), _registered(view, subject)]
+    found = [_in_iam(view, subject), _in_group(subject), _not_revoked(view, subject), _registered(view, subject)]
     device = subject.device
     if device is None:
         return [*found, _networks(subject)]
-    found += [_lives(device, now), _fit(device), _decided(device)]
+    found += [_lives(view, device, now), _fit(device), _decided(device)]
     found += [_peer(gateway, seen, device) for gateway, seen in zip(view["gateways"], device["gateways"])]
     found.append(_handshake(view, device))
     found += list(_way_on(view, device))
@@ -120,7 +120,7 @@ def _in_group(subject: Subject) -> ChainLink:
     )
 
 
-def _not_revoked(subject: Subject) -> ChainLink:
+def _not_revoked(view: View, subject: Subject) -> ChainLink:
     user, device, title = subject.user, subject.device, "not revoked"
     block = device["blocked"] if device else user["blocked"]
     if user["reason"] == Reason.TOMBSTONED.value:
@@ -128,7 +128,8 @@ def _not_revoked(subject: Subject) -> ChainLink:
     if block is not None:
         of_device = block["device"]
         how_far = {"all_devices": "true"} if of_device is None else {"device": of_device}
-        step = command("unblock", user_name=subject.whom, **how_far) or "lift the block"
+        account_id = other_account(view, user)
+        step = command("unblock", user_name=subject.whom, **how_far, account_id=account_id) or "lift the block"
         return ChainLink(title, Verdict.BREAKS, blocked_words(block), step)
     return ChainLink(title, Verdict.OK, "neither blocked nor deleted")
 
@@ -145,11 +146,11 @@ def _registered(view: View, subject: Subject) -> ChainLink:
     return ChainLink(title, Verdict.BREAKS, finding, step)
 
 
-def _lives(device: View, now: float) -> ChainLink:
+def _lives(view: View, device: View, now: float) -> ChainLink:
     expires_at, title = device["expires_at"], "not expired"
     words = f"{life(expires_at, now)}, until {utc(expires_at)}" if expires_at else "it has no end"
     if expires_at is not None and expires_at <= now:
-        return ChainLink(title, Verdict.BREAKS, words, renewal(device, told_apart([device])) or "renew it")
+        return ChainLink(title, Verdict.BREAKS, words, renewal(view, device, told_apart([device])) or "renew it")
     return ChainLink(title, Verdict.OK, words)
 
 

@@ -154,7 +154,7 @@ def expiring_report(view: View, within: int, now: float) -> Explained:
     headline = f"{count(len(devices), 'registration')} to end within {span(within)}"
     lines = [line for each in failures for line in paragraph(each)] + [headline]
     lines += table(("ENDS", "IN", "DEVICE", "STATUS"), rows) if rows else []
-    commands = {each["name"]: renewal(each, apart) for each in devices if _is_renewable(each)}
+    commands = {each["name"]: renewal(view, each, apart) for each in devices if _is_renewable(each)}
     if commands:
         lines += ["", "To renew them:", *(each for each in commands.values() if each is not None)]
     data = [{**each, "renew": commands.get(each["name"])} for each in devices]
@@ -167,7 +167,14 @@ def _is_renewable(device: View) -> bool:
     return not is_ended or device["reason"] == Reason.EXPIRED.value
 
 
-def renewal(device: View, apart: Mapping[tuple[str, str], str]) -> str | None:
+def renewal(view: View, device: View, apart: Mapping[tuple[str, str], str]) -> str | None:
     """Write the command that renews a device; None if its name can't be one."""
     whom: Sequence[str] = (apart.get((device["account_id"], device["user_id"]), ""), device["user_name"])
-    return command("renew", user_name=next(filter(None, whom)), device=device["device"])
+    user_name = next(filter(None, whom))
+    return command("renew", user_name=user_name, device=device["device"], account_id=other_account(view, device))
+
+
+def other_account(view: View, one: View) -> str | None:
+    """Return the account that a command about a user or device has to name; None for the gateways' own."""
+    account_id: str = one["account_id"]
+    return None if account_id == view["account_id"] else account_id

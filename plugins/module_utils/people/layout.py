@@ -12,7 +12,7 @@ from itertools import zip_longest
 from typing import Any, Mapping, NamedTuple, Sequence
 
 from .. import timespan
-from ..model import DEVICE_NAME, USER_NAME
+from ..model import DEVICE_NAME, USER_NAME, printable
 
 WIDTH = 100  # characters of a line
 SHOWN = 20  # rows of one kind
@@ -75,11 +75,6 @@ def names(given: Sequence[str]) -> str:
     return ", ".join(given[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def printable(text: Any) -> str:
-    """Return a text without what a terminal would obey (R15, data is never code)."""
-    return "".join(character if character.isprintable() else " " for character in str(text))
-
-
 def paragraph(text: str, margin: str = "", *, begins: str | None = None) -> list[str]:
     """Wrap a sentence.
 
@@ -129,7 +124,7 @@ def section(
 
 
 def command(playbook: str, **variables: str | None) -> str | None:
-    """Write the call of a playbook for a shell; None if a value can't be a name or an id.
+    """Write the call of a playbook for a shell; None if a value can't be a name or an id. What is None is left out.
 
     It has no quotes, since Ansible would show them escaped. Values of -e are templates to Ansible, so nothing but names
     may get there (R15, data is never code).

@@ -58,6 +58,7 @@ class Whose(NamedTuple):
 class KnownPeople(NamedTuple):
     """What a decision says, in the order in which it is looked up."""
 
+    account_id: str  # the gateways'
     result: RunResult
     granting: GrantingGroups
     access: Access | None  # None: its networks can't be read
@@ -70,12 +71,16 @@ class KnownPeople(NamedTuple):
     whitelist: Whitelist
 
 
-def known_of(result: RunResult, granting: GrantingGroups, access: Access | None) -> KnownPeople:
-    """Arrange a run's result for questions about people."""
+def known_of(account_id: str, result: RunResult, granting: GrantingGroups, access: Access | None) -> KnownPeople:
+    """Arrange a run's result for questions about people.
+
+    :param account_id: the gateways'.
+    """
     in_force = [account.in_force for account in result.accounts if account.in_force is not None]
     users = {(sweep.account_id, user.user_id): user for sweep in in_force for user in sweep.users.values()}
     facts = result.facts
     return KnownPeople(
+        account_id=account_id,
         result=result,
         granting=granting,
         access=access,
@@ -95,11 +100,13 @@ def overview(known: KnownPeople, gateways: Sequence[GatewaySeen], whose: Whose) 
     devices = [*roster.peers, *(each.registration for each in roster.excluded)]
     wanted = sorted((each for each in devices if _is_wanted(known, each, whose)), key=lambda each: each.label)
     return {
+        "account_id": known.account_id,
         "devices": [_device_view(known, each, gateways) for each in wanted],
         "users": [] if whose.user is None else _users(known, whose),
         "nearest": [] if whose.user is None else nearest_names(whose.user, _all_names(known)),
         "accounts": _accounts(known.result),
         "gateways": [_gateway_view(known, each) for each in gateways],
+        "lost_gateways": _lost_gateways(known.result, gateways),
         "strangers": _strangers(gateways, {each.public_key for each in devices}),
         "held": sorted(each.label for each in roster.held),
         "generation": known.result.generation,
@@ -135,11 +142,13 @@ def without_decision(gateways: Sequence[GatewaySeen], error: str, whose: Whose |
                 labelled.setdefault((peer["account_id"], peer["user_id"], peer["device"]), peer)
     keys = {peer["public_key"] for peer in labelled.values()}
     return {
+        "account_id": None,
         "devices": [_unregistered_view(peer, gateways) for _device, peer in sorted(labelled.items())],
         "users": [],
         "nearest": [],
         "accounts": [],
-        "gateways": [{**gateway_view(each), "missing": [], "surplus": []} for each in gateways],
+        "gateways": [{**gateway_view(each), "missing": [], "surplus": [], "missed": []} for each in gateways],
+        "lost_gateways": [],
         "strangers": _strangers(gateways, keys),
         "held": [],
         "generation": None,
@@ -229,7 +238,8 @@ def _block_view(known: KnownPeople, owner: Owner, device: str | None) -> dict[st
 
 def _gateway_view(known: KnownPeople, gateway: GatewaySeen) -> dict[str, Any]:
     """Say how a gateway is, and by which devices it differs from the decision."""
-    view = {**gateway_view(gateway), "missing": [], "surplus": []}
+    missed = known.result.facts.missed.get(gateway.name, [])
+    view = {**gateway_view(gateway), "missing": [], "surplus": [], "missed": missed}
     if not gateway.info:
         return view
     decided = {peer.public_key: peer.label for peer in known.result.roster.peers}
@@ -242,6 +252,14 @@ def _gateway_view(known: KnownPeople, gateway: GatewaySeen) -> dict[str, Any]:
         if key not in live and barred.isdisjoint({label.casefold(), label.partition("/")[0].casefold()})
     )
     return {**view, "missing": missing, "surplus": sorted(left_out[key] for key in live.intersection(left_out))}
+
+
+def _lost_gateways(result: RunResult, gateways: Iterable[GatewaySeen]) -> list[dict[str, Any]]:
+    """Name gateways that left the inventory before they were told who left."""
+    present = {each.name for each in gateways}
+    return [
+        {"name": name, "missed": missed} for name, missed in sorted(result.facts.missed.items()) if name not in present
+    ]
 
 
 def _strangers(gateways: Iterable[GatewaySeen], registered: set[str]) -> list[dict[str, Any]]:

@@ -35,6 +35,7 @@ def status_report(view: View, now: float, *, max_age: int, show_all: bool) -> Ex
         *section("Left out", ("DEVICE", "WHY"), _left_out_rows(view, now), limit),
         *section("Held removals", ("DEVICE",), [(name,) for name in view["held"]], limit),
         *section("Kept out by gateways (barred)", ("GATEWAY", "WHO"), _barred_rows(view), limit),
+        *section("Gateways that left the inventory untold of leavers", _LOST_HEADING, _lost_rows(view), limit),
         *section("Strangers, whom no registration explains", _STRANGER_HEADING, _stranger_rows(view), limit),
     ]
     return Explained(lines, wrong, {"well": not wrong, **view})
@@ -72,6 +73,8 @@ def _wrong(view: View, max_age: int) -> Iterator[str]:
 
 def _wrong_at(gateway: View, max_age: int) -> Iterator[str]:
     name = gateway["name"]
+    if gateway["error"] is not None and gateway["missed"]:
+        yield f"{name}: may still be peers there: {names(gateway['missed'])}. Run reconcile once it can be reached"
     if gateway["interface_up"] is False:
         yield f"{name}: the interface is down or missing; look at its unit: systemctl status 'wg-quick@*'"
     for problem in gateway["problems"]:
@@ -89,6 +92,7 @@ def _wrong_at(gateway: View, max_age: int) -> Iterator[str]:
 
 _GATEWAY_HEADING = ("GATEWAY", "INTERFACE", "PEERS", "GENERATION", "ROSTER", "STATE")
 _PEER_HEADING = ("DEVICE", "GATEWAY", "HANDSHAKE", "ENDPOINT", "RECEIVED", "SENT", "LIFE")
+_LOST_HEADING = ("GATEWAY", "MAY STILL BE PEERS THERE, IF IT RUNS")
 _STRANGER_HEADING = ("GATEWAY", "NAME THERE", "KEY", "HANDSHAKE", "ENDPOINT", "ADDRESSES")
 
 
@@ -141,6 +145,10 @@ def _left_out_rows(view: View, now: float) -> list[tuple[str, ...]]:
 
 def _barred_rows(view: View) -> list[tuple[str, ...]]:
     return [(gateway["name"], name) for gateway in view["gateways"] for name in gateway["barred"]]
+
+
+def _lost_rows(view: View) -> list[tuple[str, str]]:
+    return [(each["name"], names(each["missed"])) for each in view["lost_gateways"]]
 
 
 def _stranger_rows(view: View) -> list[tuple[str, ...]]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Iterator, NamedTuple, Sequence
 
+from ..model import printable
 from .chain import ChainLink, Subject, Verdict, as_data, is_connected, links
 from .devices import View, last_handshake, nobody, unanswered
-from .layout import Explained, ago, paragraph, printable
+from .layout import Explained, ago, paragraph
 
 _VERDICT_WIDTH, _TITLE_WIDTH = 13, 18  # characters
 

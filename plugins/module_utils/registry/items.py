@@ -56,6 +56,7 @@ from ..model import (
     Sweep,
     Tombstone,
     User,
+    printable,
 )
 from ..timespan import DAY, utc
 from .dynamodb import Item
@@ -142,7 +143,7 @@ def _words(value: Any) -> str | None:
     """Read what only keeps books, as one line without what a terminal takes for orders; None if it is no text."""
     if not isinstance(value, str):
         return None
-    return " ".join("".join(each if each.isprintable() else " " for each in value).split()) or None
+    return " ".join(printable(value).split()) or None
 
 
 def _ordered(by: str | None, reason: str | None = None) -> Item:

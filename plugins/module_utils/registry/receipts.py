@@ -12,7 +12,7 @@ import math
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 from ..keys import fingerprint
-from ..model import Block, Receipt, Registration, Removed, Tombstone
+from ..model import Block, Receipt, Registration, Removed, Tombstone, printable
 from ..timespan import utc
 from ..whitelist import Reason
 
@@ -198,7 +198,7 @@ def _row(receipt: Mapping[str, Any]) -> list[str]:
 
 
 def _cell(value: Any, width: int) -> str:
-    text = "-" if value is None else str(value)
+    text = "-" if value is None else printable(value)
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 

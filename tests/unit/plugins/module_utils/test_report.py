@@ -44,8 +44,9 @@ RECEIPT = {
 
 def lines(result: Mapping[str, Any], *, roster: Mapping[str, Any] | None = None, **scope: Any) -> list[str]:
     """What is said of one gateway, without the summary."""
-    *shown, _summary = run_lines(roster or {}, StepResults({"gateway-1": result}), Scope(**scope))
-    return shown
+    shown = run_lines(roster or {}, StepResults({"gateway-1": result}), Scope(**scope))
+    (summary,) = (number for number, line in enumerate(shown) if line.startswith("in short: "))
+    return shown[:summary]
 
 
 def summary(*results: Mapping[str, Any], **scope: Any) -> str:
@@ -109,6 +110,23 @@ def test_removal_has_the_rosters_cause_or_the_gateways_reason_in_words() -> None
     ]
 
 
+def test_removal_that_a_gateway_did_late_has_the_cause_of_its_receipt() -> None:
+    done = {"changed": True, "removed": ["alice/laptop"], "removals": [removal("laptop", "blocked")]}
+    receipts = [
+        {**RECEIPT, "user_id": "AIDA1", "detail": "blocked: lost", "by": "arn:op"},
+        {**RECEIPT, "user_id": "AIDA1", "detail": "elsewhere", "gateway": "gateway-2"},
+    ]
+    shown = run_lines({}, StepResults({"gateway-1": done}, recording={"receipts": receipts}))
+    assert shown[1] == "  removed: alice/laptop (blocked: lost, by arn:op)"
+
+
+def test_r15_no_line_and_no_problem_can_talk_to_the_terminal() -> None:
+    result = {"changed": True, "failed": True, "msg": "a\x1b[2Jb"}
+    said = run_lines({}, StepResults({"gateway-1": result}))
+    said += run_problems({"problems": ["c\x1b]0;d"]}, StepResults(), [])
+    assert "\x1b" not in "".join(said)
+
+
 def test_peer_that_expired_by_the_gateways_clock_is_named_unless_it_was_removed_now() -> None:
     done = {"changed": True, "removed": ["a/b"], "expired": ["a/b", "c/d"]}
     assert "  left out, expired by this gateway's clock: c/d" in lines(done)
@@ -122,7 +140,7 @@ def test_long_lists_are_cut_and_counted_unless_details_are_wanted() -> None:
     assert "  and 2 more removed" in shown
     assert "user19/pc and 2 more" in " ".join(line.strip() for line in shown)
     assert [line for line in shown if "user21/pc" in line] == []
-    assert len([line for line in lines(done, details=True) if "user21/pc" in line]) == 4
+    assert len([line for line in lines(done, details=True) if "user21/pc" in line]) == 3
     assert run_lines({"held": many}, StepResults())[-2].startswith("held: user19/pc ")
 
 
@@ -252,6 +270,12 @@ def test_summary_says_in_words_what_changed_for_whom(
     assert summary(*results, check_mode=check_mode) == said
 
 
+@pytest.mark.parametrize(("check_mode", "done"), [(False, "is repaired"), (True, "would be repaired")])
+def test_summary_says_that_a_gateway_was_put_right(check_mode: bool, done: str) -> None:
+    result = {"changed": True, "repaired": ["alice/laptop missing on the device"]}
+    assert summary(result, check_mode=check_mode) == (f"in short: gateway-1 differed from what was applied, and {done}")
+
+
 def test_who_is_newly_left_out_is_named_in_a_normal_run_with_the_cause() -> None:
     roster = {"left_out": [{"name": "bob/phone", "cause": "in none of the groups that grant access: vpn"}]}
     assert run_lines(roster, StepResults())[0] == (
@@ -312,7 +336,7 @@ def test_revocation_that_is_not_written_is_to_be_repeated(written: dict[str, Any
     (problem,) = revocation_problems(written, GIVEN, "AWS is down.")
     assert problem.startswith("alice/laptop could not be blocked in the registry: AWS is down. The gateways that")
     command = """-e '{"revoke_user_name": "alice", "revoke_device": "laptop"}'"""
-    assert problem.endswith(f"repeat: ansible-playbook tracklib.vpn.revoke {command}")
+    assert problem.endswith(f"repeat: ansible-playbook -i INVENTORY tracklib.vpn.revoke {command}")
 
 
 def test_revocation_without_a_roster_says_that_the_registry_has_it() -> None:

@@ -9,7 +9,11 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.tracklib.vpn.plugins.module_utils.people.devices import devices_report, expiring_report
+from ansible_collections.tracklib.vpn.plugins.module_utils.people.devices import (
+    devices_report,
+    expiring_report,
+    renewal,
+)
 from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import (
     ago,
     command,
@@ -25,7 +29,19 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.people.merge import w
 from ansible_collections.tracklib.vpn.plugins.module_utils.people.seen import GatewaySeen
 from ansible_collections.tracklib.vpn.plugins.module_utils.people.status import status_report
 
-from tests.support.decisions import DAY, NOW, account, block, registration, registrations, sweep, tombstone, user, users
+from tests.support.decisions import (
+    DAY,
+    NOW,
+    OTHER,
+    account,
+    block,
+    registration,
+    registrations,
+    sweep,
+    tombstone,
+    user,
+    users,
+)
 from tests.support.decisions import unswept as not_swept
 from tests.support.people import fingerprint_of, gateway, peer, result, unreached, view
 
@@ -273,6 +289,15 @@ def test_r17_gateways_are_shown_where_the_registry_is_silent() -> None:
     assert said.data["well"] is False
 
 
+def test_r17_status_says_who_an_unreached_gateway_was_not_told_of() -> None:
+    found = result([BOTH], [], missed={"gw-2": ["user1/laptop"], "gw-9": ["user2/laptop"], "gw-1": ["user3/laptop"]})
+    text, failures = status(found, gateway(), unreached())
+    told = "gw-2: may still be peers there: user1/laptop. Run reconcile once it can be reached"
+    assert [each for each in failures if "user" in each] == [told]  # gw-1 was read, its surplus is seen
+    assert "Gateways that left the inventory untold of leavers" in text
+    assert [line for line in text.splitlines() if line.startswith("gw-9")] == ["gw-9     user2/laptop"]
+
+
 # -- whose time ends
 
 
@@ -303,6 +328,13 @@ def test_blocked_user_is_shown_and_has_no_command() -> None:
     found = result([BOTH], [registration(1, expires_at=NOW + DAY)], blocks=[block(1)])
     text = "\n".join(expiring_report(view(found), 14 * DAY, NOW).lines)
     assert ("user blocked" in text, "To renew them" in text) == (True, False)
+
+
+def test_command_about_another_accounts_user_names_the_account() -> None:
+    found = view(result([BOTH], registrations((1,))))
+    elsewhere = {**found["devices"][0], "account_id": OTHER}
+    assert str(renewal(found, elsewhere, {})).endswith("renew_device=laptop -e renew_account_id=444455556666")
+    assert str(renewal(found, found["devices"][0], {})).endswith("renew_device=laptop")
 
 
 def test_r1_renewal_of_a_name_that_two_have_had_names_the_id() -> None:
