@@ -32,12 +32,13 @@ options:
       - How the device is told of the DNS servers and the domains. The guide C(docs/clients.md) says what each system
         makes of it.
       - V(line) writes a C(DNS) line, which the WireGuard apps and, by C(resolvconf), C(wg-quick) read. Nearly all of
-        them ask the tunnel's servers for every name then.
+        them ask the tunnel's servers for every name then, so these must answer every name (C(private_dns_other=forward)
+        of the gateways), or the device finds nothing but private ones, and nothing once the tunnel fails.
       - V(resolved) writes C(PostUp) lines for systemd-resolved, which asks the tunnel's servers for O(domains) only.
       - V(none) writes nothing. The tunnel leads to the DNS servers all the same.
     type: str
     choices: [line, resolved, none]
-    default: line
+    default: none
   full_tunnel:
     description:
       - Whether everything goes into the tunnel, and every name is asked of its DNS servers.

@@ -37,13 +37,17 @@ options:
     type: list
     elements: str
     default: []
+  answers_other_names:
+    description: Whether the tunnel's DNS servers answer other names than private ones.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
 - name: Show what a host needs
   ansible.builtin.debug:
-    msg: "{{ ['wg-quick', 'resolvconf'] | tracklib.vpn.client_needs(domains=['internal.example']) }}"
-  # => {"dns": "line", "packages": []}
+    msg: "{{ ['wg-quick', 'systemd-resolved'] | tracklib.vpn.client_needs(domains=['internal.example']) }}"
+  # => {"dns": "resolved", "packages": []}
 """
 
 RETURN = r"""
@@ -52,7 +56,10 @@ _value:
   type: dict
   contains:
     dns:
-      description: V(resolved), V(line) or V(none); V(unknown) if the host can't be told.
+      description:
+        - V(resolved), V(line) or V(none).
+        - V(unknown) if the host can't be told; V(exclusive) if it would ask the tunnel for every name, and nothing
+          there answers other names than private ones.
       type: str
     packages:
       description: Debian packages to install.
@@ -71,8 +78,16 @@ def client_needs(
     domains: Sequence[str] = (),
     full_tunnel: bool = False,
     networks: Sequence[str] = (),
+    answers_other_names: bool = False,
 ) -> dict[str, Any]:
-    return needs(found, dns=dns, domains=domains, full_tunnel=full_tunnel, networks=networks)._asdict()
+    return needs(
+        found,
+        dns=dns,
+        domains=domains,
+        full_tunnel=full_tunnel,
+        networks=networks,
+        answers_other_names=answers_other_names,
+    )._asdict()
 
 
 class FilterModule:

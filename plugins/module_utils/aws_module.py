@@ -97,6 +97,16 @@ def session(module: AnsibleAWSModule) -> Session:
     return made
 
 
+def certificates(module: AnsibleAWSModule) -> str | bool:
+    """Which certificates the module's options, the environment or the profile trust, as botocore's `verify`."""
+    from botocore.session import Session as CoreSession
+
+    options = get_aws_connection_info(module)[2]
+    given: str | bool = options.get("verify", True)
+    its_own = CoreSession(profile=options.get("profile_name")).get_config_variable("ca_bundle")
+    return str(its_own) if given is True and its_own else given
+
+
 def registry(module: AnsibleAWSModule) -> Registry:
     """The registry that the module's options name.
 

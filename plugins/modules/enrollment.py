@@ -11,15 +11,15 @@ short_description: Registers, renews, rotates and removes one's own device
 description:
   - Calls the self-service function with the AWS credentials of an IAM user, who needs no permission on the registry.
   - Runs where these credentials are, which need not be the device. Only the device's public key is needed.
-  - The credentials must be the user's own access keys, or an MFA session made with them. Sessions of roles (single
-    sign-on, instance profiles) are refused.
+  - The credentials must be the IAM user's own, such as access keys, an MFA session made with them, or C(aws login).
+    Sessions of roles (single sign-on, instance profiles) are refused.
 author:
   - Tracklib (@tracklib)
 options:
   state:
     description:
-      - V(present) registers the device, gives it O(public_key) if it has another key, and renews it once more than half
-        of its life is over. A device that lives an hour or longer can so be renewed 30 minutes before it expires.
+      - V(present) registers the device, and renews it once more than half of its life is over. A device that lives an
+        hour or longer can so be renewed 30 minutes before it expires.
       - V(absent) removes the registration. Its key stays reserved for the same user.
     type: str
     choices: [present, absent]
@@ -31,6 +31,12 @@ options:
   public_key:
     description: The device's public key, as C(wg pubkey) prints it. Required for V(present).
     type: str
+  rotate:
+    description:
+      - Whether a device that has another key gets O(public_key), and so loses the tunnel that it has. Otherwise that is
+        refused, since it may be another machine of the same name.
+    type: bool
+    default: false
   function_arn:
     description: ARN of the self-service function, without alias. The proof of identity is for this function only.
     type: str
@@ -145,6 +151,10 @@ domains:
   returned: success
   type: list
   elements: str
+answers_other_names:
+  description: Whether these servers answer other names than private ones, and the device may ask them for every name.
+  returned: success
+  type: bool
 mtu:
   description: The MTU of the gateways' interfaces, which the device's should have, too.
   returned: success
@@ -172,7 +182,11 @@ import time
 from typing import Any, Mapping
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import one_line_failures, session
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
+    certificates,
+    one_line_failures,
+    session,
+)
 from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.device import (
     Enrollment,
     checked,
@@ -182,7 +196,11 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.device import 
     mtu,
     user_credentials,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import Function, SelfServiceError
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import (
+    Function,
+    SelfServiceError,
+    devices,
+)
 
 
 def _result(enrollment: Enrollment, endpoint: str | None) -> dict[str, Any]:
@@ -204,6 +222,7 @@ def _result(enrollment: Enrollment, endpoint: str | None) -> dict[str, Any]:
         "networks": enrollment.tunnel["networks"],
         "dns_servers": enrollment.tunnel["dns_servers"],
         "domains": enrollment.tunnel["domains"],
+        "answers_other_names": enrollment.tunnel.get("answers_other_names", False),
         "mtu": mtu(enrollment.tunnel),
         "expiring": [{"device": one["device"], "expires_at": one["expires_at"]} for one in enrollment.due],
         "diff": {"before": _shown(enrollment.before), "after": _shown(enrollment.device)},
@@ -216,13 +235,23 @@ def _shown(device: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def run(module: AnsibleAWSModule) -> dict[str, Any]:
     params = module.params
-    function = checked(Function(params["function_arn"], params["manage_url"], params["renew_url"], params["sts_url"]))
+    urls = (params["manage_url"], params["renew_url"], params["sts_url"])
+    function = checked(Function(params["function_arn"], *urls, verify=certificates(module)))
     credentials = user_credentials(session(module))
+    listed = devices(credentials, function)
     if params["state"] == "absent":
-        enrollment = ensure_absent(credentials, function, params["device"], module.check_mode)
-    else:
-        enrollment = ensure_present(credentials, function, params["device"], params["public_key"], module.check_mode)
-    return _result(enrollment, params["gateway"])
+        done = ensure_absent(credentials, function, listed, params["device"], check_mode=module.check_mode)
+        return _result(done, params["gateway"])
+    done = ensure_present(
+        credentials,
+        function,
+        listed,
+        params["device"],
+        params["public_key"],
+        rotate=params["rotate"],
+        check_mode=module.check_mode,
+    )
+    return _result(done, params["gateway"])
 
 
 def main() -> None:
@@ -231,6 +260,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "device": {"type": "str", "required": True},
             "public_key": {"type": "str", "no_log": False},
+            "rotate": {"type": "bool", "default": False},
             "function_arn": {"type": "str", "required": True},
             "manage_url": {"type": "str", "required": True},
             "renew_url": {"type": "str", "required": True},

@@ -194,14 +194,23 @@ def drawn(dots: list[list[bool]], picture: Path) -> Path:
 
 def test_phone_scans_a_png_and_gets_its_whole_configuration(laptop: Device, tmp_path: Path) -> None:
     dest, key_file, private = phone(laptop, tmp_path, ".png")
-    result = laptop.write(device="phone", dest=str(dest), embed_key_from=str(key_file))
+    written = {"device": "phone", "dest": str(dest), "embed_key_from": str(key_file), "dns": "line"}
+    result = laptop.write(**written)
     assert result["changed"]
     assert stat.S_IMODE(dest.stat().st_mode) == 0o600
     assert private not in str(result)
     config = scanned(dest)
     assert f"PrivateKey = {private}\n" in config
     assert "DNS = 10.44.0.1, fd44:7472:6163:6b::1\n" in config
-    assert not laptop.write(device="phone", dest=str(dest), embed_key_from=str(key_file))["changed"]
+    assert not laptop.write(**written)["changed"]
+
+
+def test_r18_device_is_told_of_no_dns_server_that_it_would_ask_for_every_name_unless_that_is_wanted(
+    laptop: Device, tmp_path: Path
+) -> None:
+    dest, key_file, _private = phone(laptop, tmp_path, ".txt")
+    laptop.write(device="phone", dest=str(dest.with_suffix(".conf")), domains=["internal.example"])
+    assert "DNS" not in dest.with_suffix(".conf").read_text()
 
 
 def test_phone_scans_a_code_on_a_dark_terminal(laptop: Device, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def start(**changes: Any) -> None:
         "QUEUE_URL": queue_url,
         "SETTINGS": json.dumps(settings),
     }
-    port = _free_port()
+    port = _port()
     with LOG.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", MODULE, str(port)],
@@ -95,8 +95,7 @@ def stop() -> None:
     if process is not None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process, signal.SIGKILL)
-    for path in (PID, PORT):
-        path.unlink(missing_ok=True)
+    PID.unlink(missing_ok=True)
 
 
 def pid() -> int | None:
@@ -114,17 +113,19 @@ def url() -> str:
     return f"http://{machine_address()}:{PORT.read_text()}"
 
 
-def users_file(check_name: str | None = None) -> dict[str, Any]:
+def users_file(check_name: str | None = None, host: str | None = None) -> dict[str, Any]:
     """Return what the operators give to users: the content of the file for the script, variables for the playbook.
 
     :param check_name: A private name that has to resolve once the tunnel is up.
+    :param host: A public name of this machine, for laptops that resolve it; by default its address.
     """
+    base = url() if host is None else url().replace(machine_address(), host)
     return {
         "vpn_self_service": {
             **({} if check_name is None else {"check_name": check_name}),
             "function_arn": FUNCTION_ARN,
-            "manage_url": f"{url()}/manage/",
-            "renew_url": f"{url()}/renew/",
+            "manage_url": f"{base}/manage/",
+            "renew_url": f"{base}/renew/",
             "sts_url": aws.endpoint(),
         }
     }
@@ -137,10 +138,15 @@ def enroll(laptop: str, *, check_name: str | None = None, **variables: Any) -> a
     return actions.run_playbook("enroll", profile=user_name, **given)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((machine_address(), 0))
-        return int(probe.getsockname()[1])
+def _port() -> int:
+    """Return the port of before, which laptops know, if it is free; else a free one."""
+    before = int(PORT.read_text()) if PORT.exists() else 0
+    for port in (before, 0):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((machine_address(), port))
+            return int(probe.getsockname()[1])
+    raise LabError(f"no port is free at {machine_address()}")
 
 
 def _answers(port: int) -> bool:

@@ -52,12 +52,12 @@ def run(script: Path, *arguments: str, keys: dict[str, str] | None = None) -> su
 def test_script_holds_all_that_it_imports(tmp_path: Path) -> None:
     done = run(pack(tmp_path), "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "--phone" in done.stdout
+    assert "remove a device, and the tunnel" in done.stdout
 
 
 def test_settings_are_packed_and_a_call_is_made_with_them(tmp_path: Path) -> None:
     script = pack(tmp_path, json.dumps({"vpn_self_service": FUNCTION}))
-    done = run(script, "--list", keys=KEYS)
+    done = run(script, "devices", keys=KEYS)
     assert done.returncode == 1
     assert re.fullmatch(r"enroll: .*127\.0\.0\.1:9 could not be reached.*\(unreachable\)\n", done.stderr)
 
@@ -65,12 +65,16 @@ def test_settings_are_packed_and_a_call_is_made_with_them(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("settings", "arguments", "complaint"),
     [
-        (None, ["laptop"], "no settings"),
-        ("{", ["laptop"], "the settings lack vpn_self_service"),
-        (json.dumps({"vpn_self_service": {}}), ["laptop"], "lack function_arn, manage_url, renew_url"),
-        (json.dumps({"vpn_self_service": FUNCTION}), ["--list"], r"no AWS credentials .*\(no_credentials\)"),
-        (json.dumps({"vpn_self_service": FUNCTION}), ["--list", "--profile", "x"], r"profile \(x\) could not be found"),
-        (json.dumps({"vpn_self_service": FUNCTION}), ["--settings", "none.json", "laptop"], "none.json"),
+        (None, ["devices"], "no settings"),
+        ("{", ["devices"], "the settings lack vpn_self_service"),
+        (json.dumps({"vpn_self_service": {}}), ["devices"], "lack function_arn, manage_url, renew_url"),
+        (json.dumps({"vpn_self_service": FUNCTION}), ["devices"], r"no AWS credentials .*\(no_credentials\)"),
+        (
+            json.dumps({"vpn_self_service": FUNCTION}),
+            ["devices", "--profile", "x"],
+            r"profile \(x\) could not be found",
+        ),
+        (json.dumps({"vpn_self_service": FUNCTION}), ["devices", "--settings", "none.json"], "none.json"),
     ],
 )
 def test_what_is_missing_is_said_in_one_line(
@@ -84,6 +88,6 @@ def test_what_is_missing_is_said_in_one_line(
 
 def test_r10_phones_key_is_not_made_when_the_output_is_no_terminal(tmp_path: Path) -> None:
     script = pack(tmp_path, json.dumps({"vpn_self_service": FUNCTION}))
-    done = run(script, "--phone", "phone", keys=KEYS)
+    done = run(script, "phone", "phone", keys=KEYS)
     assert "shown on a terminal only" in done.stderr
     assert "could not be reached" not in done.stderr

@@ -150,7 +150,7 @@ def test_full_tunnel_leads_everywhere_that_the_policy_grants() -> None:
     actions.shell("service", f"ip address replace {FAR_AWAY}/32 dev lo")
     actions.shell("gateway", f"ip route replace {FAR_AWAY} via {actions.SERVICE_IPV4}")
     try:
-        run_role(ALICE, client_full_tunnel=True)
+        run_role(ALICE, client_full_tunnel=True, client_answers_other_names=True)
         assert "tracklib service" in page(ALICE)
         assert actions.cut_off(ALICE, FAR_AWAY)  # the gateway's rules are the control
         assert asks_the_tunnel(ALICE, PUBLIC_NAME)
@@ -173,13 +173,19 @@ def test_systemd_resolved_is_installed_where_it_is_asked_for(bob: str) -> None:
 
 def test_resolvconf_asks_the_tunnel_for_every_name_and_gives_the_old_servers_back(bob: str) -> None:
     before = actions.shell(bob, "cat /etc/resolv.conf")
-    join(bob, client_dns="line")
+    join(bob, client_dns="line", client_answers_other_names=True)
     assert "tracklib service" in page(bob)
     assert "tracklib service" in page(bob, "web")  # the zone is searched
     assert asks_the_tunnel(bob, PUBLIC_NAME)
     actions.shell(bob, "systemctl stop wg-quick@vpn0")
     assert "10.44.0.1" not in actions.shell(bob, "cat /etc/resolv.conf")
     assert before.split()[-1] in actions.shell(bob, "cat /etc/resolv.conf")
+
+
+def test_r18_laptop_that_would_lose_every_other_name_is_refused_before_anything(bob: str) -> None:
+    done = run_role(bob, rc=2, client_dns="line")
+    assert "would ask the tunnel for every name, and the gateways answer private ones only" in done.failures[0]
+    assert actions.shell(bob, f"ls {CONFIG} {KEY} 2>/dev/null", check=False) == ""
 
 
 def test_configuration_of_another_maker_is_refused_and_left(bob: str) -> None:

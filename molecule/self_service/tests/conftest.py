@@ -13,9 +13,10 @@ from tests.lab import actions, aws, feed, hosts
 
 @pytest.fixture(scope="session", autouse=True)
 def private_name() -> Iterator[None]:
-    """The service has the private name web.internal.example, which the gateways' resolvers know."""
+    """The private name of the service, which the gateways' resolvers know, and the public one of self-service."""
     aws.forget_names()
     aws.create_zone("internal.example", ("web", "A", hosts.SERVICE_ADDRESSES[0]))
+    aws.create_zone("public.example", ("self-service", "A", hosts.machine_address()), private=False)
     feed.feed()
     actions.run_playbook("private_dns")
     yield

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 
 from tests.lab import actions, aws, hosts, self_service
@@ -22,8 +23,11 @@ from tests.support import ROOT
 from tests.support.waiting import PATIENCE
 
 NAME = "web.internal.example"  # see conftest.py
+PUBLIC_NAME = "self-service.public.example"  # as well
+ZONES = ["internal.example"]
 SCRIPT = "/home/admin/tracklib-vpn-enroll.pyz"
 KEY, CONFIG = "/etc/wireguard/vpn0.key", "/etc/wireguard/vpn0.conf"
+NOTE = "/var/lib/tracklib-vpn/vpn0.json"
 DROP_IN = "/etc/systemd/system/wg-quick@vpn0.service.d"
 PHONE_CONFIG = "/etc/wireguard/phone0.conf"
 UNTIL_GONE = 10  # seconds after its expiry
@@ -33,7 +37,7 @@ UNTIL_GONE = 10  # seconds after its expiry
 def function() -> Iterator[None]:
     """The self-service function, and the runner behind its queue."""
     aws.seed()
-    self_service.start(domains=["internal.example"])
+    self_service.start(domains=ZONES)
     yield
     self_service.stop()
 
@@ -43,7 +47,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The script, with the file that operators give to users in it."""
     directory = tmp_path_factory.mktemp("script")
     settings, script = directory / "vpn.json", directory / "enroll.pyz"
-    settings.write_text(json.dumps(self_service.users_file(NAME)))
+    settings.write_text(json.dumps(self_service.users_file(NAME, PUBLIC_NAME)))
     program = str(ROOT / "tools" / "enroll_script.py")
     subprocess.run([sys.executable, program, "--settings", settings, script], check=True, capture_output=True)
     return script.read_bytes()
@@ -52,9 +56,9 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 class Laptop:
     """A user's laptop: the script is there, and her AWS credentials."""
 
-    def __init__(self, name: str, script: bytes) -> None:
+    def __init__(self, name: str, script: bytes, user_name: str | None = None) -> None:
         self.name = name
-        self.user_name = name.split("-")[0]
+        self.user_name = user_name or name.split("-")[0]
         self.user_id = aws.client("iam").get_user(UserName=self.user_name)["User"]["UserId"]
         self.clean()
         profile = aws.make_profile(self.user_name)
@@ -62,9 +66,9 @@ class Laptop:
         actions.put(name, "/home/admin/.aws/credentials", profile.encode(), "admin")
 
     def script(self, *arguments: str) -> str:
-        """Run the script as the laptop's user; return what it says."""
-        command = f"{SCRIPT} --profile {self.user_name} {' '.join(arguments)}"
-        return actions.shell(self.name, f"su - admin -c '{command}' 2>&1")
+        """Run the script as the laptop's user, with AWS_PROFILE; return what it says."""
+        command = f"{SCRIPT} {' '.join(arguments)}"
+        return actions.shell(self.name, f"su - admin -c 'AWS_PROFILE={self.user_name} {command}' 2>&1")
 
     def public_key(self) -> str:
         """The public key of the private key on the laptop."""
@@ -90,7 +94,7 @@ class Laptop:
         actions.shell(
             self.name,
             "systemctl disable --quiet --now wg-quick@vpn0 2>&1; ip link delete phone0 2>/dev/null; rm -rf "
-            f"{KEY} {CONFIG} {PHONE_CONFIG} {SCRIPT} /home/admin/.aws {DROP_IN}",
+            f"{KEY} {CONFIG} {NOTE} {PHONE_CONFIG} {SCRIPT} /home/admin/.aws {DROP_IN}",
         )
         actions.forget_devices(self.user_name)
 
@@ -136,7 +140,7 @@ def test_user_is_enrolled_by_the_playbook_and_a_second_run_changes_nothing(alice
 
 
 def test_new_key_takes_the_old_ones_place_by_the_playbook(alice: Laptop) -> None:
-    alice.script("laptop")
+    alice.script("up laptop")
     before = alice.public_key()
     done = self_service.enroll(
         alice.name, enroll_new_key=True, client_keepalive=0
@@ -148,17 +152,17 @@ def test_new_key_takes_the_old_ones_place_by_the_playbook(alice: Laptop) -> None
 
 
 def test_key_that_an_interrupted_run_registered_gets_into_the_tunnel(alice: Laptop) -> None:
-    alice.script("laptop")
+    alice.script("up laptop")
     new = actions.shell(alice.name, f"wg genkey > {KEY}; wg pubkey < {KEY}")
     alice.change(public_key=new)  # where it stopped: the registry has the key, the tunnel doesn't
     actions.run_playbook("reconcile")
-    alice.script("laptop")
+    alice.script("up laptop")
     assert actions.shell(alice.name, "wg show vpn0 public-key") == new
     assert "tracklib service" in alice.page()
 
 
 def test_removed_device_leaves_nothing_by_the_playbook(alice: Laptop) -> None:
-    alice.script("laptop")
+    alice.script("up laptop")
     public_key = alice.public_key()
     self_service.enroll(alice.name, enroll_state="absent")
     assert actions.shell(alice.name, f"ls {KEY} {CONFIG} 2>/dev/null; wg show interfaces", check=False) == ""
@@ -169,29 +173,179 @@ def test_removed_device_leaves_nothing_by_the_playbook(alice: Laptop) -> None:
 
 
 def test_user_is_enrolled_by_the_script_and_removes_the_device(bob: Laptop) -> None:
-    with pytest.raises(LabError, match="resolvconf not found: install openresolv"):
-        bob.script("--dns line laptop")
-    said = bob.script("laptop")
+    with pytest.raises(LabError) as ended:
+        bob.script("up laptop")
+    said = str(ended.value)
     assert "registered" in said
     assert "waiting until the gateway knows this machine" in said
-    assert f"{NAME} isn't asked of the tunnel" in said
+    assert "this machine isn't told to ask it for private names" in said
     assert "tracklib service" in bob.page()
-    assert "nothing to do" in bob.script("laptop")
+    assert "nothing to do" in bob.script("up --dns none")
     bob.expire_in(100)
-    assert "renewed" in bob.script("laptop")
-    assert "laptop" in bob.script("--list")
+    assert "renewed" in bob.script("renew --dns none")
+    assert "laptop" in bob.script("devices")
     actions.shell(bob.name, "systemctl reload wg-quick@vpn0")
     assert actions.shell(bob.name, "wg show vpn0 public-key") == bob.public_key()
-    bob.script("--remove laptop")
+    bob.script("remove laptop")
     assert actions.shell(bob.name, f"ls -d {KEY} {CONFIG} {DROP_IN} 2>/dev/null", check=False) == ""
     assert actions.cut_off(bob.name)
-    assert "not registered, nothing to do" in bob.script("--remove laptop")
+    assert "not registered, nothing to do" in bob.script("remove laptop")
+
+
+@pytest.fixture
+def resolvconf(bob: Laptop) -> Iterator[Laptop]:
+    """bob's laptop with openresolv, by which every name is asked of a tunnel's servers, or none."""
+    actions.shell(bob.name, "cp /etc/resolv.conf /etc/resolv.conf.plain; apt-get -qq install -y openresolv 2>&1")
+    yield bob
+    bob.clean()
+    actions.shell(
+        bob.name,
+        "apt-get -qq purge -y openresolv 2>&1; rm -f /etc/resolv.conf; mv /etc/resolv.conf.plain /etc/resolv.conf",
+    )
+
+
+@pytest.fixture
+def answering_all() -> Iterator[None]:
+    """Gateways whose resolvers answer every name, and a function that knows it."""
+    actions.run_playbook("private_dns", private_dns_other="forward")
+    self_service.start(domains=ZONES, answers_other_names=True)
+    yield
+    actions.run_playbook("private_dns")
+    self_service.start(domains=ZONES)
+
+
+def finds(laptop: Laptop, name: str) -> bool:
+    """Whether programs on the laptop find a name."""
+    return actions.shell(laptop.name, f"timeout 8 getent ahosts {name}", check=False) != ""
+
+
+def test_r18_default_deployment_costs_no_public_name(resolvconf: Laptop) -> None:
+    bob = resolvconf
+    with pytest.raises(LabError, match="the gateways answer private ones only"):
+        bob.script("up --dns line laptop")
+    assert actions.registry().devices.registrations_of((aws.ACCOUNT, bob.user_id)) == []
+    with pytest.raises(LabError, match="this machine isn't told to ask it for private names"):
+        bob.script("up laptop")
+    assert "tracklib service" in bob.page()
+    assert finds(bob, PUBLIC_NAME)
+
+
+@pytest.mark.usefixtures("answering_all")
+def test_r18_ended_registration_under_exclusive_dns_is_renewed_by_the_same_command(resolvconf: Laptop) -> None:
+    bob = resolvconf
+    said = bob.script("up laptop")
+    assert f"the private name {NAME} resolves" in said
+    assert "nameserver 10.44.0.1" in actions.shell(bob.name, "cat /etc/resolv.conf")
+    assert "tracklib service" in bob.page(NAME)
+    bob.expire_in(-10)
+    actions.run_playbook("reconcile")
+    actions.shell(bob.name, "wg set vpn0 listen-port 0")  # nothing is left of the session
+    assert actions.cut_off(bob.name)
+    assert not finds(bob, PUBLIC_NAME)
+    said = bob.script("up")
+    assert "vpn0 may be in the way: taking it down, and trying again" in said
+    assert "renewed" in said
+    assert "tracklib service" in bob.page(NAME)
+    assert finds(bob, PUBLIC_NAME)
+
+
+@pytest.mark.usefixtures("answering_all")
+def test_r18_names_are_found_while_the_gateway_doesnt_answer_yet(resolvconf: Laptop) -> None:
+    bob = resolvconf
+    deaf = "type filter hook input priority -300; udp dport 51820 drop;"
+    actions.shell("gateway", f"nft 'table inet lab_deaf {{ chain input {{ {deaf} }}; }}'")
+    try:
+        actions.shell(bob.name, f"su - admin -c 'AWS_PROFILE=bob {SCRIPT} up laptop > said 2>&1 &'")
+        give_up = time.monotonic() + PATIENCE
+        while "waiting" not in actions.shell(bob.name, "cat /home/admin/said") and time.monotonic() < give_up:
+            time.sleep(0.5)
+        assert finds(bob, PUBLIC_NAME)
+    finally:
+        actions.shell("gateway", "nft delete table inet lab_deaf")
+    while "resolves to" not in (said := actions.shell(bob.name, "cat /home/admin/said")):
+        assert time.monotonic() < give_up, said
+        time.sleep(0.5)
+    assert "tracklib service" in bob.page(NAME)
+
+
+def test_r18_who_lost_the_group_takes_the_tunnel_off_all_the_same(bob: Laptop) -> None:
+    bob.script("up --dns none laptop")
+    iam = aws.client("iam")
+    (group,) = (each["GroupName"] for each in iam.list_groups_for_user(UserName="bob")["Groups"])
+    iam.remove_user_from_group(GroupName=group, UserName="bob")
+    try:
+        with pytest.raises(LabError, match=r"enroll remove --local .*not_in_group"):
+            bob.script("remove laptop")
+        assert "the registration of laptop stays" in bob.script("remove --local")
+        left = actions.shell(
+            bob.name, f"ls -d {KEY} {CONFIG} {NOTE} {DROP_IN} 2>/dev/null; wg show interfaces", check=False
+        )
+        assert left == ""
+    finally:
+        iam.add_user_to_group(GroupName=group, UserName="bob")
+
+
+def test_tunnel_is_taken_down_without_asking_and_its_life_is_told(bob: Laptop) -> None:
+    bob.script("up --dns none laptop")
+    self_service.stop()
+    try:
+        before = json.loads(bob.script("status --json 2>/dev/null"))
+        assert (before["up"], before["ended"], before["device"]) == (True, False, "laptop")
+        assert before["handshake_age"] < 180
+        assert before["expires_at"] > time.time()
+        bob.script("down")
+        assert actions.shell(bob.name, "systemctl is-enabled wg-quick@vpn0", check=False) == "disabled"
+        assert "vpn0 is down; start it: enroll up" in bob.script("status")
+    finally:
+        self_service.start(domains=ZONES)
+    bob.script("up --dns none")
+    assert "tracklib service" in bob.page()
+
+
+def test_second_machine_of_the_same_name_is_refused_and_the_first_keeps_its_tunnel(
+    alice: Laptop, packed: bytes
+) -> None:
+    alice.script("up laptop")
+    other = Laptop.__new__(Laptop)
+    other.name, other.user_name, other.user_id = "bob-laptop", "alice", alice.user_id
+    actions.put(other.name, SCRIPT, packed, "admin")
+    actions.put(other.name, "/home/admin/.aws/credentials", aws.make_profile("alice").encode(), "admin")
+    try:
+        with pytest.raises(LabError, match="has another key, such as another machine's"):
+            other.script("up --dns none laptop")
+        assert actions.shell(other.name, f"ls {KEY} 2>/dev/null", check=False) == ""
+        assert "tracklib service" in alice.page()
+    finally:
+        actions.shell(other.name, f"rm -rf {SCRIPT} /home/admin/.aws")
+
+
+def test_machine_without_ipv6_is_enrolled(bob: Laptop) -> None:
+    switches = ("net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.default.disable_ipv6")
+    actions.shell(bob.name, "; ".join(f"sysctl -q -w {switch}=1" for switch in switches))
+    try:
+        bob.script("up --dns none laptop")
+        assert "tracklib service" in bob.page()
+        assert "fd44" not in actions.shell(bob.name, f"cat {CONFIG}")
+    finally:
+        actions.shell(bob.name, "; ".join(f"sysctl -q -w {switch}=0" for switch in switches))
+
+
+def test_app_gets_all_but_the_key_that_it_made(bob: Laptop) -> None:
+    private, public = keys.generate()
+    said = json.loads(bob.script(f"app tablet --public-key {public} --output tablet.conf --json 2>/dev/null"))
+    assert (said["actions"], said["error"]) == (["registered"], None)
+    text = actions.shell(bob.name, "cat /home/admin/tablet.conf")
+    assert "PrivateKey" not in text
+    whole = text.replace("[Interface]", f"[Interface]\nPrivateKey = {private}")
+    actions.put(bob.name, PHONE_CONFIG, f"{whole}\n".encode())
+    actions.shell(bob.name, f"wg-quick up {PHONE_CONFIG} 2>&1")
+    assert any("tracklib service" in bob.page() for _ in range(10))
 
 
 def test_r10_phone_is_enrolled_from_the_laptop_and_its_key_is_shown_once(bob: Laptop, tmp_path: Path) -> None:
     with pytest.raises(LabError, match="shown on a terminal only"):
-        bob.script("--phone phone")
-    terminal = f"(sleep 5; echo) | script --quiet --return --command '{SCRIPT} --profile bob --phone phone' /dev/null"
+        bob.script("phone phone")
+    terminal = f"(sleep 5; echo) | script --quiet --return --command '{SCRIPT} phone --profile bob phone' /dev/null"
     screen = actions.shell(bob.name, f'su - admin -c "{terminal}"')
     config = scanned(screen, tmp_path)
     private_key = config.split("PrivateKey = ")[1].split("\n")[0]
@@ -205,7 +359,7 @@ def test_r10_phone_is_enrolled_from_the_laptop_and_its_key_is_shown_once(bob: La
 
 
 def test_expired_device_stops_on_time_without_a_run_and_works_again_after_renewal(alice: Laptop) -> None:
-    alice.script("laptop")
+    alice.script("up laptop")
     addresses = actions.shell(alice.name, f"grep Address {CONFIG}")
     took = actions.run_playbook("reconcile").seconds
     expires_at = alice.expire_in(2.5 * took + 8)

@@ -38,6 +38,14 @@ class DnsFlavour(enum.Enum):
     NONE = "none"
 
 
+def asks_every_name(dns: DnsFlavour, *, full_tunnel: bool = False) -> bool:
+    """Tell whether a device asks the DNS servers in the tunnel for every name, not only for private ones.
+
+    Then these must answer others, too, or the device is without any (R18, recovery).
+    """
+    return dns is DnsFlavour.LINE or (full_tunnel and dns is not DnsFlavour.NONE)
+
+
 class ClientTunnel(NamedTuple):
     """Contents of a device's configuration, except its private key."""
 

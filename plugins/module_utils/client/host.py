@@ -8,19 +8,30 @@ from __future__ import annotations
 from typing import Iterable, NamedTuple, Sequence
 
 from ..wireguard.managed import PACKAGES
+from .config import DnsFlavour, asks_every_name
 
 UNKNOWN = "unknown"  # the host can't be told
+EXCLUSIVE = "exclusive"  # it would ask the tunnel every name, and nothing there answers other names than private ones
 
 
 class Needs(NamedTuple):
-    """How the host is told of DNS servers (`resolved`, `line`, `none` or `unknown`), and which packages it lacks."""
+    """How the host is told of DNS servers, and which packages it lacks.
+
+    `dns` is `resolved`, `line` or `none`; `unknown` or `exclusive` if it can't be told.
+    """
 
     dns: str
     packages: list[str]
 
 
 def needs(
-    found: Iterable[str], *, dns: str, domains: Sequence[str], full_tunnel: bool, networks: Sequence[str]
+    found: Iterable[str],
+    *,
+    dns: str,
+    domains: Sequence[str],
+    full_tunnel: bool,
+    networks: Sequence[str],
+    answers_other_names: bool,
 ) -> Needs:
     """Decide what a host needs.
 
@@ -29,6 +40,7 @@ def needs(
     :param domains: The private zones that the tunnel's DNS servers answer.
     :param full_tunnel: Whether everything goes into the tunnel.
     :param networks: The networks behind the gateway, in CIDR form.
+    :param answers_other_names: Whether these servers answer other names than private ones.
     """
     there = set(found)
     programs = ["wg-quick"]
@@ -40,6 +52,8 @@ def needs(
         programs.append("resolvconf")
     if dns == "auto":
         dns = _choose(there, asks=bool(domains) or full_tunnel)
+    if dns != UNKNOWN and not answers_other_names and asks_every_name(DnsFlavour(dns), full_tunnel=full_tunnel):
+        dns = EXCLUSIVE
     return Needs(dns, [PACKAGES[program] for program in programs if program not in there])
 
 

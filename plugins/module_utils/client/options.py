@@ -18,7 +18,7 @@ TUNNEL_OPTIONS: dict[str, Any] = {
     "access": ACCESS_OPTION,
     "address_pools": {"type": "list", "elements": "str", "required": True},
     "domains": {"type": "list", "elements": "str", "default": []},
-    "dns": {"type": "str", "choices": [one.value for one in DnsFlavour], "default": "line"},
+    "dns": {"type": "str", "choices": [one.value for one in DnsFlavour], "default": "none"},
     "full_tunnel": {"type": "bool", "default": False},
     "keepalive": {"type": "int", "default": 25},
     "mtu": {"type": "int", "default": DEFAULT_MTU},

@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from boto3.session import Session
     from botocore.credentials import ReadOnlyCredentials
 
-# what botocore calls the ways by which credentials are a role's
+# what botocore calls the ways by which credentials can only be a role's; "login" gives a user's, too
 _ROLE_SESSIONS = {
     "sso": "single sign-on",
-    "login": "the console's sign-in",
     "assume-role": "an assumed role",
     "assume-role-with-web-identity": "a role assumed by a web identity",
     "iam-role": "an instance's role",
@@ -31,7 +30,7 @@ _ROLE_SESSIONS = {
 }
 _USE_YOUR_OWN = (
     "the VPN knows IAM users only. Use a profile with the access keys of your own IAM user, or with an MFA session "
-    "that was made with them (aws sts get-session-token)"
+    "that was made with them (aws sts get-session-token), or sign in as your IAM user (aws login)"
 )
 
 _HANDSHAKE = 30  # seconds that a handshake may take once the gateways have the device
@@ -71,7 +70,7 @@ def checked(function: Function) -> Function:
             "such as arn:aws:lambda:eu-west-1:111122223333:function:tracklib-vpn-self-service",
             "invalid_function",
         )
-    for url in filter(None, function[1:]):
+    for url in filter(None, (function.manage_url, function.renew_url, function.sts_url)):
         if not re.fullmatch(r"https?://[^/\s]+/?[^\s?#]*", url):
             raise SelfServiceError(f"{url!r} isn't an address; expected https://…", "invalid_function")
     return function
@@ -104,18 +103,22 @@ def user_credentials(session: Session) -> ReadOnlyCredentials:
 def ensure_present(
     credentials: ReadOnlyCredentials,
     function: Function,
+    listed: Mapping[str, Any],
     name: str,
     public_key: str,
+    *,
+    rotate: bool = False,
     check_mode: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> Enrollment:
-    """Register a device, give it this key, and renew it from half of its life on.
+    """Register a device, and renew it from half of its life on.
 
-    :raises SelfServiceError: the function refused, or can't be reached.
+    :param listed: what the function said of the user's devices.
+    :param rotate: whether the device gets this key instead of another one that it has.
+    :raises SelfServiceError: the function refused, or can't be reached; `other_key`.
     """
-    listed = self_service.devices(credentials, function)
     before = _named(listed, name)
-    actions = _needed(before, public_key, clock())
+    actions = _needed(before, public_key, rotate, clock())
     result = Enrollment(
         device=before,
         before=before,
@@ -141,15 +144,17 @@ def ensure_present(
 def ensure_absent(
     credentials: ReadOnlyCredentials,
     function: Function,
+    listed: Mapping[str, Any],
     name: str,
+    *,
     check_mode: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> Enrollment:
     """Remove a device's registration, if there is one.
 
+    :param listed: as ensure_present() has it.
     :raises SelfServiceError: the function refused, or can't be reached.
     """
-    listed = self_service.devices(credentials, function)
     before = _named(listed, name)
     actions = () if before is None else ("removed",)
     result = Enrollment(
@@ -171,14 +176,23 @@ def _named(listed: Mapping[str, Any], name: str) -> dict[str, Any] | None:
     return named
 
 
-def _needed(before: Mapping[str, Any] | None, public_key: str, now: float) -> tuple[str, ...]:
+def _needed(before: Mapping[str, Any] | None, public_key: str, rotate: bool, now: float) -> tuple[str, ...]:
     if before is None:
         return ("registered",)
     if before["blocked"] is not None:
         raise SelfServiceError(
             f"device {before['device']} is blocked ({before['blocked']}); ask the operators of the VPN", "blocked"
         )
-    rotated = ("rotated",) if before["public_key"] != public_key else ()
+    other_key = before["public_key"] != public_key
+    if other_key and not rotate:
+        whose = "a key that an operator made" if before.get("handed_out") else "another key, such as another machine's"
+        raise SelfServiceError(
+            f"your device {before['device']} has {whose}, whose tunnel would end. Nothing was changed. Choose another "
+            f"name for this machine, or ask for a new key to take over {before['device']} (--new-key; of the playbook "
+            "enroll_new_key=true)",
+            "other_key",
+        )
+    rotated = ("rotated",) if other_key else ()
     renewed = ("renewed",) if _over(before["renewable_from"], now) else ()
     return (*rotated, *renewed)
 

@@ -13,6 +13,7 @@ import json
 import random
 import re
 import time
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
 
 try:
@@ -49,15 +50,17 @@ class SelfServiceError(RuntimeError):
 
 
 class Function(NamedTuple):
-    """What an operator tells users of the function.
+    """What an operator tells users of the function, and how this machine trusts its address.
 
-    `arn` is without alias; `sts_url` only where STS isn't AWS's own endpoint of the function's region.
+    `arn` is without alias; `sts_url` only where STS isn't AWS's own endpoint of the function's region. `verify` is
+    botocore's: a file of certificates, or whether certificates are checked.
     """
 
     arn: str
     manage_url: str
     renew_url: str
     sts_url: str | None = None
+    verify: str | bool = True
 
     @property
     def region(self) -> str:
@@ -157,16 +160,22 @@ def _call(
         headers = {"Content-Type": "application/json"} if text else {}
         headers[PROOF_HEADER] = proof(credentials, function)
         headers = signed(credentials, method, url, headers, text, "lambda", function.region)
-        status, answer = _send(method, url, headers, text)
-        if status not in (429, 502, 503):
+        answer = _send(method, url, headers, text, function.verify)
+        if answer.status not in (429, 502, 503):
             break
-    if status < 300:
-        return answer
-    raise _error(status, answer, url)
+    if answer.status < 300:
+        return answer.content
+    raise _error(answer, url)
 
 
-def _send(method: str, url: str, headers: Mapping[str, str], body: str) -> tuple[int, dict[str, Any]]:
-    session = URLLib3Session(proxies=get_environ_proxies(url), timeout=_TIMEOUT)
+class _Answer(NamedTuple):
+    status: int
+    content: dict[str, Any]  # empty if it isn't an object of JSON
+    clock: float | None  # what the server's clock says, seconds since the epoch
+
+
+def _send(method: str, url: str, headers: Mapping[str, str], body: str, verify: Any) -> _Answer:
+    session = URLLib3Session(verify=verify, proxies=get_environ_proxies(url), timeout=_TIMEOUT)
     request = AWSRequest(method=method, url=url, data=body, headers=dict(headers), stream_output=True)
     try:
         answer = session.send(request.prepare())
@@ -183,17 +192,45 @@ def _send(method: str, url: str, headers: Mapping[str, str], body: str) -> tuple
         found = json.loads(content)
     except ValueError:
         found = None
-    return answer.status_code, found if isinstance(found, dict) else {}
+    return _Answer(answer.status_code, found if isinstance(found, dict) else {}, _clock(answer.headers.get("Date")))
 
 
-def _error(status: int, answer: Mapping[str, Any], url: str) -> SelfServiceError:
-    error = answer.get("error")
+def _clock(date: str | None) -> float | None:
+    try:
+        return parsedate_to_datetime(date or "").timestamp()
+    except (TypeError, ValueError):  # the former in Python 3.9
+        return None
+
+
+def _error(answer: _Answer, url: str) -> SelfServiceError:
+    status, error = answer.status, answer.content.get("error")
+    code, message = "forbidden", ""
     if isinstance(error, dict):
-        return SelfServiceError(str(error.get("message")), str(error.get("code")), status)
-    if status == 403:  # AWS's own word, before the function was asked
+        code, message = str(error.get("code")), str(error.get("message"))
+    ahead = 0.0 if answer.clock is None else time.time() - answer.clock
+    if abs(ahead) > PROOF_AGE and (status == 403 or code == "proof_expired"):
         return SelfServiceError(
-            f"AWS refused the call to {host_of(url)}: {answer.get('Message', 'Forbidden')}. The user's policies must "
-            "allow lambda:InvokeFunctionUrl and lambda:InvokeFunction on it; renewing may need a fresh MFA session",
+            f"this machine's clock is {abs(ahead) / 60:.0f} minutes {'ahead of' if ahead > 0 else 'behind'} AWS's, "
+            f"which refuses what is signed more than {PROOF_AGE // 60} minutes off; set the clock (Linux with systemd: "
+            "sudo timedatectl set-ntp true), and run this again",
+            "clock",
+            status,
+        )
+    if message:
+        return SelfServiceError(message, code, status)
+    if status == 403:  # AWS's own word, before the function was asked
+        said = str(answer.content.get("Message") or answer.content.get("message") or "Forbidden")
+        if re.search("expired|security token", said, re.IGNORECASE):
+            return SelfServiceError(
+                f"the AWS session of these credentials is over, or they aren't valid any more ({said.rstrip('.')}); "
+                "sign in again as you did for them (aws login, or aws sts get-session-token for MFA), or make new "
+                "access keys",
+                "expired_credentials",
+                status,
+            )
+        return SelfServiceError(
+            f"AWS refused the call to {host_of(url)}: {said.rstrip('.')}. The user's policies must allow "
+            "lambda:InvokeFunctionUrl and lambda:InvokeFunction on it; renewing may need a fresh MFA session",
             "forbidden",
             status,
         )

@@ -9,15 +9,16 @@ part of a command's text (R15, data is never code). The standard library alone.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
-from typing import NamedTuple
+from typing import Any, Mapping, NamedTuple
 
-from ..client.config import DnsFlavour
+from ..client.config import DnsFlavour, asks_every_name
 from ..wireguard.managed import MARKER, PACKAGES
 
 HANDSHAKE_AGE = 180  # seconds; a peer that answers makes a new handshake after two minutes
@@ -64,6 +65,11 @@ class Machine(NamedTuple):
         return f"/etc/wireguard/{self.interface}.conf"
 
     @property
+    def note_file(self) -> str:
+        """Path of what is known of this machine's registration, for everybody to read; no secret."""
+        return f"/var/lib/tracklib-vpn/{self.interface}.json"
+
+    @property
     def unit(self) -> str:
         """The systemd unit of the tunnel."""
         return f"wg-quick@{self.interface}.service"
@@ -90,13 +96,56 @@ class Machine(NamedTuple):
         """
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}", self.interface):
             raise MachineError(f"interface {self.interface!r} is refused; expected 1 to 15 letters, digits, _ . or -")
+        if not hasattr(os, "geteuid"):
+            raise MachineError(
+                "this system's tunnels are made by the WireGuard app: add an empty tunnel there, and run `enroll app "
+                "NAME --public-key KEY --output vpn0.conf` with the public key that it shows"
+            )
         need("wg", "wg-quick")
+        self.check_ours()
+
+    def check_ours(self) -> None:
+        """Check that the interface's configuration is none of somebody else.
+
+        :raises MachineError: it is.
+        """
         found = _shell(_READ, self.config_file)
         if found and MARKER not in found:
             raise MachineError(
                 f"there is a {self.config_file} that wasn't made by tracklib.vpn, and nothing was changed; choose "
                 "another --interface, or take that interface down and move its configuration away"
             )
+
+    def has_tools(self) -> bool:
+        """Tell whether there can be a tunnel here."""
+        return hasattr(os, "geteuid") and _found("wg") and _found("wg-quick")
+
+    def has_ipv6(self) -> bool:
+        """Tell whether an interface here can have an IPv6 address; only Linux can be without."""
+        if not sys.platform.startswith("linux"):
+            return True
+        try:
+            with open("/proc/sys/net/ipv6/conf/default/disable_ipv6", encoding="ascii") as file:
+                return file.read().strip() == "0"
+        except OSError:
+            return False
+
+    def note(self) -> dict[str, Any]:
+        """Read what is known of this machine's registration: device, addresses, expires_at, renewable_from, endpoint.
+
+        :returns: nothing, if it was never enrolled by this script.
+        """
+        try:
+            with open(self.note_file, encoding="utf-8") as file:
+                noted = json.load(file)
+        except (OSError, ValueError):
+            return {}
+        return noted if isinstance(noted, dict) else {}
+
+    def keep_note(self, noted: Mapping[str, Any]) -> None:
+        """Write what note() reads."""
+        if noted != self.note():
+            _run(["sh", "-c", _WRITE, "sh", self.note_file, "022"], stdin=json.dumps(noted))
 
     def ensure_key(self, new: bool = False) -> str:
         """Make the private key if there is none, or a new one; return the public key.
@@ -120,24 +169,37 @@ class Machine(NamedTuple):
             _run(["sh", "-c", _WRITE, "sh", self.drop_in_file, "022"], stdin=self.drop_in)
             _run(["systemctl", "daemon-reload"])
         if changed or restart or self._has_another_key():
-            self._stop()
+            self.stop()
         if changed:
             _run(["sh", "-c", _WRITE, "sh", self.config_file, "077"], stdin=text)
         self._start()
 
     def take_down(self) -> None:
-        """Stop the tunnel for good; remove configuration, key and drop-in."""
-        self._stop()
+        """Stop the tunnel for good; remove configuration, key, note and drop-in."""
+        self.stop_for_good()
         if _has_systemd():
-            _run(["systemctl", "--quiet", "disable", self.unit])
             _run(["rm", "-rf", os.path.dirname(self.drop_in_file)])
             _run(["systemctl", "daemon-reload"])
-        _run(["rm", "-f", self.config_file, self.key_file])
+        _run(["rm", "-f", self.config_file, self.key_file, self.note_file])
+
+    def stop_for_good(self) -> None:
+        """Stop the tunnel, also at the next start of the machine."""
+        self.stop()
+        if _has_systemd():
+            _run(["systemctl", "--quiet", "disable", self.unit])
 
     def is_known(self) -> bool:
         """Tell whether the gateway answered a handshake lately: it has this machine's key."""
+        age = self.handshake_age()
+        return age is not None and age < HANDSHAKE_AGE
+
+    def handshake_age(self) -> float | None:
+        """How many seconds ago the gateway answered a handshake; None if it never did, or the tunnel is down."""
+        if not self.is_up():
+            return None
         handshakes = _run(["wg", "show", self._real_interface(), "latest-handshakes"]).split()
-        return any(time.time() - int(moment) < HANDSHAKE_AGE for moment in handshakes[1::2])
+        latest = max((int(moment) for moment in handshakes[1::2]), default=0)
+        return time.time() - latest if latest else None
 
     def knock(self, keepalive: int) -> None:
         """Make WireGuard send a packet, which begins a handshake: the keepalive, switched on.
@@ -149,13 +211,21 @@ class Machine(NamedTuple):
         for seconds in ("off", str(keepalive)):
             _run(["wg", "set", interface, "peer", peer, "persistent-keepalive", seconds])
 
-    def dns(self, wanted: DnsFlavour | None) -> DnsFlavour:
+    def dns(self, wanted: DnsFlavour | None, tunnel: Mapping[str, Any]) -> DnsFlavour:
         """Return how this machine is told of DNS servers: `wanted`, or for None what it has, as the role finds it.
 
-        :raises MachineError: what is wanted isn't here.
+        :param tunnel: what the function says of it.
+        :raises MachineError: what is wanted isn't here, or would leave this machine without other names.
         """
+        is_safe = tunnel.get("answers_other_names", False)
         if wanted is None:
-            return _usual_dns()
+            usual = _usual_dns()
+            return usual if is_safe or not asks_every_name(usual) else DnsFlavour.NONE
+        if asks_every_name(wanted) and not is_safe:
+            raise MachineError(
+                f"with --dns {wanted.value} this machine would ask the tunnel for every name, and the gateways answer "
+                "private ones only; use --dns resolved (systemd-resolved) or none, or ask the operators of the VPN"
+            )
         if wanted is DnsFlavour.LINE and sys.platform != "darwin":
             need("resolvconf")
         if wanted is DnsFlavour.RESOLVED:
@@ -171,17 +241,23 @@ class Machine(NamedTuple):
         if _has_systemd():
             _run(["systemctl", "--quiet", "enable", self.unit])
             _run(["systemctl", "start", self.unit])
-        elif not self._is_up():
+        elif not self.is_up():
             _run(["wg-quick", "up", self.config_file])
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Stop the tunnel; it starts again with the machine."""
         if _has_systemd():
             _run(["systemctl", "stop", self.unit])
-        elif self._is_up():
+        elif self.is_up():
             _run(["wg-quick", "down", self.config_file])
 
-    def _is_up(self) -> bool:
-        return self._real_interface() in _run(["wg", "show", "interfaces"]).split()
+    def is_up(self) -> bool:
+        """Tell whether the interface is there."""
+        return self.has_tools() and self._real_interface() in _run(["wg", "show", "interfaces"]).split()
+
+    def is_ours_and_up(self) -> bool:
+        """Tell whether the interface is there, and is this script's."""
+        return self.is_up() and MARKER in _shell(_READ, self.config_file)
 
     def _real_interface(self) -> str:
         """The kernel's name of the interface; macOS gives one of its own, which wg-quick notes."""

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""The script `tracklib-vpn-enroll.pyz`: what the playbook `enroll` does, without Ansible.
+"""The script `tracklib-vpn-enroll.pyz`: a user's own devices and this machine's tunnel, without Ansible.
 
-Needs Python 3.9, boto3 and WireGuard's tools. `make enroll-script` packs it.
+Needs Python 3.9, botocore and, for this machine's tunnel, WireGuard's tools. `make enroll-script` packs it.
 """
 
 from __future__ import annotations
@@ -11,20 +11,21 @@ from __future__ import annotations
 import argparse
 import json
 import pkgutil
-import socket
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 from ..client.config import ClientTunnel, DnsFlavour, dns_flavour, render
 from . import function as self_service
 from . import terminal
+from .connect import Connection, check_private_names
 from .device import Enrollment, checked, ensure_absent, ensure_present, gateway, mtu, user_credentials, utc
 from .function import Function, SelfServiceError
-from .machine import Machine, MachineError, new_key
+from .machine import HANDSHAKE_AGE, Machine, MachineError, new_key
+from .terminal import Screen
 
 if TYPE_CHECKING:
-    from boto3.session import Session
     from botocore.credentials import ReadOnlyCredentials
 
 SETTINGS = "settings.json"  # in the script itself, put there when it was packed
@@ -36,7 +37,22 @@ _DONE = {
     "renewed": "renewed",
     "removed": "removed",
 }
-_began = time.monotonic()
+# what a tunnel of ours may be in the way of: the function, or whoever gives the credentials
+_MAYBE_THE_TUNNEL = ("unreachable", "no_credentials")
+_Found = TypeVar("_Found")
+
+
+class SelfService(NamedTuple):
+    """The function, by whom it is called, and what it said first."""
+
+    credentials: ReadOnlyCredentials
+    function: Function
+    listed: dict[str, Any]  # devices and tunnel
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The public keys of the user's devices, by name."""
+        return {device["device"]: device["public_key"] for device in self.listed["devices"]}
 
 
 def main() -> None:
@@ -45,68 +61,272 @@ def main() -> None:
     :raises SystemExit: it failed; the message is one sentence.
     """
     arguments = _parser().parse_args()
+    screen = Screen(sys.stderr if arguments.json else sys.stdout)
     try:
-        _enroll(arguments)
+        result = _COMMANDS[arguments.command](arguments, screen)
     except SelfServiceError as error:
-        raise SystemExit(f"enroll: {error} ({error.code})") from None
+        _fail(arguments, str(error), error.code)
     except (MachineError, terminal.TerminalError, OSError, ValueError) as error:
-        raise SystemExit(f"enroll: {error}") from None
+        _fail(arguments, str(error), "machine")
     except KeyboardInterrupt:
-        raise SystemExit("enroll: interrupted; run it again to go on") from None
+        _fail(arguments, "interrupted; run it again to go on", "interrupted")
+    else:
+        if arguments.json:
+            sys.stdout.write(json.dumps({"error": None, **result}, indent=1) + "\n")
+
+
+def _fail(arguments: argparse.Namespace, message: str, code: str) -> None:
+    if arguments.json:
+        sys.stdout.write(json.dumps({"error": {"code": code, "message": message}}, indent=1) + "\n")
+        raise SystemExit(1)
+    raise SystemExit(f"enroll: {message}" + ("" if code in ("machine", "interrupted") else f" ({code})"))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="enroll",
-        description="Give this machine a tunnel to the VPN with the AWS credentials of your IAM user. Running it again "
-        "changes nothing, or renews the registration.",
+        description="Your devices in the VPN, with the AWS credentials of your IAM user, and this machine's tunnel. "
+        "Running a command again changes nothing, or renews the registration.",
     )
-    parser.add_argument("device", nargs="?", help="name of the device: 1 to 32 lower-case letters, digits, hyphens")
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--phone", action="store_true", help="make a key for a phone, and show it as a QR code once")
-    what.add_argument("--remove", action="store_true", help="remove the device, and the tunnel if it is this machine's")
-    what.add_argument("--list", action="store_true", help="list your devices")
-    parser.add_argument("--new-key", action="store_true", help="make another key")
-    parser.add_argument("--settings", metavar="FILE", help="the file that the operators of the VPN gave you")
-    parser.add_argument("--profile", help="profile of the AWS credentials")
-    parser.add_argument("--gateway", metavar="HOST:PORT", help="the gateway to dial; by default the first")
-    parser.add_argument("--interface", default="vpn0", help="name of the WireGuard interface (default %(default)s)")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    common, calling, local, tunnel = (argparse.ArgumentParser(add_help=False) for _number in range(4))
+    common.add_argument("--json", action="store_true", help="print the result as JSON; progress goes to stderr")
+    calling.add_argument("--settings", metavar="FILE", help="the file that the operators of the VPN gave you")
+    calling.add_argument("--profile", help="profile of the AWS credentials")
+    local.add_argument("--interface", default="vpn0", help="name of the WireGuard interface (default %(default)s)")
+    tunnel.add_argument("--gateway", metavar="HOST:PORT", help="the gateway to dial; by default the first")
     flavours = [_AUTO, *(one.value for one in DnsFlavour)]
-    parser.add_argument("--dns", choices=flavours, default=_AUTO, help="how to use the DNS servers in the tunnel")
+    tunnel.add_argument("--dns", choices=flavours, default=_AUTO, help="how to use the DNS servers in the tunnel")
+
+    def add(name: str, help_: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=help_, description=help_, parents=[common, *parents])
+
+    device = "name of the device: 1 to 32 lower-case letters, digits, hyphens"
+    up = add("up", "register or renew this machine, and start its tunnel", calling, local, tunnel)
+    up.add_argument("device", nargs="?", help=f"{device}; by default what this machine was called before")
+    up.add_argument("--new-key", action="store_true", help="make another key, also where the device has one elsewhere")
+    add("status", "show this machine's tunnel, and how long its registration lives", local)
+    renew = add("renew", "renew a device; without a name this machine, as `up` does", calling, local, tunnel)
+    renew.add_argument("device", nargs="?", help=device)
+    add("down", "stop this machine's tunnel until the next `up`; nothing is asked", local)
+    remove = add("remove", "remove a device, and the tunnel if it is this machine's", calling, local)
+    remove.add_argument("device", nargs="?", help=f"{device}; by default what this machine was called")
+    remove.add_argument("--local", action="store_true", help="only take the tunnel off this machine; nothing is asked")
+    add("devices", "list your devices", calling, local)
+    phone = add("phone", "make a key for a phone, and show it as a QR code once", calling, local, tunnel)
+    phone.add_argument("device", help=device)
+    phone.add_argument("--new-key", action="store_true", help="make another key for a phone that has one")
+    app = add("app", "register the public key that an app shows, and write the rest for it", calling, local, tunnel)
+    app.add_argument("device", help=device)
+    app.add_argument("--public-key", metavar="KEY", required=True, help="what the app shows as its public key")
+    app.add_argument("--output", metavar="FILE.conf", required=True, help="where the configuration goes, without a key")
+    app.add_argument("--new-key", action="store_true", help="have this key take the place of another one")
     return parser
 
 
-def _enroll(arguments: argparse.Namespace) -> None:
+# -- commands
+
+
+def _up(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
+    machine = Machine(arguments.interface)
+    machine.check()
+    name = arguments.device or machine.note().get("device")
+    if name is None:
+        raise ValueError("name the device, such as laptop: enroll up laptop")
+    caller = _caller(arguments, screen)
+    dns = machine.dns(_wanted_dns(arguments), caller.listed["tunnel"])
+    new_key = getattr(arguments, "new_key", False)
+    public_key = machine.public_key() if not new_key else None
+    if public_key is None:
+        if name in caller.keys and not new_key:  # say so before there is a key
+            ensure_present(caller.credentials, caller.function, caller.listed, name, "")
+        public_key = machine.ensure_key(new_key)
+    screen.say(f"the private key is in {machine.key_file} and stays there")
+    enrollment = ensure_present(caller.credentials, caller.function, caller.listed, name, public_key, rotate=new_key)
+    _report(enrollment, name, screen)
+    tunnel = client_tunnel(enrollment, arguments.gateway, dns, ipv6=machine.has_ipv6())
+    connection = Connection(machine, screen, tunnel)
+    machine.keep_note(_note(enrollment, tunnel))
+    connection.establish(enrollment)
+    _remind(enrollment, screen)
     settings = _settings(arguments.settings)
-    function = checked(
-        Function(settings["function_arn"], settings["manage_url"], settings["renew_url"], settings.get("sts_url"))
-    )
-    credentials = user_credentials(_session(arguments.profile))
-    if arguments.list:
-        _list(self_service.devices(credentials, function)["devices"])
-        return
-    if arguments.device is None:
-        raise ValueError("name the device, such as laptop")
-    if arguments.remove:
-        _remove(arguments, credentials, function)
-    elif arguments.phone:
-        _phone(arguments, credentials, function)
+    connection.check_names(settings.get("check_name"), urlsplit(settings["manage_url"]).hostname or "")
+    if arguments.dns == _AUTO:
+        check_private_names(tunnel, enrollment.tunnel)
+    return _result(enrollment, name)
+
+
+def _status(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
+    machine = Machine(arguments.interface)
+    note, age = machine.note(), machine.handshake_age()
+    up = machine.is_up()
+    if not note and not up:
+        screen.say(f"this machine has no tunnel {machine.interface} of the VPN; make one: enroll up NAME")
+    elif up:
+        seen = "it never did" if age is None else f"the last time {age:.0f} s ago"
+        is_working = age is not None and age < HANDSHAKE_AGE
+        screen.say(
+            f"{machine.interface} is up, and the gateway {'answers' if is_working else 'does not answer'}: {seen}"
+        )
     else:
-        _this_machine(arguments, credentials, function, settings.get("check_name"))
+        screen.say(f"{machine.interface} is down; start it: enroll up")
+    if note:
+        screen.say(f"device {note['device']}: {_life(note)}")
+    ended = bool(note) and note["expires_at"] is not None and note["expires_at"] <= time.time()
+    return {"interface": machine.interface, "up": up, "handshake_age": age, "ended": ended, **note}
 
 
-def _session(profile: str | None) -> Session:
+def _renew(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
+    if arguments.device in (None, Machine(arguments.interface).note().get("device")):
+        return _up(arguments, screen)
+    caller = _caller(arguments, screen)
+    if arguments.device not in caller.keys:
+        raise ValueError(f"you have no device {arguments.device}; yours are {', '.join(caller.keys) or 'none'}")
+    key = caller.keys[arguments.device]
+    enrollment = ensure_present(caller.credentials, caller.function, caller.listed, arguments.device, key)
+    _report(enrollment, arguments.device, screen)
+    return _result(enrollment, arguments.device)
+
+
+def _down(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
+    machine = Machine(arguments.interface)
+    machine.check_ours()
+    machine.stop_for_good()
+    screen.say(f"{machine.interface} is down, and stays down until `enroll up`")
+    return {"interface": machine.interface, "up": False}
+
+
+def _remove(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
+    machine = Machine(arguments.interface)
+    noted = machine.note().get("device")
+    name = arguments.device or noted
+    if arguments.local:
+        machine.check_ours()
+        machine.take_down()
+        screen.say(f"the interface {machine.interface}, its configuration and key are removed from this machine")
+        screen.say(
+            f"the registration of {noted or 'its device'} stays; an operator can remove it, or it ends by itself"
+        )
+        return {"interface": machine.interface, "removed": False}
+    if name is None:
+        raise ValueError("name the device to remove, such as laptop: enroll remove laptop")
     try:
-        from boto3.session import Session
+        caller = _caller(arguments, screen)
+        enrollment = ensure_absent(caller.credentials, caller.function, caller.listed, name)
+    except SelfServiceError as error:
+        if name != noted:
+            raise
+        message = f"{error}. To take the tunnel off this machine all the same: enroll remove --local"
+        raise SelfServiceError(message, error.code, error.status) from None
+    _report(enrollment, name, screen)
+    known = enrollment.before and enrollment.before["public_key"]
+    if name == noted or (known is not None and machine.has_tools() and machine.public_key() == known):
+        machine.take_down()
+        screen.say(f"the interface {machine.interface}, its configuration and key are removed")
+    return _result(enrollment, name)
+
+
+def _devices(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
+    caller = _caller(arguments, screen)
+    for device in caller.listed["devices"]:
+        blocked = f"; blocked: {device['blocked']}" if device["blocked"] is not None else ""
+        screen.line(f"{device['device']:16} {', '.join(device['addresses'])}  {_life(device)}{blocked}")
+    return {"devices": caller.listed["devices"], "limit": caller.listed["limit"]}
+
+
+def _phone(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
+    terminal.check(sys.stdout)
+    caller = _caller(arguments, screen)
+    if arguments.device in caller.keys and not arguments.new_key:
+        key = caller.keys[arguments.device]
+        enrollment = ensure_present(caller.credentials, caller.function, caller.listed, arguments.device, key)
+        _report(enrollment, arguments.device, screen)
+        screen.say("its key was shown once and isn't stored; --new-key makes another one, for the phone to scan")
+        return _result(enrollment, arguments.device)
+    private_key, public_key = new_key()
+    enrollment = ensure_present(
+        caller.credentials, caller.function, caller.listed, arguments.device, public_key, rotate=arguments.new_key
+    )
+    tunnel = client_tunnel(enrollment, arguments.gateway, _apps_dns(arguments, caller.listed["tunnel"]))
+    message = "Scan this with the WireGuard app. It is shown once. Press Enter when done."
+    terminal.show_once(render(tunnel, private_key=private_key), message, sys.stdout, sys.stdin)
+    return _given(enrollment, arguments.device, tunnel, screen)
+
+
+def _app(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
+    caller = _caller(arguments, screen)
+    enrollment = ensure_present(
+        caller.credentials,
+        caller.function,
+        caller.listed,
+        arguments.device,
+        arguments.public_key,
+        rotate=arguments.new_key,
+    )
+    tunnel = client_tunnel(enrollment, arguments.gateway, _apps_dns(arguments, caller.listed["tunnel"]))
+    with open(arguments.output, "w", encoding="utf-8") as file:
+        file.write(render(tunnel))
+    screen.say(f"the configuration is in {arguments.output}; put it below the PrivateKey line that the app has")
+    return {**_given(enrollment, arguments.device, tunnel, screen), "output": arguments.output}
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace, Screen], dict[str, Any]]] = {
+    "up": _up,
+    "status": _status,
+    "renew": _renew,
+    "down": _down,
+    "remove": _remove,
+    "devices": _devices,
+    "phone": _phone,
+    "app": _app,
+}
+
+
+# -- what they share
+
+
+def _caller(arguments: argparse.Namespace, screen: Screen) -> SelfService:
+    """Ask the function what it has of the user; a tunnel of this machine that is in the way is taken down.
+
+    R18, recovery: an ended registration leaves a tunnel through which nothing is found any more, the function neither.
+    """
+    settings = _settings(arguments.settings)
+    urls = (settings["function_arn"], settings["manage_url"], settings["renew_url"], settings.get("sts_url"))
+
+    def ask() -> SelfService:
+        session = _session(arguments.profile)
+        function = checked(Function(*urls, verify=session.get_config_variable("ca_bundle") or True))
+        credentials = user_credentials(session)
+        return SelfService(credentials, function, self_service.devices(credentials, function))
+
+    return _without_own_tunnel(Machine(arguments.interface), ask, screen)
+
+
+def _without_own_tunnel(machine: Machine, ask: Callable[[], _Found], screen: Screen) -> _Found:
+    try:
+        return ask()
+    except SelfServiceError as error:
+        if error.code not in _MAYBE_THE_TUNNEL or not machine.is_ours_and_up():
+            raise
+        screen.say(f"{error}; {machine.interface} may be in the way: taking it down, and trying again")
+    machine.stop()
+    return ask()
+
+
+def _session(profile: str | None) -> Any:
+    try:
         from botocore.exceptions import ProfileNotFound
+        from botocore.session import Session
     except ImportError:
         raise MachineError(
-            "boto3 is missing; install it (Debian, Ubuntu: sudo apt install python3-boto3; or: pip install boto3)"
+            "botocore is missing; install it (Debian, Ubuntu: sudo apt install python3-boto3; or: pip install boto3)"
         ) from None
+    session = Session(profile=profile)
     try:
-        return Session(profile_name=profile)
+        session.get_scoped_config()
     except ProfileNotFound as error:
         raise MachineError(f"{error}; see ~/.aws/config and ~/.aws/credentials") from None
+    return session
 
 
 def _settings(path: str | None) -> dict[str, Any]:
@@ -131,123 +351,69 @@ def _settings(path: str | None) -> dict[str, Any]:
     return settings
 
 
-def _this_machine(
-    arguments: argparse.Namespace, credentials: ReadOnlyCredentials, function: Function, check_name: str | None
-) -> None:
-    machine = Machine(arguments.interface)
-    machine.check()
-    dns = machine.dns(_wanted_dns(arguments))
-    public_key = machine.ensure_key(arguments.new_key)
-    _say(f"the private key is in {machine.key_file} and stays there")
-    enrollment = ensure_present(credentials, function, arguments.device, public_key)
-    _report(enrollment, arguments.device)
-    tunnel = client_tunnel(enrollment, arguments.gateway, dns)
-    machine.bring_up(render(tunnel, private_key_file=machine.key_file), enrollment.unknown)
-    _say(f"the interface {machine.interface} is up")
-    _wait(machine, enrollment, tunnel)
-    _check_name(check_name, enrollment, dns)
-    _remind(enrollment)
-
-
-def _phone(arguments: argparse.Namespace, credentials: ReadOnlyCredentials, function: Function) -> None:
-    terminal.check(sys.stdout)
-    listed = self_service.devices(credentials, function)["devices"]
-    present = {device["device"]: device["public_key"] for device in listed}
-    if arguments.device in present and not arguments.new_key:
-        enrollment = ensure_present(credentials, function, arguments.device, present[arguments.device])
-        _report(enrollment, arguments.device)
-        _say("its key was shown once and isn't stored; --new-key makes another one, for the phone to scan")
-        return
-    private_key, public_key = new_key()
-    enrollment = ensure_present(credentials, function, arguments.device, public_key)
-    dns = _wanted_dns(arguments) or DnsFlavour.LINE
-    text = render(client_tunnel(enrollment, arguments.gateway, dns), private_key=private_key)
-    message = "Scan this with the WireGuard app. It is shown once. Press Enter when done."
-    terminal.show_once(text, message, sys.stdout, sys.stdin)
-    _report(enrollment, arguments.device)
-    if enrollment.in_force_from is not None:
-        _say(f"the gateways know it by {utc(enrollment.in_force_from)}")
-    _remind(enrollment)
-
-
-def _remove(arguments: argparse.Namespace, credentials: ReadOnlyCredentials, function: Function) -> None:
-    enrollment = ensure_absent(credentials, function, arguments.device)
-    _report(enrollment, arguments.device)
-    machine = Machine(arguments.interface)
-    if enrollment.before is not None and machine.public_key() == enrollment.before["public_key"]:
-        machine.take_down()
-        _say(f"the interface {machine.interface}, its configuration and its key are gone")
-
-
 def _wanted_dns(arguments: argparse.Namespace) -> DnsFlavour | None:
     return None if arguments.dns == _AUTO else dns_flavour(arguments.dns)
 
 
-def client_tunnel(enrollment: Enrollment, endpoint: str | None, dns: DnsFlavour) -> ClientTunnel:
-    """Return what the device's configuration says. :raises ValueError: the function answered without a device."""
-    if enrollment.device is None:
-        raise ValueError("the function answered without a device; try again")
-    dialled = gateway(enrollment.tunnel, endpoint)
-    flavour = dns if enrollment.tunnel["domains"] else DnsFlavour.NONE
+def _apps_dns(arguments: argparse.Namespace, tunnel: dict[str, Any]) -> DnsFlavour:
+    """How an app is told of DNS servers: it asks them for every name, so they have to answer every name."""
+    wanted = _wanted_dns(arguments)
+    if wanted is not None:
+        return wanted
+    return DnsFlavour.LINE if tunnel.get("answers_other_names", False) and tunnel["domains"] else DnsFlavour.NONE
+
+
+def client_tunnel(enrollment: Enrollment, endpoint: str | None, dns: DnsFlavour, *, ipv6: bool = True) -> ClientTunnel:
+    """Return the tunnel of a registered device: what the function said, and how this device asks for names.
+
+    :param endpoint: the gateway to dial; None for the first.
+    :param ipv6: whether the machine has IPv6; wg-quick fails for an address that it can't set.
+    """
+    device, said = enrollment.device, enrollment.tunnel
+    if device is None:
+        raise ValueError("there is no registration to make a tunnel of")
+    dialled = gateway(said, endpoint)
+    flavour = dns if dns is not DnsFlavour.RESOLVED or said["domains"] else DnsFlavour.NONE
+
+    def fit(texts: list[str]) -> list[str]:
+        return [text for text in texts if ipv6 or ":" not in text]
+
     return ClientTunnel(
-        addresses=enrollment.device["addresses"],
+        addresses=fit(device["addresses"]),
         gateway_public_key=dialled["public_key"],
         endpoint=dialled["endpoint"],
-        networks=enrollment.tunnel["networks"],
-        dns_servers=enrollment.tunnel["dns_servers"],
-        domains=enrollment.tunnel["domains"],
+        networks=fit(said["networks"]),
+        dns_servers=fit(said["dns_servers"]),
+        domains=said["domains"],
         dns=flavour,
-        mtu=mtu(enrollment.tunnel),
+        mtu=mtu(said),
     )
 
 
-def _wait(machine: Machine, enrollment: Enrollment, tunnel: ClientTunnel) -> None:
-    """Show progress until the gateway answers a handshake.
-
-    :raises MachineError: it didn't by the time at which it must know this machine.
-    """
-    bound = enrollment.wait(time.time())
-    begun = time.monotonic()
-    while not machine.is_known():
-        waited = time.monotonic() - begun
-        if waited > bound:
-            raise MachineError(
-                f"gateway {tunnel.endpoint} didn't answer within {bound} s. The registration is made, and this can be "
-                "run again. Check that this network lets UDP out to that port and that this machine's clock is "
-                "right; then ask the operators of the VPN whether their last reconcile succeeded"
-            )
-        _say(f"waiting until the gateway knows this machine, {waited:.0f} of at most {bound} s")
-        machine.knock(tunnel.keepalive)
-        time.sleep(2)
-    _say(f"the gateway {tunnel.endpoint} answers")
+def _given(enrollment: Enrollment, name: str, tunnel: ClientTunnel, screen: Screen) -> dict[str, Any]:
+    """Report on a device that is another one than this machine."""
+    _report(enrollment, name, screen)
+    if enrollment.in_force_from is not None:
+        screen.say(f"the gateways know it by {utc(enrollment.in_force_from)}")
+    if tunnel.dns is DnsFlavour.NONE and tunnel.domains:
+        screen.say(
+            f"it doesn't ask the tunnel for names: an app would ask it for every name, and the gateways answer "
+            f"those of {', '.join(tunnel.domains)} only"
+        )
+    _remind(enrollment, screen)
+    return _result(enrollment, name)
 
 
-def _check_name(name: str | None, enrollment: Enrollment, dns: DnsFlavour) -> None:
-    if name is None or not enrollment.tunnel["domains"]:
-        return
-    if dns is DnsFlavour.NONE:
-        _say(f"{name} isn't asked of the tunnel: this machine has neither systemd-resolved nor resolvconf in use")
-        return
-    try:
-        addresses = sorted({str(answer[4][0]) for answer in socket.getaddrinfo(name, None)})
-    except OSError as error:
-        raise MachineError(
-            f"the tunnel works, but the private name {name} doesn't resolve ({error}); see `resolvectl status`, or run "
-            "this again with --dns line"
-        ) from None
-    _say(f"the private name {name} resolves to {', '.join(addresses)}")
-
-
-def _report(enrollment: Enrollment, name: str) -> None:
+def _report(enrollment: Enrollment, name: str, screen: Screen) -> None:
     done = " and ".join(_DONE[action] for action in enrollment.actions) or "as it should be, nothing to do"
-    _say(f"device {name}: {done if enrollment.device or enrollment.actions else 'not registered, nothing to do'}")
+    screen.say(f"device {name}: {done if enrollment.device or enrollment.actions else 'not registered, nothing to do'}")
     if enrollment.device is not None:
-        _say(f"its addresses are {', '.join(enrollment.device['addresses'])}; {_life(enrollment.device)}")
+        screen.say(f"its addresses are {', '.join(enrollment.device['addresses'])}; {_life(enrollment.device)}")
 
 
-def _remind(enrollment: Enrollment) -> None:
+def _remind(enrollment: Enrollment, screen: Screen) -> None:
     for device in enrollment.due:
-        _say(f"your device {device['device']} {_life(device)}")
+        screen.say(f"your device {device['device']} {_life(device)}")
 
 
 def _life(device: dict[str, Any]) -> str:
@@ -258,13 +424,17 @@ def _life(device: dict[str, Any]) -> str:
     return f"expires at {utc(device['expires_at'])} and can be renewed from {utc(device['renewable_from'])} on"
 
 
-def _list(devices: list[dict[str, Any]]) -> None:
-    for device in devices:
-        blocked = f"; blocked: {device['blocked']}" if device["blocked"] is not None else ""
-        sys.stdout.write(f"{device['device']:16} {', '.join(device['addresses'])}  {_life(device)}{blocked}\n")
+def _note(enrollment: Enrollment, tunnel: ClientTunnel) -> dict[str, Any]:
+    device = enrollment.device or {}
+    kept = ("device", "addresses", "expires_at", "renewable_from")
+    return {**{name: device.get(name) for name in kept}, "endpoint": tunnel.endpoint}
 
 
-def _say(text: str) -> None:
-    """One line of progress, with the seconds since the start."""
-    sys.stdout.write(f"{time.monotonic() - _began:6.1f}s  {text}\n")
-    sys.stdout.flush()
+def _result(enrollment: Enrollment, name: str) -> dict[str, Any]:
+    return {
+        "device": name,
+        "actions": list(enrollment.actions),
+        "registration": enrollment.device,
+        "in_force_from": enrollment.in_force_from,
+        "due": [device["device"] for device in enrollment.due],
+    }

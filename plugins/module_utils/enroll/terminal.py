@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import subprocess
+import time
 from typing import TextIO
 
 from ..client.qr import qr_code
@@ -21,6 +22,23 @@ _SECOND_SCREEN, _FIRST_SCREEN = "\x1b[?1049h\x1b[H", "\x1b[?1049l"
 
 class TerminalError(RuntimeError):
     """A QR code that can't be shown; the message says what to do."""
+
+
+class Screen:
+    """Lines for the user, with the seconds since the start."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._began = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """One line of progress."""
+        self.line(f"{time.monotonic() - self._began:6.1f}s  {text}")
+
+    def line(self, text: str) -> None:
+        """A line as it is."""
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
 
 
 def check(terminal: TextIO) -> None:

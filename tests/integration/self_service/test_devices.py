@@ -51,6 +51,7 @@ def test_registered_device_gets_all_that_a_configuration_needs(people: People) -
         "networks": ["10.20.0.0/16"],
         "dns_servers": ["10.44.0.1", "fd44:7472:6163:6b::1"],
         "domains": ["internal.example"],
+        "answers_other_names": False,
         "mtu": 1380,
     }
     assert answer["in_force_from"] == pytest.approx(time.time() + 900, abs=60)

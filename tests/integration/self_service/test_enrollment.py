@@ -104,7 +104,7 @@ def test_check_mode_says_what_would_be_done_and_changes_nothing(people: People, 
     assert people.written() == []
     enroll(alice)
     before = people.written()
-    assert enroll(alice, check=True, public_key=keys.generate()[1])["actions"] == ["rotated"]
+    assert enroll(alice, check=True, public_key=keys.generate()[1], rotate=True)["actions"] == ["rotated"]
     assert enroll(alice, check=True, state="absent")["actions"] == ["removed"]
     assert people.written() == before
 
@@ -117,11 +117,24 @@ def test_diff_names_what_is_done_and_the_addresses_and_no_key(people: People, en
     assert enroll(alice, state="absent")["diff"] == {"before": made["after"], "after": {}}
 
 
-def test_another_key_takes_the_old_ones_place_and_addresses_stay(people: People, enroll: Enrolling) -> None:
+def test_second_machine_of_the_same_name_is_refused_and_the_first_keeps_its_tunnel(
+    people: People, enroll: Enrolling
+) -> None:
+    alice = people.user("alice")
+    enroll(alice)
+    before = people.written()
+    refused = enroll(alice, public_key=keys.generate()[1])
+    assert (refused["code"], "changed" in refused and refused["changed"]) == ("other_key", False)
+    assert "your device laptop has another key, such as another machine's" in refused["msg"]
+    assert "Choose another name for this machine" in refused["msg"]
+    assert people.written() == before
+
+
+def test_another_key_takes_the_old_ones_place_on_request_and_addresses_stay(people: People, enroll: Enrolling) -> None:
     alice = people.user("alice")
     before = enroll(alice)
     other = keys.generate()[1]
-    done = enroll(alice, public_key=other)
+    done = enroll(alice, public_key=other, rotate=True)
     assert (done["actions"], done["unknown"], done["public_key"]) == (["rotated"], True, other)
     assert done["addresses"] == before["addresses"]
 

@@ -228,6 +228,7 @@ class Api:
             networks=settings.networks(user),
             dns_servers=settings.dns_servers,
             domains=settings.document.domains,
+            answers_other_names=settings.document.answers_other_names,
             mtu=settings.document.mtu,
         )
 

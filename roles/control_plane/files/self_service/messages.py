@@ -79,6 +79,9 @@ class Tunnel(BaseModel):
     networks: Annotated[list[str], Field(description="What the user's groups may reach, in CIDR form.")]
     dns_servers: Annotated[list[str], Field(description="The gateway's addresses in the tunnel.")]
     domains: Annotated[list[str], Field(description="The private zones that these answer for.")]
+    answers_other_names: Annotated[
+        bool, Field(description="Whether these answer every other name, too, and a client may ask them for all.")
+    ]
     mtu: Annotated[int, Field(description="The MTU of the gateways' interfaces, which the client's has, too.")]
 
 

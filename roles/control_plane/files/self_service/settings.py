@@ -62,6 +62,7 @@ class Document(_Document):
     address_pools: list[str]
     gateways: Annotated[list[GatewayEndpoint], Field(min_length=1)]
     domains: list[str] = []
+    answers_other_names: bool = False  # whether the gateways' resolvers answer others than private ones, too
     mtu: Annotated[int, Field(ge=576, le=65535)] = DEFAULT_MTU  # of the gateways' interfaces
     devices_per_user: Annotated[int, Field(ge=1)] = 5
     # it can be renewed from its half on, 30 minutes early at least

@@ -12,9 +12,8 @@ ZONE = ["internal.example"]
 
 
 def of(*found: str, **changes: Any) -> Needs:
-    return needs(
-        found, **{"dns": "auto", "domains": ZONE, "full_tunnel": False, "networks": ["10.20.0.0/16"], **changes}
-    )
+    usual = {"dns": "auto", "domains": ZONE, "full_tunnel": False, "networks": ["10.20.0.0/16"]}
+    return needs(found, **{**usual, "answers_other_names": True, **changes})
 
 
 @pytest.mark.parametrize(
@@ -34,6 +33,24 @@ def test_host_is_told_of_dns_servers_by_what_it_has_unless_it_is_said(
     found: list[str], changes: dict[str, Any], dns: str
 ) -> None:
     assert of(*found, **changes).dns == dns
+
+
+@pytest.mark.parametrize(
+    ("found", "changes", "dns"),
+    [
+        (["systemd-resolved", "resolvconf"], {}, "resolved"),
+        (["resolvconf"], {}, "exclusive"),
+        (["resolvconf"], {"dns": "line"}, "exclusive"),
+        (["systemd-resolved"], {"full_tunnel": True}, "exclusive"),
+        (["resolvconf"], {"full_tunnel": True, "dns": "none"}, "none"),
+        (["resolvconf"], {"domains": []}, "none"),
+        ([], {}, "unknown"),
+    ],
+)
+def test_r18_host_that_would_lose_all_other_names_is_told_of_none(
+    found: list[str], changes: dict[str, Any], dns: str
+) -> None:
+    assert of(*found, answers_other_names=False, **changes).dns == dns
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ import http.server
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ class Front:
 
     def __init__(self) -> None:
         self.answers: list[tuple[int, bytes]] = []
+        self.ahead = 0.0  # seconds, of its clock
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
         front = self
 
@@ -34,7 +37,8 @@ class Front:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 front.requests.append((self.command, self.path, dict(self.headers.items()), body))
                 status, content = front.answers.pop(0) if len(front.answers) > 1 else front.answers[0]
-                self.send_response(status)
+                self.send_response_only(status)
+                self.send_header("Date", formatdate(time.time() + front.ahead, usegmt=True))
                 if status in (302, 307):
                     self.send_header("Location", "/elsewhere")
                 self.send_header("Content-Length", str(len(content)))
@@ -119,6 +123,41 @@ def test_awss_own_refusal_says_what_the_policies_must_allow(front: Front) -> Non
     error = failure(self_service.devices, front.function)
     assert (error.code, error.status) == ("forbidden", 403)
     assert "lambda:InvokeFunctionUrl and lambda:InvokeFunction" in str(error)
+
+
+@pytest.mark.parametrize("field", ["Message", "message"])  # AWS writes both
+def test_awss_own_words_are_read(front: Front, field: str) -> None:
+    front.answers = [(403, json.dumps({field: "User is not authorized to perform that."}).encode())]
+    assert "User is not authorized to perform that. The user's policies" in str(
+        failure(self_service.devices, front.function)
+    )
+
+
+@pytest.mark.parametrize(
+    "said", ["The security token included in the request is expired", "Signature expired: 20261129 is now earlier"]
+)
+def test_session_that_is_over_says_what_to_type(front: Front, said: str) -> None:
+    front.answers = [(403, json.dumps({"message": said}).encode())]
+    error = failure(self_service.devices, front.function)
+    assert error.code == "expired_credentials"
+    assert said in str(error)
+    assert "aws login, or aws sts get-session-token" in str(error)
+
+
+@pytest.mark.parametrize(("ahead", "words"), [(3600, "60 minutes behind AWS's"), (-600, "10 minutes ahead of AWS's")])
+@pytest.mark.parametrize(
+    "content", [b'{"message": "Signature expired"}', b'{"error": {"code": "proof_expired", "message": "old"}}']
+)
+def test_wrong_clock_is_told_by_the_servers_own(front: Front, ahead: float, words: str, content: bytes) -> None:
+    front.answers, front.ahead = [(403, content)], ahead
+    error = failure(self_service.devices, front.function)
+    assert error.code == "clock"
+    assert f"this machine's clock is {words}" in str(error)
+
+
+def test_other_refusals_are_none_of_the_clocks(front: Front) -> None:
+    front.answers, front.ahead = [(403, b'{"error": {"code": "blocked", "message": "no"}}')], 240
+    assert failure(self_service.devices, front.function).code == "blocked"
 
 
 def test_redirect_is_not_followed(front: Front) -> None:
