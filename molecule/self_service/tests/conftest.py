@@ -11,6 +11,14 @@ import pytest
 from tests.lab import actions, aws, feed, hosts
 
 
+@pytest.fixture
+def forwarding() -> Iterator[None]:
+    """Gateways whose resolvers answer every name."""
+    actions.run_playbook("private_dns", private_dns_other="forward")
+    yield
+    actions.run_playbook("private_dns")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def private_name() -> Iterator[None]:
     """The private name of the service, which the gateways' resolvers know, and the public one of self-service."""

@@ -8,6 +8,7 @@ import base64
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ def connect(config: str) -> None:
     actions.shell(LAPTOP, f"umask 077; echo {written} | base64 -d > {CONFIG}; wg-quick up {CONFIG} 2>&1")
 
 
-@pytest.mark.usefixtures("unregistered", "resolvconf")
+@pytest.mark.usefixtures("unregistered", "resolvconf", "forwarding")
 def test_r10_recipient_opens_the_file_and_reaches_the_service_by_name(carols_key: Path, tmp_path: Path) -> None:
     actions.run_playbook("reconcile")  # the sweep that knows carol's groups
     dest = tmp_path / "carol.conf.age"
@@ -73,6 +74,7 @@ def test_r10_recipient_opens_the_file_and_reaches_the_service_by_name(carols_key
         "handout",
         "-vvv",
         "--diff",
+        private_dns_other="forward",
         handout_user_name="carol",
         handout_device="laptop",
         handout_recipient=recipient,
@@ -87,18 +89,23 @@ def test_r10_recipient_opens_the_file_and_reaches_the_service_by_name(carols_key
 
 
 @pytest.mark.usefixtures("unregistered")
-def test_file_says_nothing_of_dns_where_nothing_answers(carols_key: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("setting", [{"vpn_private_dns": False}, {"private_dns_other": "refuse"}], ids=str)
+def test_r18_file_says_nothing_of_dns_where_not_every_name_is_answered(
+    carols_key: Path, tmp_path: Path, setting: dict[str, Any]
+) -> None:
     actions.run_playbook("reconcile")
     dest = tmp_path / "carol.conf.age"
     recipient = carols_key.with_suffix(".pub").read_text()
-    actions.run_playbook(
+    done = actions.run_playbook(
         "handout",
-        vpn_private_dns=False,
         handout_user_name="carol",
         handout_device="laptop",
         handout_recipient=recipient,
         handout_dest=str(dest),
+        **setting,
     )
+    said = " ".join(done.result("say what to do")["msg"])
+    assert ("It finds no private names" in said) == ("private_dns_other" in setting)
     connect(opened(dest, carols_key))  # `wg-quick` would refuse a DNS line: there is no resolvconf
     assert "tracklib service" in (actions.fetch(LAPTOP) or "")
 

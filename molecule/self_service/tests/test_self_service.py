@@ -206,11 +206,9 @@ def resolvconf(bob: Laptop) -> Iterator[Laptop]:
 
 @pytest.fixture
 def answering_all() -> Iterator[None]:
-    """Gateways whose resolvers answer every name, and a function that knows it."""
-    actions.run_playbook("private_dns", private_dns_other="forward")
+    """A function that knows that the gateways' resolvers answer every name."""
     self_service.start(domains=ZONES, answers_other_names=True)
     yield
-    actions.run_playbook("private_dns")
     self_service.start(domains=ZONES)
 
 
@@ -230,7 +228,7 @@ def test_r18_default_deployment_costs_no_public_name(resolvconf: Laptop) -> None
     assert finds(bob, PUBLIC_NAME)
 
 
-@pytest.mark.usefixtures("answering_all")
+@pytest.mark.usefixtures("forwarding", "answering_all")
 def test_r18_ended_registration_under_exclusive_dns_is_renewed_by_the_same_command(resolvconf: Laptop) -> None:
     bob = resolvconf
     said = bob.script("up laptop")
@@ -249,7 +247,7 @@ def test_r18_ended_registration_under_exclusive_dns_is_renewed_by_the_same_comma
     assert finds(bob, PUBLIC_NAME)
 
 
-@pytest.mark.usefixtures("answering_all")
+@pytest.mark.usefixtures("forwarding", "answering_all")
 def test_r18_names_are_found_while_the_gateway_doesnt_answer_yet(resolvconf: Laptop) -> None:
     bob = resolvconf
     deaf = "type filter hook input priority -300; udp dport 51820 drop;"
