@@ -208,7 +208,7 @@ def test_phone_scans_a_png_and_gets_its_whole_configuration(laptop: Device, tmp_
 def test_r18_device_is_told_of_no_dns_server_that_it_would_ask_for_every_name_unless_that_is_wanted(
     laptop: Device, tmp_path: Path
 ) -> None:
-    dest, key_file, _private = phone(laptop, tmp_path, ".txt")
+    dest, _key_file, _private = phone(laptop, tmp_path, ".txt")
     laptop.write(device="phone", dest=str(dest.with_suffix(".conf")), domains=["internal.example"])
     assert "DNS" not in dest.with_suffix(".conf").read_text()
 
