@@ -194,7 +194,7 @@ def drawn(dots: list[list[bool]], picture: Path) -> Path:
 
 def test_phone_scans_a_png_and_gets_its_whole_configuration(laptop: Device, tmp_path: Path) -> None:
     dest, key_file, private = phone(laptop, tmp_path, ".png")
-    written = {"device": "phone", "dest": str(dest), "embed_key_from": str(key_file), "dns": "line"}
+    written: dict[str, Any] = {"device": "phone", "dest": str(dest), "embed_key_from": str(key_file), "dns": "line"}
     result = laptop.write(**written)
     assert result["changed"]
     assert stat.S_IMODE(dest.stat().st_mode) == 0o600

@@ -37,10 +37,9 @@ class Laptop:
 
     def __init__(self, *, known: bool, answers_after: float) -> None:
         self.known, self.answers_after = known, answers_after
-        self.asks_tunnel, self.did = False, []
+        self.asks_tunnel = False
+        self.did: list[str] = []
         self.knocks = 0
-
-    did: list[str]
 
     def bring_up(self, text: str, _restart: bool) -> None:
         self.asks_tunnel = "\nDNS = " in text
