@@ -220,6 +220,9 @@ class SimulatedHost:
 
     # -- systemd
 
+    def _no_units(self, _args: list[str], _stdin: str) -> CommandResult:
+        return CommandResult(0, "", "")
+
     def _restart(self, _args: list[str], _stdin: str) -> CommandResult:
         return CommandResult(self._start_unit(), "", "")
 
@@ -247,5 +250,6 @@ _COMMANDS: dict[str, Callable[[SimulatedHost, list[str], str], CommandResult]] =
     "nft -c -f -": SimulatedHost._check_rules,
     "nft -f -": SimulatedHost._load_rules,
     "nft -s -t list table": SimulatedHost._list_table,
+    "systemctl show": SimulatedHost._no_units,
     "systemctl restart wg-quick@NAME": SimulatedHost._restart,
 }

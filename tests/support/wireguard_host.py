@@ -51,6 +51,7 @@ _READING = {
     ("iptables-legacy-save",),
     ("ip6tables-legacy-save",),
     ("sysctl", "-n"),
+    ("systemctl", "show"),
 }
 
 
@@ -118,6 +119,7 @@ class Recorder:
         self._host = host
         self.calls: list[list[str]] = []
         self.inputs: list[str] = []
+        self.disabled: set[str] = set()  # units
         self.before: Callable[[list[str]], None] = lambda _args: None  # may raise in place of the command
 
     def __call__(self, args: Sequence[str], stdin: str = "") -> commands.CommandResult:
@@ -125,12 +127,20 @@ class Recorder:
         self.calls.append(list(args))
         self.inputs.append(stdin)
         if args[0] == "systemctl":  # there is no systemd here; this is what its unit runs
-            if args[1] == "disable":
+            if args[1] == "show":
+                return commands.CommandResult(0, self._units(args[3:]), "")
+            if args[1] != "restart":
+                self.disabled.update(args[3:] if args[1] == "disable" else ())
+                self.disabled.difference_update(args if "enable" in args else ())
                 return commands.CommandResult(0, "", "")
             assert list(args) == ["systemctl", "restart", f"wg-quick@{self._host.name}"]
             done = self._host.program("up")
             return commands.CommandResult(done.returncode, done.stdout, done.stderr)
         return commands.run([*self._host.inside, *args], stdin)
+
+    def _units(self, names: Sequence[str]) -> str:
+        states = {name: "disabled" if name in self.disabled else "enabled" for name in names}
+        return "\n\n".join(f"Id={name}\nUnitFileState={state}\nActiveState=active" for name, state in states.items())
 
     @property
     def changes(self) -> list[list[str]]:

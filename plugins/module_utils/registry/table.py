@@ -25,6 +25,7 @@ from ..model import (
     Sweep,
     Tombstone,
 )
+from ..timespan import DAY
 from .devices import RegisteredDevices
 from .dynamodb import Delete, Item, Put, RegistryError, Table
 from .facts import RegistryFacts, read_facts
@@ -58,10 +59,11 @@ if TYPE_CHECKING:
 
 # also where there is no item, or one whose number is damaged, which would never be less than another
 _IS_LATER = "NOT attribute_type(event_time, :number) OR event_time < :event_time"
-_IS_OF_LATER_RUN = "NOT attribute_type(generation, :number) OR generation < :generation"
+_IS_OF_LATER_RUN = "NOT attribute_type(generation, :number) OR generation < :generation OR generation >= :ahead"
 _NUMBER = {"number": "N"}
 _IDENTITY = ("registry", "identity")
 _GENERATION = ("generation", "generation")
+_AHEAD = DAY * 1000  # ms; AWS takes no call of a clock that is further ahead, so no run has made such a generation
 
 Warn = Callable[[str], object]  # takes a sentence for an operator
 
@@ -122,9 +124,9 @@ class Registry:
         """Return the last generation that was taken; 0 before the first, and the time in ms if it is damaged."""
         item = self._table.get(*_GENERATION)
         value = Decimal(0) if item is None else item.get("value")
-        if isinstance(value, Decimal):
-            return int(value)
         now = self._milliseconds()
+        if isinstance(value, Decimal) and value < now + _AHEAD:
+            return int(value)
         warn(_damaged_generation(value, now))
         return now
 
@@ -144,10 +146,9 @@ class Registry:
             condition="attribute_not_exists(pk) OR (attribute_type(#value, :number) AND #value < :now)",
         )
         if taken is None:
-            values = {"one": 1, **_NUMBER}
-            taken = self._table.update(
-                *_GENERATION, "SET #value = #value + :one", values, condition="attribute_type(#value, :number)"
-            )
+            values = {"one": 1, "ahead": now + _AHEAD, **_NUMBER}
+            condition = "attribute_type(#value, :number) AND #value < :ahead"
+            taken = self._table.update(*_GENERATION, "SET #value = #value + :one", values, condition=condition)
         if taken is None:
             taken = self._replace_damaged_generation(now, warn)
         if taken is None:
@@ -156,8 +157,9 @@ class Registry:
 
     def _replace_damaged_generation(self, now: int, warn: Warn) -> Item | None:
         damaged = self._table.get(*_GENERATION) or {}
-        condition = "NOT attribute_type(#value, :number)"
-        taken = self._table.update(*_GENERATION, "SET #value = :now", {"now": now, **_NUMBER}, condition=condition)
+        condition = "NOT attribute_type(#value, :number) OR #value >= :ahead"
+        values = {"now": now, "ahead": now + _AHEAD, **_NUMBER}
+        taken = self._table.update(*_GENERATION, "SET #value = :now", values, condition=condition)
         if taken is not None:
             warn(_damaged_generation(damaged.get("value"), now))
         return taken
@@ -295,7 +297,8 @@ class Registry:
     def _store(self, items: Sequence[Item], generation: int) -> None:
         head, *parts = items
         self._table.write_all(parts)
-        self._table.write(Put(head, _IS_OF_LATER_RUN, {"generation": generation, **_NUMBER}))
+        values = {"generation": generation, "ahead": self._milliseconds() + _AHEAD, **_NUMBER}
+        self._table.write(Put(head, _IS_OF_LATER_RUN, values))
 
     def forget_surplus(self, sks: Iterable[str]) -> None:
         """Delete parts of earlier sweeps and decisions."""
@@ -344,7 +347,8 @@ class Registry:
 
 def _damaged_generation(found: object, now: int) -> str:
     return (
-        f"the registry's generation is {found!r}, expected a number; the time in ms, {now}, takes its place. Gateways "
-        "still refuse rosters of a lower one than they have seen. Look at who wrote the item (pk `generation`, sk "
-        "`generation`). If a gateway says that a later roster is in force, a clock was ahead: run it again later"
+        f"the registry's generation is {found!r}, expected a number at most a day ahead of the time in ms; the time, "
+        f"{now}, takes its place. Gateways still refuse rosters of a lower one than they have seen, unless it is more "
+        "than a day ahead of their clock. Look at who wrote the item (pk `generation`, sk `generation`). If a gateway "
+        "says that a later roster is in force, a clock was ahead: run it again later"
     )

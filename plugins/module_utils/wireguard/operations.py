@@ -36,7 +36,7 @@ from .plan_start import (
 from .plan_surroundings import plan_surroundings
 from .read import Snapshot, read, read_again
 from .report import NOTHING, Report
-from .surroundings import read_surroundings
+from .surroundings import read_surroundings, read_units
 
 Planner = Callable[[Snapshot], Plan]
 
@@ -199,6 +199,7 @@ def _apply_rest(order: ApplyOrder, gateway: Gateway, revocations: Execution, for
     done = revocations
     try:
         _refuse_other_content(order, gateway, done.afterwards)
+        _refuse_unprepared(gateway, former)
         roster = check(order, done.afterwards, gateway)
         for each in former:
             done = done.joined_by(_take_down(order, roster, gateway, each))
@@ -247,6 +248,22 @@ def _refuse_other_content(order: ApplyOrder, gateway: Gateway, snapshot: Snapsho
     if gateway.check_mode or state.generation != order.generation or state.content in (None, order.content):
         return
     raise RefusedError(f"generation {order.generation} was already applied with other content; run with a new roster")
+
+
+def _refuse_unprepared(gateway: Gateway, former: Sequence[Gateway]) -> None:
+    """Leave another interface of ours in force unless this one was set up to take its place (R16, the wrong world).
+
+    `site` enables the unit of the configured interface; taking one down disables its unit. So a run from an older
+    checkout, which has another interface's name, takes nobody's tunnel away.
+    """
+    name = gateway.site.name
+    if former and any(unit.disabled for unit in read_units(gateway.run, name)):
+        serving = ", ".join(each.site.name for each in former)
+        raise RefusedError(
+            f"{serving} serves this gateway, and {name} isn't set up to take its place: the inventory of this run says "
+            f"gateway_interface {name}. If that is right, run site; else correct the inventory. Only confirmed "
+            f"revocations were done, on {serving}"
+        )
 
 
 def _apply_again_once_started(order: ApplyOrder, gateway: Gateway, applied: Execution) -> Report:

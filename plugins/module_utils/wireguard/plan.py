@@ -18,6 +18,8 @@ from .report import NOTHING, Report
 from .state import Removal, State
 from .steps import ChangeInterface, MoveAside, ReadBack, RecordState, RemovePeers, SetPeers, Step, WriteFile
 
+_DAY = 24 * 3600  # seconds
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -45,6 +47,27 @@ def known_state(snapshot: Snapshot) -> State:
         _refuse_foreign(snapshot)
     state = saved_state(snapshot)
     return replace(state, generation=max(state.generation, marked or 0))
+
+
+def is_overtaken(generation: int, state: State, now: int) -> bool:
+    """Tell whether a later roster than that of a generation was here (R6, no resurrection).
+
+    One that is recorded as more than a day ahead of this gateway's clock was made by a mistake, and would keep out all
+    that is made now.
+    """
+    return generation < state.generation and not _is_mistaken(generation, state, now)
+
+
+def mistaken_generation(generation: int, state: State, now: int) -> list[str]:
+    """Say that the recorded generation is taken for a mistake, if it is."""
+    if not _is_mistaken(generation, state, now):
+        return []
+    ahead = f"{(state.generation // 1000 - now) // _DAY} days ahead of this gateway's clock"
+    return [f"generation {state.generation}, recorded here, is {ahead}: a mistake, whose place {generation} takes"]
+
+
+def _is_mistaken(generation: int, state: State, now: int) -> bool:
+    return generation <= (now + _DAY) * 1000 < state.generation
 
 
 def _refuse_foreign(snapshot: Snapshot) -> None:

@@ -17,7 +17,9 @@ from .order import ApplyOrder, GatewayReason, Revocation
 from .plan import (
     Plan,
     device_steps,
+    is_overtaken,
     known_state,
+    mistaken_generation,
     named_peers,
     plan_removal,
     record,
@@ -42,11 +44,12 @@ def plan_revocations(order: ApplyOrder, snapshot: Snapshot) -> Plan:
     refuse_other_registry(order, state)
     state = replace(state, removals=tuple(each for each in state.removals if each.id not in order.acknowledge))
     state = replace(state, bars=tuple(each for each in state.bars if not each.is_released(order.release_revoked)))
-    report = Report(generation=max(order.generation, state.generation), stale=order.generation < state.generation)
-    if report.stale:
-        return plan_removal(snapshot, state, {}, report)
+    if is_overtaken(order.generation, state, snapshot.now):
+        return plan_removal(snapshot, state, {}, Report(generation=state.generation, stale=True))
+    notices = mistaken_generation(order.generation, state, snapshot.now)
+    report = Report(generation=order.generation, notices=notices)
     state = replace(state, registry=order.registry, bars=_bars_left(order, state))
-    if order.generation > state.generation:
+    if order.generation != state.generation:
         state = replace(state, generation=order.generation, content=None)
     barred = {
         key: Revocation(label, GatewayReason.REVOKED.value)
@@ -80,7 +83,7 @@ def plan_new_firewall(order: ApplyOrder, roster: CheckedRoster, snapshot: Snapsh
     :raises RefusedError: what comes after it would be refused, see plan_rest().
     """
     state, new = saved_state(snapshot), digest(roster.firewall)
-    if state.generation > order.generation:
+    if is_overtaken(order.generation, state, snapshot.now):
         return _plan_overtaken(snapshot)
     if not roster.load_firewall:
         return Plan((), state, state, snapshot, Report(generation=order.generation))
@@ -111,7 +114,7 @@ def plan_rest(order: ApplyOrder, roster: CheckedRoster, snapshot: Snapshot) -> P
     :raises RefusedError: the roster would leave the gateway without peers, or another registry was accepted meanwhile.
     """
     before = saved_state(snapshot)
-    if before.generation > order.generation:
+    if is_overtaken(order.generation, before, snapshot.now):
         return _plan_overtaken(snapshot)
     accepted = accept(order, roster, snapshot)
     roster = accepted.roster

@@ -13,7 +13,7 @@ from . import config as wg_config
 from .bars import Bar, how_to_release, joined
 from .config import PeerLabel
 from .order import GatewayReason, Revocation, RevokeOrder
-from .plan import Plan, known_state, named_peers, plan_removal, saved_state
+from .plan import Plan, is_overtaken, known_state, named_peers, plan_removal, saved_state
 from .read import Snapshot
 from .report import NOTHING, Report
 from .steps import Step, WriteFile
@@ -33,7 +33,7 @@ def plan_revoke(order: RevokeOrder, snapshot: Snapshot, others: Sequence[Snapsho
     if others and snapshot.is_blank:
         return _plan_nothing(snapshot, NOTHING)
     state, whom = known_state(snapshot), order.whom
-    if 0 < whom.generation < state.generation:
+    if whom.generation and is_overtaken(whom.generation, state, snapshot.now):
         return _plan_too_late(whom, snapshot, state.generation)
     here = sorted([snapshot, *others], key=lambda each: each.site)
     owners = _owners(whom, here)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What a packet of the tunnel meets on the host beside the device and its firewall: routes, forwarding, other rules.
+"""What is on the host beside the device and its firewall: routes, forwarding, other rules, and the interface's units.
 
 Deciding (`surrounding_changes`, `foreign_routes`, `foreign_decisions`) is pure.
 """
@@ -37,6 +37,14 @@ class RouteLookup(NamedTuple):
     text: str
 
 
+class Unit(NamedTuple):
+    """A unit of systemd that exists."""
+
+    name: str
+    disabled: bool  # it doesn't start with the host
+    active: bool
+
+
 class Surroundings(NamedTuple):
     """What was read of the host around an interface."""
 
@@ -45,6 +53,7 @@ class Surroundings(NamedTuple):
     lookups: tuple[RouteLookup, ...]  # one for each network of the link's addresses
     not_forwarding: tuple[str, ...]  # kernel parameters that are off, as sysctl(8) takes them
     chains: tuple[ForeignChain, ...]
+    units: tuple[Unit, ...] = ()
 
 
 def read_surroundings(run: Runner, name: str) -> Surroundings | None:
@@ -64,7 +73,24 @@ def read_surroundings(run: Runner, name: str) -> Surroundings | None:
         lookups=tuple(_look_up(run, address, network) for address, network in _networks(link.addresses)),
         not_forwarding=tuple(each for each, value in zip(parameters, values) if value == "0"),
         chains=read_foreign_chains(run),
+        units=tuple(read_units(run, name)),
     )
+
+
+def read_units(run: Runner, name: str) -> list[Unit]:
+    """Read the units of an interface: what starts it, and the timer that takes expired peers off.
+
+    :returns: none where systemd has none of them, or there is no systemd.
+    """
+    names = [f"wg-quick@{name}.service", f"tracklib-vpn-expire@{name}.timer"]
+    shown = run(["systemctl", "show", "--property=Id,UnitFileState,ActiveState", *names])
+    blocks = shown.stdout.split("\n\n") if shown.rc == 0 else []
+    read = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in blocks]
+    return [
+        Unit(each["Id"], each["UnitFileState"] == "disabled", each.get("ActiveState") == "active")
+        for each in read
+        if each.get("UnitFileState")
+    ]
 
 
 def _route(found: dict[str, str]) -> Route:
@@ -100,7 +126,7 @@ def _forwarding_parameters(name: str, link: Link) -> list[str]:
 
 def surrounding_changes(name: str, found: Surroundings, wanted: Interface) -> list[InterfaceChange]:
     """Find what of ours is missing around an interface, in the order to change it."""
-    return [*_forwarding_changes(found), *_route_changes(name, found, wanted)]
+    return [*_forwarding_changes(found), *_route_changes(name, found, wanted), *_unit_changes(found)]
 
 
 def _forwarding_changes(found: Surroundings) -> list[InterfaceChange]:
@@ -108,6 +134,15 @@ def _forwarding_changes(found: Surroundings) -> list[InterfaceChange]:
     if "net/ipv4/ip_forward" in off:  # which also sets the interface's own
         off = [each for each in off if not each.startswith("net/ipv4/conf/")]
     return [InterfaceChange(f"{each} 0 instead of 1", ["sysctl", "-q", "-w", f"{each}=1"]) for each in off]
+
+
+def _unit_changes(found: Surroundings) -> Iterator[InterfaceChange]:
+    """Have the interface start with the host, and the timer run: without it nobody takes expired peers off."""
+    for unit in found.units:
+        if unit.disabled:
+            yield InterfaceChange(f"{unit.name} disabled", ["systemctl", "--quiet", "enable", unit.name])
+        if unit.name.endswith(".timer") and not unit.active:
+            yield InterfaceChange(f"{unit.name} stopped", ["systemctl", "start", unit.name])
 
 
 def _route_changes(name: str, found: Surroundings, wanted: Interface) -> list[InterfaceChange]:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.wireguard_host import Host, Person, allowed, key
+from tests.support.wireguard_host import NOW, Host, Person, allowed, key
+
+DAY = 24 * 3600
 
 ALICE, BOB, CAROL, DAVE = (Person(name, number) for number, name in enumerate(("alice", "bob", "carol", "dave"), 1))
 
@@ -70,7 +72,7 @@ def test_r11_revocation_then_firewall_then_removals_then_the_rest(host: Host) ->
     ]
     assert host.run.calls.index(["nft", "-c", "-f", "-"]) < host.run.calls.index(host.run.changes[1])
     read_back = host.run.calls[host.run.calls.index(host.run.changes[-1]) + 1 :]
-    assert [call[0] for call in read_back] == ["wg", "ip", "ip", "ip", "sysctl", "ip", "ip", "nft", "cat"]
+    assert [call[0] for call in read_back] == ["wg", "ip", "ip", "ip", "sysctl", "ip", "ip", "nft", "cat", "systemctl"]
     (update,) = (text for text in host.run.inputs if "[Peer]" in text and "[Interface]" not in text)
     assert update.index(key(CAROL.number)) < update.index(key(DAVE.number))
 
@@ -416,6 +418,19 @@ def test_r6_higher_generation_is_accepted_and_remembered_without_other_change(ho
     outcome = host.apply(host.order(6, [ALICE]))
     assert (outcome.changed, outcome.problems, host.state.generation) == (False, [], 6)
     assert host.apply(host.order(5, [ALICE])).stale
+
+
+def test_r17_generation_that_a_wrong_clock_made_keeps_no_later_roster_out(host: Host) -> None:
+    soon, late = (NOW + DAY) * 1000, (NOW + DAY) * 1000 + 1
+    host.apply(host.order(soon, [ALICE]))
+    assert host.apply(host.order(NOW * 1000, [ALICE, BOB])).stale
+    host.apply(host.order(late, [ALICE]))
+    outcome = host.apply(host.order(NOW * 1000, [BOB], revoked=[ALICE]))
+    assert (outcome.stale, outcome.problems, outcome.removed) == (False, [], ["alice/laptop"])
+    assert f"generation {late}, recorded here, is 1 days ahead of this gateway's clock" in outcome.notices[0]
+    assert (host.peers, host.state.generation) == (allowed(BOB), NOW * 1000)
+    again = host.apply(host.order(NOW * 1000 + 1, [BOB]))
+    assert (again.notices, host.apply(host.order(NOW * 1000, [BOB])).stale) == ([], True)
 
 
 def test_r6_generation_outlives_the_state_file(host: Host) -> None:

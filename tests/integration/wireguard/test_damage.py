@@ -5,6 +5,11 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import CommandMissing, run
 
@@ -16,6 +21,34 @@ ALICE, BOB, CAROL, DAVE = (Person(name, number) for number, name in enumerate(("
 def _survivors_were_left_alone(host: Host) -> None:
     assert not any(key(BOB.number) in call for call in host.run.calls)
     assert not any(key(BOB.number) in text for text in host.run.inputs)
+
+
+@contextmanager
+def read_only(directory: Path) -> Iterator[None]:
+    """A file system that turned read-only, as one does after errors of its disk."""
+    subprocess.run(["mount", "--bind", directory, directory], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", directory], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", directory], check=True)
+
+
+@pytest.mark.parametrize("lock_is_there", [True, False])
+@pytest.mark.parametrize("which", ["state_dir", "config_dir"])
+def test_r4_read_only_file_system_keeps_no_leaver(host: Host, which: str, lock_is_there: bool) -> None:
+    host.apply(host.order(1, [ALICE, BOB, CAROL]))
+    if not lock_is_there:
+        host.site.apply_lock.unlink()
+        host.site.state_lock.unlink()
+    with read_only(getattr(host.site, which)):
+        outcome = host.apply(host.order(2, [BOB, CAROL], revoked=[ALICE]))
+        assert (outcome.removed, len(outcome.problems)) == (["alice/laptop"], 1)
+        assert "Read-only file system" in outcome.problems[0]
+        revoked = host.revoke("bob")
+        assert (revoked.removed, host.peers) == (["bob/laptop"], allowed(CAROL))
+    assert host.apply(host.order(3, [CAROL], revoked=[ALICE, BOB])).problems == []
+    assert host.peers == allowed(CAROL)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"format": 1}', '{"format": 99}', "\x00\xff"])

@@ -48,6 +48,19 @@ def test_r8_former_interface_is_taken_down_and_named_before_the_new_one_takes_it
     assert (again.changed, again.problems, host.run.changes) == (False, [], [])
 
 
+def test_r16_run_of_an_older_inventory_leaves_the_interface_in_force_and_revokes_there(
+    host: Host, renamed: str
+) -> None:
+    host.run.disabled.add(f"wg-quick@{host.name}.service")
+    order = host.order(6, [BOB, DAVE], revoked=[CAROL], excluded={key(1): Revocation(ALICE.label(), "not_in_group")})
+    outcome = host.apply(order)
+    (problem,) = outcome.problems
+    assert problem.startswith(f"{renamed} serves this gateway, and {host.name} isn't set up to take its place")
+    assert outcome.removed == ["carol/laptop"]
+    assert _is_up(host, renamed)
+    assert host.name not in _links(host)
+
+
 @pytest.mark.usefixtures("renamed")
 def test_r4_receipts_of_a_former_interface_are_kept(host: Host) -> None:
     order = host.order(6, [BOB], revoked=[CAROL], excluded={key(1): Revocation(ALICE.label(), "not_in_group")})

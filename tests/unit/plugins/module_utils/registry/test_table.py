@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -122,7 +123,9 @@ def test_r6_generation_of_the_same_millisecond_is_another(registry: Registry) ->
     assert registry.take_generation() < registry.take_generation()
 
 
-@pytest.mark.parametrize("damaged", [{"value": "x"}, {}, {"value": None}, {"value": True}], ids=str)
+@pytest.mark.parametrize(
+    "damaged", [{"value": "x"}, {}, {"value": None}, {"value": True}, {"value": 9999999999999}], ids=str
+)
 def test_r17_damaged_generation_is_replaced_by_the_time_and_named(
     registry: Registry, table: Table, clock: Clock, damaged: Item
 ) -> None:
@@ -132,8 +135,11 @@ def test_r17_damaged_generation_is_replaced_by_the_time_and_named(
     clock.now += 1
     taken = registry.take_generation(warned.append)
     assert (taken, len(warned)) == (int(NOW * 1000) + 1000, 2)
+    value = damaged.get("value")
+    found = Decimal(value) if type(value) is int else value
     assert warned[1].startswith(
-        f"the registry's generation is {damaged.get('value')!r}, expected a number; the time in ms, {taken}, takes its "
+        f"the registry's generation is {found!r}, expected a number at most a day ahead of the time in ms; the time, "
+        f"{taken}, takes its place"
     )
     assert registry.take_generation(warned.append) == registry.generation(warned.append) == taken + 1
     assert len(warned) == 2
@@ -269,7 +275,7 @@ def test_r6_older_run_does_not_overwrite_what_a_newer_one_decided(registry: Regi
     assert registry.facts().decision == Decision()
 
 
-@pytest.mark.parametrize("generation", ["x", None])
+@pytest.mark.parametrize("generation", ["x", None, 10**16])
 def test_r17_sweep_or_decision_whose_generation_is_damaged_is_replaced_by_the_next_run(
     registry: Registry, table: Table, clock: Clock, generation: Any
 ) -> None:

@@ -52,7 +52,7 @@ ROUTES: list[dict[str, Any]] = [
 class Host:
     """Answers the commands that read a host."""
 
-    def __init__(self, forwarding: str, addresses: Sequence[dict[str, Any]] = ADDRESSES) -> None:
+    def __init__(self, forwarding: str, addresses: Sequence[dict[str, Any]] = ADDRESSES, units: str = "") -> None:
         self.calls: list[list[str]] = []
         self._answers = {
             "address": json.dumps([{"flags": ["UP"], "mtu": 1420, "addr_info": list(addresses)}]),
@@ -61,6 +61,7 @@ class Host:
             "/proc/net": "",
             "sysctl": forwarding,
             "chains": '{"nftables": []}',
+            "systemctl": units,
         }
 
     def __call__(self, args: Sequence[str], stdin: str = "") -> CommandResult:
@@ -97,6 +98,41 @@ def test_only_the_families_of_the_tunnel_have_to_be_forwarded(
     host = Host("1\n" * len(parameters), addresses)
     read_surroundings(host, "wg0.5")
     assert ["sysctl", "-n", *parameters] in host.calls
+
+
+UNITS = """\
+Id=wg-quick@wg0.service
+UnitFileState=disabled
+ActiveState=active
+
+Id=tracklib-vpn-expire@wg0.timer
+UnitFileState=disabled
+ActiveState=inactive
+"""
+
+
+@pytest.mark.parametrize(
+    ("units", "commands"),
+    [
+        (
+            UNITS,
+            [
+                "--quiet enable wg-quick@wg0.service",
+                "--quiet enable tracklib-vpn-expire@wg0.timer",
+                "start tracklib-vpn-expire@wg0.timer",
+            ],
+        ),
+        (UNITS.replace("disabled", "enabled"), ["start tracklib-vpn-expire@wg0.timer"]),
+        (UNITS.replace("disabled", "enabled").replace("inactive", "active"), []),
+        (UNITS.replace("disabled", ""), []),  # there are no such units
+        ("", []),
+    ],
+)
+def test_r8_units_that_somebody_disabled_are_enabled_again(units: str, commands: list[str]) -> None:
+    found = read_surroundings(Host("1\n1\n1\n", units=units), "wg0")
+    assert found is not None
+    changes = [change for change in surrounding_changes("wg0", found, INTERFACE) if change.command[0] == "systemctl"]
+    assert [" ".join(change.command[1:]) for change in changes] == commands
 
 
 def test_surroundings_of_a_missing_interface_are_none() -> None:
