@@ -170,7 +170,8 @@ accounts:
 gateways:
   description:
     - Of each gateway C(name), C(reached), C(error), C(endpoint), C(interface_up), C(generation), C(roster_age),
-      C(peers) (their number), C(barred), C(drift), C(notices) and C(problems).
+      C(peers) (their number), C(barred), of these those of whom the registry doesn't know (C(unrecorded)), C(drift),
+      C(notices) and C(problems).
     - And by name which devices of the decision are C(missing) there, and which are peers although they are left out
       (C(surplus)).
     - C(missed) names the devices that left while a gateway couldn't be reached, and may still be its peers.
@@ -178,7 +179,9 @@ gateways:
   type: list
   elements: dict
 lost_gateways:
-  description: Gateways that have C(missed) devices, and aren't among O(gateways) any more, each with C(name).
+  description: >-
+    Gateways that the registry knows, and that aren't among O(gateways), each with C(name), and with C(missed), the
+    names of devices that left since and may still be its peers.
   returned: success
   type: list
   elements: dict

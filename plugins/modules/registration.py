@@ -217,13 +217,13 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.revocation import (
     no_device,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.whom import read_user_id
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.whom import read_whom
 
 
 def _person(module: AnsibleAWSModule, table: Registry, facts: RegistryFacts) -> Person:
     """The user whom the options mean."""
     params = module.params
-    user_id = params["user_id"] and read_user_id(params["user_id"])
+    user_id = params["user_id"] and read_whom(params["user_id"])[0]
     named = Revoked(user_account(module), user_id or params["user_name"], params["device"])
     return identify_one(partial(find_user, module, table), facts, named)
 

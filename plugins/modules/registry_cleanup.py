@@ -22,6 +22,13 @@ options:
     description: How long ago a registration must have expired to be removed, such as V(90d).
     type: str
     default: 90d
+  forget_gateways:
+    description:
+      - Names of gateways that are gone for good. What they weren't told of is forgotten, and nothing misses them in an
+        inventory any more. One that is set up again is known again.
+    type: list
+    elements: str
+    default: []
   address_quarantine:
     description: How long an address rests before another device gets it, in days.
     type: int
@@ -54,9 +61,19 @@ EXAMPLES = r"""
   tracklib.vpn.registry_cleanup:
     account_id: "111122223333"
     expired_for: 365d
+
+- name: Forget a gateway that was replaced for good
+  tracklib.vpn.registry_cleanup:
+    account_id: "111122223333"
+    forget_gateways: [gateway-old]
 """
 
 RETURN = r"""
+forgotten:
+  description: Names of the gateways that were forgotten, or in check mode would be.
+  returned: success
+  type: list
+  elements: str
 removed:
   description: The registrations that were removed, or in check mode would be, ordered by name.
   returned: success
@@ -92,6 +109,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     registry,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import CONSISTENCY, Owner, Registration
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY, seconds
 
@@ -131,6 +149,17 @@ def _useless(table: Registry, expired_for: int, now: float) -> list[tuple[Regist
     return found
 
 
+def _forget_gateways(module: AnsibleAWSModule, table: Registry) -> list[str]:
+    """Forget the gateways that are named. :raises RegistryError: the registry doesn't know one."""
+    names, known = module.params["forget_gateways"], table.facts().gateways if module.params["forget_gateways"] else ()
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise RegistryError(f"the registry knows no gateway {', '.join(unknown)}, only {', '.join(known) or 'none'}")
+    for name in () if module.check_mode else names:
+        table.forget_gateway(name)
+    return list(names)
+
+
 def run(module: AnsibleAWSModule, by: str | None) -> dict[str, Any]:
     """Remove what is useless; `by` is the caller's ARN, for the records."""
     params = module.params
@@ -142,9 +171,14 @@ def run(module: AnsibleAWSModule, by: str | None) -> dict[str, Any]:
         if module.check_mode
         or table.devices.remove(registration, quarantine=quarantine, unchanged=True, by=by, reason=_IN_WORDS[reason])
     ]
-    before = "".join(f"{registration.label} {', '.join(registration.addresses)}\n" for registration, _reason in removed)
+    forgotten = _forget_gateways(module, table)
+    before = "".join(f"gateway {name}\n" for name in forgotten)
+    before += "".join(
+        f"{registration.label} {', '.join(registration.addresses)}\n" for registration, _reason in removed
+    )
     return {
-        "changed": bool(removed),
+        "changed": bool(removed or forgotten),
+        "forgotten": forgotten,
         "removed": [
             {
                 "name": registration.label,
@@ -163,6 +197,7 @@ def main() -> None:
         argument_spec={
             **REGISTRY_OPTIONS,
             "expired_for": {"type": "str", "default": "90d"},
+            "forget_gateways": {"type": "list", "elements": "str", "default": []},
             "address_quarantine": {"type": "int", "default": 7},
         },
         supports_check_mode=True,

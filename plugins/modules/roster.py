@@ -157,6 +157,11 @@ left_out:
   returned: success
   type: list
   elements: dict
+gateways:
+  description: Names of the gateways that the registry knows; one that is in no inventory was told of nothing.
+  returned: success
+  type: list
+  elements: str
 missed:
   description: By gateway that wasn't reached, names of the devices that left since, so that they may be peers there.
   returned: success
@@ -235,6 +240,7 @@ def _result(result: RunResult, problems: list[str], table: Registry) -> dict[str
             for exclusion in roster.excluded
         ],
         "held": sorted(registration.label for registration in roster.held),
+        "gateways": list(result.facts.gateways),
         "missed": result.facts.missed,
         **{part: [each._asdict() for each in found[:_NAMED]] for part, found in new._asdict().items()},
         "early_signs": len(result.facts.signs),

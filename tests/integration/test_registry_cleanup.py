@@ -52,6 +52,18 @@ def bury(registry: Registry, user: str, event_time: float) -> None:
     registry.write_tombstone(Tombstone(ACCOUNT, f"event-{user}", user, f"AIDA{user.upper()}", event_time))
 
 
+def test_gateway_that_is_gone_for_good_is_forgotten_with_what_it_missed(vpn: Vpn) -> None:
+    registry = vpn.registry()
+    registry.claim_key("gateway-old", keys.generate()[1])
+    registry.record_missed("gateway-old", ["alice/laptop"])
+    assert "knows no gateway gone, only gateway-old" in vpn.fails("registry_cleanup", forget_gateways=["gone"])
+    for check in (True, False):
+        assert (registry.facts().gateways, registry.missed()) == (("gateway-old",), {"gateway-old": ["alice/laptop"]})
+        done = vpn.module("registry_cleanup", check=check, forget_gateways=["gateway-old"])
+        assert (done["changed"], done["forgotten"]) == (True, ["gateway-old"])
+    assert (registry.facts().gateways, registry.missed()) == ((), {})
+
+
 def clean(vpn: Vpn, **options: Any) -> dict[str, str]:
     """What was removed, and why."""
     result = vpn.module("registry_cleanup", **options)

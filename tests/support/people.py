@@ -54,6 +54,7 @@ def result(
         acknowledge=[],
         problems=[],
         surplus=[],
+        gateways=tuple(sorted(missed or {})),
         missed=missed or {},
     )
     roster = decided(accounts, registered, tombstones=tombstones, blocks=blocks, peers=peers, unreadable=unreadable)

@@ -255,11 +255,9 @@ def _gateway_view(known: KnownPeople, gateway: GatewaySeen) -> dict[str, Any]:
 
 
 def _lost_gateways(result: RunResult, gateways: Iterable[GatewaySeen]) -> list[dict[str, Any]]:
-    """Name gateways that left the inventory before they were told who left."""
-    present = {each.name for each in gateways}
-    return [
-        {"name": name, "missed": missed} for name, missed in sorted(result.facts.missed.items()) if name not in present
-    ]
+    """Name gateways that the registry knows and the inventory doesn't, and who left since they were told."""
+    present, missed = {each.name for each in gateways}, result.facts.missed
+    return [{"name": each, "missed": missed.get(each, [])} for each in result.facts.gateways if each not in present]
 
 
 def _strangers(gateways: Iterable[GatewaySeen], registered: set[str]) -> list[dict[str, Any]]:

@@ -119,6 +119,7 @@ def gateway_view(gateway: GatewaySeen) -> dict[str, Any]:
         "roster_age": info.get("roster_age"),
         "peers": len(gateway.peers) if info else None,
         "barred": [each["name"] for each in info.get("barred", [])],
+        "unrecorded": [each["name"] for each in info.get("barred", []) if not each.get("generation", 0)],
         "drift": list(info.get("drift", [])),
         "notices": list(info.get("notices", [])),
         "problems": list(info.get("problems", [])),

@@ -35,7 +35,6 @@ def status_report(view: View, now: float, *, max_age: int, show_all: bool) -> Ex
         *section("Left out", ("DEVICE", "WHY"), _left_out_rows(view, now), limit),
         *section("Held removals", ("DEVICE",), [(name,) for name in view["held"]], limit),
         *section("Kept out by gateways (barred)", ("GATEWAY", "WHO"), _barred_rows(view), limit),
-        *section("Gateways that left the inventory untold of leavers", _LOST_HEADING, _lost_rows(view), limit),
         *section("Strangers, whom no registration explains", _STRANGER_HEADING, _stranger_rows(view), limit),
     ]
     return Explained(lines, wrong, {"well": not wrong, **view})
@@ -65,6 +64,12 @@ def _wrong(view: View, max_age: int) -> Iterator[str]:
             yield problem
     for gateway in view["gateways"]:
         yield from _wrong_at(gateway, max_age)
+    for gateway in view["lost_gateways"]:
+        untold = f", and may still have these peers: {names(gateway['missed'])}" if gateway["missed"] else ""
+        yield (
+            f"{gateway['name']} isn't in the inventory, though it was set up{untold}. Use an inventory that has it, "
+            "or, if it is gone for good, have the registry forget it: registry_cleanup with registry_cleanup_gateways"
+        )
     if view["strangers"]:
         found = names(sorted({f"{each['fingerprint']} on {each['gateway']}" for each in view["strangers"]}))
         live = count(len(view["strangers"]), "live peer")
@@ -75,6 +80,11 @@ def _wrong_at(gateway: View, max_age: int) -> Iterator[str]:
     name = gateway["name"]
     if gateway["error"] is not None and gateway["missed"]:
         yield f"{name}: may still be peers there: {names(gateway['missed'])}. Run reconcile once it can be reached"
+    if gateway["unrecorded"]:
+        yield (
+            f"{name} keeps {names(gateway['unrecorded'])} out by a revocation that the registry didn't get. Repeat the "
+            "revocation, or release it with vpn_release_revoked"
+        )
     if gateway["interface_up"] is False:
         yield f"{name}: the interface is down or missing; look at its unit: systemctl status 'wg-quick@*'"
     for problem in gateway["problems"]:
@@ -92,7 +102,6 @@ def _wrong_at(gateway: View, max_age: int) -> Iterator[str]:
 
 _GATEWAY_HEADING = ("GATEWAY", "INTERFACE", "PEERS", "GENERATION", "ROSTER", "STATE")
 _PEER_HEADING = ("DEVICE", "GATEWAY", "HANDSHAKE", "ENDPOINT", "RECEIVED", "SENT", "LIFE")
-_LOST_HEADING = ("GATEWAY", "MAY STILL BE PEERS THERE, IF IT RUNS")
 _STRANGER_HEADING = ("GATEWAY", "NAME THERE", "KEY", "HANDSHAKE", "ENDPOINT", "ADDRESSES")
 
 
@@ -145,10 +154,6 @@ def _left_out_rows(view: View, now: float) -> list[tuple[str, ...]]:
 
 def _barred_rows(view: View) -> list[tuple[str, ...]]:
     return [(gateway["name"], name) for gateway in view["gateways"] for name in gateway["barred"]]
-
-
-def _lost_rows(view: View) -> list[tuple[str, str]]:
-    return [(each["name"], names(each["missed"])) for each in view["lost_gateways"]]
 
 
 def _stranger_rows(view: View) -> list[tuple[str, ...]]:

@@ -45,6 +45,7 @@ class RegistryFacts(NamedTuple):
     problems: list[str]  # items that can't be read, each in a sentence
     surplus: list[str]  # sks of what earlier sweeps and decisions left
     decision_problem: str | None = None  # why the last decision can't be read
+    gateways: tuple[str, ...] = ()  # names of those that were set up, or are known to have missed somebody's leaving
     missed: Mapping[str, list[str]] = {}  # by gateway that wasn't reached, names of the devices that left since
     ahead: Sequence[tuple[str, str]] = ()  # (pk, sk) of tombstones and signs whose time is yet to come
 
@@ -82,9 +83,11 @@ def read_facts(table: Table, now: float) -> RegistryFacts:
     problems += [_from_ahead(item) for item in ahead]
     registrations = read(table.query("registration"), read_registration)
     removed = read(table.query("removed"), read_removed)
-    keys = read(table.query("gateway"), lambda item: str(item["public_key"]))
+    gateways = list(table.query("gateway"))
+    keys = read(gateways, lambda item: str(item["public_key"]))
     recorded = list(table.query("recorded"))
     acknowledged = read(recorded, lambda item: [str(each) for each in item["removal_ids"]])
+    missed = {gateway: names for gateway, names in read(recorded, read_missed) if names}
     return RegistryFacts(
         tombstones=read(tombstones, partial(read_tombstone, now=now)),
         blocks=read(table.query("block"), partial(read_block, now=now)),
@@ -94,7 +97,8 @@ def read_facts(table: Table, now: float) -> RegistryFacts:
         decision_problem=decision_problem,
         gateway_keys=frozenset(keys),
         acknowledge=[removal_id for ids in acknowledged for removal_id in ids],
-        missed={gateway: names for gateway, names in read(recorded, read_missed) if names},
+        gateways=tuple(sorted({*(item["sk"] for item in gateways), *missed})),
+        missed=missed,
         registered=Registered(registrations, unreadable, removed),
         problems=problems,
         ahead=tuple((item["pk"], item["sk"]) for item in ahead),

@@ -275,6 +275,11 @@ class Registry:
             self.devices.reserve_key(public_key, {"pk": "gateway", "sk": gateway, "public_key": public_key})
         return True
 
+    def forget_gateway(self, gateway: str) -> None:
+        """Forget a gateway that is gone for good, and whom it wasn't told of; its key stays no device's."""
+        self._table.write(Delete("gateway", gateway))
+        self.record([], [gateway])
+
     # -- sweeps and decisions
 
     def sweep(self, account_id: str) -> Sweep | None:

@@ -293,9 +293,25 @@ def test_r17_status_says_who_an_unreached_gateway_was_not_told_of() -> None:
     found = result([BOTH], [], missed={"gw-2": ["user1/laptop"], "gw-9": ["user2/laptop"], "gw-1": ["user3/laptop"]})
     text, failures = status(found, gateway(), unreached())
     told = "gw-2: may still be peers there: user1/laptop. Run reconcile once it can be reached"
-    assert [each for each in failures if "user" in each] == [told]  # gw-1 was read, its surplus is seen
-    assert "Gateways that left the inventory untold of leavers" in text
-    assert [line for line in text.splitlines() if line.startswith("gw-9")] == ["gw-9     user2/laptop"]
+    assert [each for each in failures if "user1" in each or "user3" in each] == [told]  # gw-1's surplus is seen
+    (lost,) = (each for each in failures if each.startswith("gw-9 "))
+    assert lost.startswith(
+        "gw-9 isn't in the inventory, though it was set up, and may still have these peers: user2/laptop."
+    )
+    assert "registry_cleanup_gateways" in lost
+    assert "things to look at" in text
+
+
+def test_r17_gateway_that_no_inventory_has_is_not_well() -> None:
+    known = WELL._replace(facts=WELL.facts._replace(gateways=("gw-1", "gw-8")))
+    _text, (failure,) = status(known, gateway("gw-1", peer(1), peer(2)))
+    assert failure.startswith("gw-8 isn't in the inventory, though it was set up. Use an inventory that has it")
+
+
+def test_r8_bar_that_the_registry_does_not_know_is_not_well() -> None:
+    bars = [{"name": "user1", "generation": 0}, {"name": "user2", "generation": 5}]
+    _text, failures = status(WELL, gateway("gw-1", barred=bars))
+    assert failures[0].startswith("gw-1 keeps user1 out by a revocation that the registry didn't get. Repeat the")
 
 
 # -- whose time ends

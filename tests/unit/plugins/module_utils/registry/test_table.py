@@ -96,6 +96,7 @@ def test_facts_are_all_that_was_written(registry: Registry) -> None:
         sweeps={ACCOUNT: sweep(), "2": sweep(account_id="2")},
         decision=DECISION,
         gateway_keys=frozenset({"GATEWAY"}),
+        gateways=("gateway-1",),
         acknowledge=["1", "2", "3"],
     )
 
