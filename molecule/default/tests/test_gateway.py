@@ -103,6 +103,19 @@ def test_r8_deleted_route_and_forwarding_come_back_by_themselves(bob: tuple[str,
     assert "tracklib service" in (client.fetch() or "")
 
 
+def test_r8_units_that_somebody_disabled_are_enabled_by_the_next_run(
+    bob: tuple[str, actions.Connection], run_playbook: RunPlaybook
+) -> None:
+    gateway, _client = bob
+    timer, service = "tracklib-vpn-expire@wg0.timer", "wg-quick@wg0.service"
+    actions.shell(gateway, f"systemctl disable --now {timer}; systemctl disable {service}")
+    repaired = run_playbook("reconcile").result("apply firewall", gateway)["repaired"]
+    assert repaired == [f"{service} disabled", f"{timer} disabled", f"{timer} stopped"]
+    assert actions.shell(gateway, f"systemctl is-enabled {timer} {service}").split() == ["enabled"] * 2
+    assert actions.shell(gateway, f"systemctl is-active {timer}") == "active"
+    assert run_playbook("reconcile").changed == []
+
+
 def test_large_packets_fit_the_path(bob: tuple[str, actions.Connection]) -> None:
     gateway, _client = bob
     assert "mtu 1420 " in actions.shell(gateway, "ip link show dev wg0")
@@ -158,6 +171,10 @@ def test_r8_another_name_takes_the_former_interface_down_and_clients_go_on(
         assert "wg0" not in actions.shell(gateway, "nft list tables")
         assert "disabled" in actions.shell(gateway, "systemctl is-enabled wg-quick@wg0", check=False)
         client.reconnect()
+        assert "tracklib service" in (client.fetch() or "")
+        stale = run_playbook("reconcile", rc=2)  # of an inventory that still says wg0
+        assert "wg1 serves this gateway, and wg0 isn't set up to take its place" in str(stale.failures)
+        assert actions.shell(gateway, "wg show interfaces") == "wg1"
         assert "tracklib service" in (client.fetch() or "")
     finally:
         back = site()
