@@ -23,7 +23,6 @@ _FORMATS = {
 }
 
 
-
 def _check_text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("not a string")

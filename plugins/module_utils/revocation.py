@@ -58,6 +58,7 @@ class Known(NamedTuple):
     stored: Sweep | None
     registrations: Sequence[Registration]
     deleted: frozenset[str | None]  # ids that tombstones name
+    unreadable: frozenset[str] = frozenset()  # ids of devices whose registrations can't be read
 
     def name_of(self, user_id: str) -> str:
         """Return the latest name of an id that somebody knows."""
@@ -65,13 +66,13 @@ class Known(NamedTuple):
             return self.user.user_name
         if self.stored is not None and user_id in self.stored.users:
             return self.stored.users[user_id].user_name
-        return next(each.user_name for each in self.registrations if each.user_id == user_id)
+        return next((each.user_name for each in self.registrations if each.user_id == user_id), user_id)
 
     def ids(self) -> set[str]:
         """Return every id that somebody knows."""
         listed = set() if self.stored is None else set(self.stored.users)
         asked = set() if self.user is None else {self.user.user_id}
-        return listed | asked | {registration.user_id for registration in self.registrations}
+        return listed | asked | self.unreadable | {registration.user_id for registration in self.registrations}
 
 
 class Whom(NamedTuple):
@@ -196,7 +197,10 @@ def _known(find: Callable[[], User | None], read: Callable[[], RegistryFacts], a
     labelled = [*facts.registered.registrations, *(facts.decision or Decision()).peers]
     registrations = [each for each in labelled if each.account_id == account_id]
     deleted = frozenset(each.user_id for each in facts.tombstones if each.account_id == account_id)
-    return Known(user, error, facts.sweeps.get(account_id), registrations, deleted)
+    unreadable = frozenset(
+        user_id for account, user_id, _device in facts.registered.unreadable if account == account_id
+    )
+    return Known(user, error, facts.sweeps.get(account_id), registrations, deleted, unreadable)
 
 
 def check_device(whom: Whom, table: Registry, revoked: Revoked) -> None:
@@ -207,7 +211,8 @@ def check_device(whom: Whom, table: Registry, revoked: Revoked) -> None:
     facts = table.facts()
     registered = [*facts.registered.registrations, *(facts.decision or Decision()).peers]
     devices = [each for each in registered if each.user_id in whom.names]
-    if revoked.device is None or revoked.device in {each.device for each in devices}:
+    unreadable = {device for _account, user_id, device in facts.registered.unreadable if user_id in whom.names}
+    if revoked.device is None or revoked.device in {each.device for each in devices} | unreadable:
         return
     raise RegistryError(no_device(revoked.user_name, revoked.device, devices, facts.blocks, time.time()))
 

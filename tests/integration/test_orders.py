@@ -186,7 +186,42 @@ def test_check_mode_of_remove_device_previews_it(order: Orders) -> None:
     assert order.device()
 
 
+@pytest.fixture
+def unreadable(order: Orders) -> str:
+    """The key of kim's laptop, whose registration ends at what is no time."""
+    (item,) = order.vpn.dynamodb.scan(
+        TableName=order.vpn.table,
+        FilterExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": "registration"}},
+    )["Items"]
+    order.vpn.dynamodb.put_item(TableName=order.vpn.table, Item={**item, "expires_at": {"N": str(2**45)}})
+    return item["sk"]["S"]
+
+
+def test_r17_device_whose_registration_cannot_be_read_is_removed(order: Orders, unreadable: str) -> None:
+    said = order("remove_device", user_name="kim", device="laptop")
+    assert f"is removed, although the registry's item registration {unreadable} can't be read (ValueError" in said
+    assert f"what its claims held (the key {keys.fingerprint(KEY)}, {POOLS[0].rpartition('.')[0]}.2" in said
+    assert order.vpn.items("registration") == []
+
+
+def test_r17_device_whose_registration_cannot_be_read_is_replaced_and_not_renewed(
+    order: Orders, unreadable: str
+) -> None:
+    said = order.refused("renew", user_name="kim", device="laptop")
+    assert f"kim/laptop can't be renewed: the registry's item registration {unreadable} can't be read" in said
+    order("register", user_name="kim", device="laptop", public_key=OTHER_KEY, replace=True)
+    assert (order.device().public_key, order.device().life) == (OTHER_KEY, 30 * DAY)
+
+
 # -- renew
+
+
+def test_life_that_the_registry_could_not_hold_is_refused(order: Orders) -> None:
+    before = order.device()
+    said = order.refused("renew", user_name="kim", device="laptop", expires_in="999999999d")
+    assert "expires_in '999999999d' is longer than 100 years; expected at most 36500d" in said
+    assert order.device() == before
 
 
 def test_renewal_lives_as_long_as_before_and_shows_both_ends(order: Orders) -> None:

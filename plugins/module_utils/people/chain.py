@@ -140,7 +140,9 @@ def _registered(view: View, subject: Subject) -> ChainLink:
         return ChainLink(title, Verdict.OK, f"since {utc(device['registered_at'])}, key {device['fingerprint']}")
     damaged = [each for each in view["problems"] if f"/{subject.user['user_id']}/" in each]
     if damaged:
-        return ChainLink(title, Verdict.BREAKS, "; ".join(damaged), "look at the item, and register the device again")
+        return ChainLink(
+            title, Verdict.BREAKS, "; ".join(damaged), "remove the device (remove_device), then register it again"
+        )
     finding = f"{subject.name} is not registered; registered: {names(subject.user['devices']) or 'none'}"
     step = "have the user run enroll on the device, or run handout for it"
     return ChainLink(title, Verdict.BREAKS, finding, step)

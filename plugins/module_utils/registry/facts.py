@@ -116,9 +116,12 @@ def _decision(heads: Sequence[Item], packed: Sequence[Item]) -> tuple[Decision |
 
 
 def _unreadable(item: Item, error: Exception) -> str:
+    step = "write it again or delete it"
+    if item["pk"] == "registration":
+        step = "remove the device (remove_device), or register it again with replace (register_replace)"
     return (
         f"the registry's item {item['pk']} {item['sk']} can't be read ({type(error).__name__}: {error}) and is left "
-        "out; look at who wrote it, and write it again or delete it"
+        f"out; look at who wrote it, and {step}"
     )
 
 
