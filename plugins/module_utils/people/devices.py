@@ -154,10 +154,10 @@ def expiring_report(view: View, within: int, now: float) -> Explained:
     headline = f"{count(len(devices), 'registration')} to end within {span(within)}"
     lines = [line for each in failures for line in paragraph(each)] + [headline]
     lines += table(("ENDS", "IN", "DEVICE", "STATUS"), rows) if rows else []
-    commands = {each["name"]: renewal(view, each, apart) for each in devices if _is_renewable(each)}
+    data = [{**each, "renew": renewal(view, each, apart) if _is_renewable(each) else None} for each in devices]
+    commands = [each["renew"] for each in data if each["renew"] is not None]
     if commands:
-        lines += ["", "To renew them:", *(each for each in commands.values() if each is not None)]
-    data = [{**each, "renew": commands.get(each["name"])} for each in devices]
+        lines += ["", "To renew them:", *commands]
     return Explained(lines, failures, {"devices": data, "accounts": view["accounts"]})
 
 

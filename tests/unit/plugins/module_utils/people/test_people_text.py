@@ -341,3 +341,18 @@ def test_r1_renewal_of_a_name_that_two_have_had_names_the_id() -> None:
     swept = account(sweep(user(1), user(3, user_name="user1")))
     found = result([swept], [registration(1, expires_at=NOW + DAY), registration(3, user_name="user1")])
     assert "renew_user_name=AIDA1 " in expiring_report(view(found), 14 * DAY, NOW).lines[-1]
+
+
+def test_r1_each_of_two_accounts_has_its_own_command_for_devices_of_one_label() -> None:
+    there = account(sweep(user(3, account_id=OTHER, user_name="user1"), account=OTHER))
+    elsewhere = registration(3, account_id=OTHER, user_name="user1", expires_at=NOW + DAY)
+    found = result([BOTH, there], [registration(1, expires_at=NOW + DAY), elsewhere])
+    shown = {**view(found), "devices": [{**each, "status": "peer"} for each in view(found)["devices"]]}
+    said = expiring_report(shown, 14 * DAY, NOW)
+    renew = "ansible-playbook -i INVENTORY tracklib.vpn.renew -e renew_user_name"
+    wanted = {
+        "AIDA1": f"{renew}=AIDA1 -e renew_device=laptop",
+        "AIDA3": f"{renew}=AIDA3 -e renew_device=laptop -e renew_account_id={OTHER}",
+    }
+    assert {each["user_id"]: each["renew"] for each in said.data["devices"]} == wanted
+    assert said.lines[-2:] == list(wanted.values())
