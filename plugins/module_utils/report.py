@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .model import printable
 from .people.layout import command
 from .registry.receipts import FORMATS
 
+_REKEYED = "key_replaced"  # a gateway's reason for a device that stays, with another key
 SHOWN = 20  # names of one kind; a first roster may add thousands
 _WIDTH = 88  # Ansible indents a list of lines and quotes each: with that, a screen of 100 columns
 
@@ -60,6 +61,25 @@ class Scope(NamedTuple):
 WHOLE = Scope()
 
 
+class _Device(NamedTuple):
+    """A device that a gateway added or removed; without an identity, nothing says whose it is."""
+
+    name: str
+    identity: tuple[Any, Any] | None = None  # (user_id, device)
+    cause: str | None = None
+    has_other_key: bool = False  # it was removed since it has another key now
+
+    def shown(self, namesakes: Container[str]) -> str:
+        """Return the name, with the user's id where several have had it."""
+        return f"{self.name} ({self.identity[0]})" if self.identity and self.name in namesakes else self.name
+
+    def is_rekeyed(self, removed: _Device) -> bool:
+        """Tell whether this one, which was added, is what was removed, with another key (R1, identity)."""
+        if self.identity and removed.identity:
+            return self.identity == removed.identity
+        return self.name == removed.name and (removed.has_other_key or not removed.identity)
+
+
 def run_lines(roster: Mapping[str, Any], steps: StepResults, scope: Scope = WHOLE) -> list[str]:
     """Return what a run did, or would do in check mode, as lines for an operator, the worst first, a summary last.
 
@@ -70,7 +90,7 @@ def run_lines(roster: Mapping[str, Any], steps: StepResults, scope: Scope = WHOL
         *_written_lines(steps.revocation, scope),
         *_roster_lines(roster),
         *(line for name in steps.gateways for line in _gateway_lines(name, roster, steps, scope)),
-        *_notice_lines(roster, scope),
+        *_notice_lines(roster, _namesakes(roster, steps), scope),
         *_sign_lines(steps.signs),
     ]
     fitted = [line for each in lines for line in _fitted(each)]
@@ -157,8 +177,8 @@ def _gateway_lines(name: str, roster: Mapping[str, Any], steps: StepResults, sco
     if not is_served(result):
         return
     yield f"{name}: {_outcome(result, scope)}"
-    causes = {each["name"]: each["cause"] for each in roster.get("joined", [])}
-    yield from _each("added", result.get("added", []), causes, scope)
+    namesakes = _namesakes(roster, steps)
+    yield from _each("added", _added(result, roster), namesakes, scope)
     for what in ("updated", "repaired"):
         if result.get(what):
             yield f"  {what}: {_names(result[what], scope)}"
@@ -166,37 +186,72 @@ def _gateway_lines(name: str, roster: Mapping[str, Any], steps: StepResults, sco
     early = [expired for expired in result.get("expired", []) if expired not in removed]
     if early:
         yield f"  left out, expired by this gateway's clock: {_names(early, scope)}"
-    yield from _each("removed", removed, _removal_causes(name, roster, steps), scope)
+    yield from _each("removed", _removed(name, roster, steps), namesakes, scope)
     for notice in result.get("notices", [])[:SHOWN]:
         yield f"  notice: {notice}"
 
 
-def _removal_causes(gateway: str, roster: Mapping[str, Any], steps: StepResults) -> dict[str, str]:
-    """Return by name why devices were removed; the last one of a name counts, leavers may have had the same.
+def _added(result: Mapping[str, Any], roster: Mapping[str, Any]) -> list[_Device]:
+    """Return what a gateway added, with the cause that the roster has."""
+    joined = {
+        _identity(each): _Device(each["name"], _identity(each), each["cause"]) for each in roster.get("joined", [])
+    }
+    return _told(result.get("added", []), joined)
+
+
+def _removed(gateway: str, roster: Mapping[str, Any], steps: StepResults) -> list[_Device]:
+    """Return what a gateway removed, with the causes.
 
     The roster has the causes of who left in this run, receipts those of who left before the gateway could be reached.
+    Of a device that was removed more than once, the last time counts.
     """
+    result = steps.gateways[gateway]
+    left = {_identity(each): _Device(each["name"], _identity(each), each["cause"]) for each in roster.get("left", [])}
     receipts = [each for each in steps.recording.get("receipts", []) if each["gateway"] == gateway]
-    said = {(each["user_id"], each["device"]): _cause(each) for each in receipts if each.get("detail")}
-    said |= {(each["user_id"], each["device"]): each["cause"] for each in roster.get("left", [])}
-    return {
-        f"{one['user_name']}/{one['device']}": said.get((one["user_id"], one["device"]))
-        or _REASONS.get(one["reason"], one["reason"])
-        for one in steps.gateways[gateway].get("removals", [])
-    }
+    said = {_identity(each): _cause(each) for each in receipts if each.get("detail")}
+    said |= {identity: str(each.cause) for identity, each in left.items()}
+    removals: dict[Any, _Device] = {}
+    for each in result.get("removals", []):
+        identity, reason = _identity(each), each["reason"]
+        cause = said.get(identity) or _REASONS.get(reason, reason)
+        removals[identity] = _Device(f"{each['user_name']}/{each['device']}", identity, cause, reason == _REKEYED)
+    unseen = {identity: each for identity, each in left.items() if identity not in removals}
+    return _told(result.get("removed", []), {**unseen, **removals})
+
+
+def _identity(of: Mapping[str, Any]) -> tuple[Any, Any]:
+    return of.get("user_id"), of.get("device")
+
+
+def _told(names: Sequence[str], known: Mapping[Any, _Device]) -> list[_Device]:
+    """Find which devices names stand for; of several that have had a name, the last known ones (R1, identity)."""
+    by_name: dict[str, list[_Device]] = {}
+    for each in known.values():
+        by_name.setdefault(each.name, []).append(each)
+    found = [by_name[name].pop() if by_name.get(name) else _Device(name) for name in reversed(names)]
+    return found[::-1]
+
+
+def _namesakes(roster: Mapping[str, Any], steps: StepResults) -> set[str]:
+    """Return the names that several users' devices have had."""
+    ids: dict[str, set[Any]] = {}
+    for each in (each for part in ("joined", "left", "left_out") for each in roster.get(part, [])):
+        ids.setdefault(each["name"], set()).add(each.get("user_id"))
+    for each in (each for result in steps.gateways.values() for each in result.get("removals", [])):
+        ids.setdefault(f"{each['user_name']}/{each['device']}", set()).add(each["user_id"])
+    return {name for name, of_name in ids.items() if len(of_name) > 1}
 
 
 def _cause(receipt: Mapping[str, Any]) -> str:
     return f"{receipt['detail']}, by {receipt['by']}" if receipt.get("by") else str(receipt["detail"])
 
 
-def _each(what: str, names: Sequence[str], causes: Mapping[str, str], scope: Scope) -> Iterator[str]:
-    shown = names if scope.details else names[:SHOWN]
-    for name in shown:
-        cause = f" ({causes[name]})" if name in causes else ""
-        yield f"  {what}: {name}{cause}"
-    if len(names) > len(shown):
-        yield f"  and {len(names) - len(shown)} more {what}"
+def _each(what: str, devices: Sequence[_Device], namesakes: Container[str], scope: Scope) -> Iterator[str]:
+    shown = devices if scope.details else devices[:SHOWN]
+    for device in shown:
+        yield f"  {what}: {device.shown(namesakes)}" + (f" ({device.cause})" if device.cause else "")
+    if len(devices) > len(shown):
+        yield f"  and {len(devices) - len(shown)} more {what}"
 
 
 def _outcome(result: Mapping[str, Any], scope: Scope) -> str:
@@ -228,7 +283,7 @@ def _sign_lines(signs: Mapping[str, Any]) -> Iterator[str]:
         yield f"early sign: {signs['left']} more are checked by the next runs"
 
 
-def _notice_lines(roster: Mapping[str, Any], scope: Scope) -> Iterator[str]:
+def _notice_lines(roster: Mapping[str, Any], namesakes: Container[str], scope: Scope) -> Iterator[str]:
     for name in roster.get("held", [])[:SHOWN]:
         yield f"held: {name} stays a peer until an operator releases the removal"
     if scope.check_mode:
@@ -238,7 +293,7 @@ def _notice_lines(roster: Mapping[str, Any], scope: Scope) -> Iterator[str]:
     new = roster.get("left_out", [])
     shown = new if scope.details else new[:SHOWN]
     for one in shown:
-        yield f"left out now: {one['name']} ({one['cause']})"
+        yield f"left out now: {_Device(one['name'], _identity(one)).shown(namesakes)} ({one['cause']})"
     if len(new) > len(shown):
         yield f"and {len(new) - len(shown)} more left out now"
 
@@ -246,13 +301,17 @@ def _notice_lines(roster: Mapping[str, Any], scope: Scope) -> Iterator[str]:
 def _summary(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> str:
     """Say in one sentence what changed for whom."""
     unserved = [name for name, result in steps.gateways.items() if not is_served(result)]
-    lingering = {
-        name: [each for each in unserved if name in still_peers(roster, each)] for name in _removed_names(steps)
-    }
-    parts = [_names(names, scope) + f" {would}" for names, would in _changed(steps, scope, lingering)]
+    namesakes, removed = _namesakes(roster, steps), _distinct(_removed(name, roster, steps) for name in steps.gateways)
+    lingering = {device: [each for each in unserved if device.name in still_peers(roster, each)] for device in removed}
+    off = [device for device in removed if scope.check_mode or not lingering[device]]
+    added = _distinct(_added(result, roster) for result in steps.gateways.values())
+    parts = [
+        _names([device.shown(namesakes) for device in devices], scope) + f" {would}"
+        for devices, would in _changed(off, added, scope)
+    ]
     parts += [
-        f"{name} is off where the run got to, and may still connect through {', '.join(gateways)}"
-        for name, gateways in lingering.items()
+        f"{device.shown(namesakes)} is off where the run got to, and may still connect through {', '.join(gateways)}"
+        for device, gateways in lingering.items()
         if gateways and not scope.check_mode
     ]
     repaired = [name for name, result in steps.gateways.items() if result.get("repaired")]
@@ -265,23 +324,23 @@ def _summary(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> str
     return "in short: " + "; ".join(parts)
 
 
-def _changed(
-    steps: StepResults, scope: Scope, lingering: Mapping[str, Sequence[str]]
-) -> Iterator[tuple[list[str], str]]:
-    removed = [name for name in _removed_names(steps) if scope.check_mode or not lingering[name]]
-    added = list(dict.fromkeys(name for result in steps.gateways.values() for name in result.get("added", [])))
-    both = [name for name in removed if name in added]
-    for names, done, would in (
-        ([name for name in removed if name not in both], "can't connect any more", "couldn't connect any more"),
-        ([name for name in added if name not in both], "can connect now", "could connect"),
-        (both, "can connect with another key", "could connect with another key"),
+def _changed(removed: Sequence[_Device], added: Sequence[_Device], scope: Scope) -> Iterator[tuple[list[_Device], str]]:
+    again = [device for device in added if any(map(device.is_rekeyed, removed))]
+    gone = [device for device in removed if not any(each.is_rekeyed(device) for each in again)]
+    for devices, done, would in (
+        (gone, "can't connect any more", "couldn't connect any more"),
+        ([device for device in added if device not in again], "can connect now", "could connect"),
+        (again, "can connect with another key", "could connect with another key"),
     ):
-        if names:
-            yield names, would if scope.check_mode else done
+        if devices:
+            yield devices, would if scope.check_mode else done
 
 
-def _removed_names(steps: StepResults) -> list[str]:
-    return list(dict.fromkeys(name for result in steps.gateways.values() for name in result.get("removed", [])))
+def _distinct(of_gateways: Iterable[Iterable[_Device]]) -> list[_Device]:
+    """Return each device once, also one that a gateway knew by its name alone."""
+    found = {device.identity or device.name: device for devices in of_gateways for device in devices}
+    known = {device.name for device in found.values() if device.identity}
+    return [device for device in found.values() if device.identity or device.name not in known]
 
 
 def run_problems(

@@ -135,7 +135,7 @@ excluded:
   elements: dict
   sample: [{name: alice/laptop, reason: tombstoned, detail: "deleted: tombstone sweep-AIDAEXAMPLE"}]
 held:
-  description: Names of the peers whose removal is held.
+  description: Names of the peers whose removal is held, with the user's id where several users have the label.
   returned: success
   type: list
   elements: str
@@ -234,7 +234,7 @@ def _result(result: RunResult, problems: list[str], table: Registry) -> dict[str
             }
             for exclusion in roster.excluded
         ],
-        "held": sorted(registration.label for registration in roster.held),
+        "held": roster.held_names,
         "missed": result.facts.missed,
         **{part: [each._asdict() for each in found[:_NAMED]] for part, found in new._asdict().items()},
         "early_signs": len(result.facts.signs),

@@ -108,7 +108,7 @@ def overview(known: KnownPeople, gateways: Sequence[GatewaySeen], whose: Whose) 
         "gateways": [_gateway_view(known, each) for each in gateways],
         "lost_gateways": _lost_gateways(known.result, gateways),
         "strangers": _strangers(gateways, {each.public_key for each in devices}),
-        "held": sorted(each.label for each in roster.held),
+        "held": roster.held_names,
         "generation": known.result.generation,
         "problems": known.result.problems,
         "error": None,

@@ -270,6 +270,61 @@ def test_summary_says_in_words_what_changed_for_whom(
     assert summary(*results, check_mode=check_mode) == said
 
 
+def news(user_id: str, cause: str) -> dict[str, str]:
+    return {"user_id": user_id, "device": "laptop", "name": "alice/laptop", "cause": cause}
+
+
+def test_r1_who_has_the_name_of_somebody_who_left_is_another_user() -> None:
+    done = {
+        "changed": True,
+        "added": ["alice/laptop"],
+        "removed": ["alice/laptop"],
+        "removals": [removal("laptop", "blocked")],
+    }
+    roster = {"joined": [news("AIDA2", "registered")], "left": [news("AIDA1", "user deleted")]}
+    shown = run_lines(roster, StepResults({"gateway-1": done, "gateway-2": done}))
+    assert shown[1:3] == [
+        "  added: alice/laptop (AIDA2) (registered)",
+        "  removed: alice/laptop (AIDA1) (user deleted)",
+    ]
+    assert " ".join(line.strip() for line in shown[6:]) == (
+        "in short: alice/laptop (AIDA1) can't connect any more; alice/laptop (AIDA2) can connect now"
+    )
+
+
+def test_r1_two_users_of_one_name_who_leave_are_two() -> None:
+    others = {**removal("laptop", "tombstoned"), "user_id": "AIDA2"}
+    done = {"changed": True, "removed": ["alice/laptop"] * 2, "removals": [removal("laptop", "blocked"), others]}
+    shown = run_lines({"left": [news("AIDA1", "user blocked: left")]}, StepResults({"gateway-1": done}))
+    assert shown[1:3] == [
+        "  removed: alice/laptop (AIDA1) (user blocked: left)",
+        "  removed: alice/laptop (AIDA2) (its user was deleted)",
+    ]
+    assert " ".join(line.strip() for line in shown[3:]) == (
+        "in short: alice/laptop (AIDA1), alice/laptop (AIDA2) can't connect any more"
+    )
+
+
+def test_r1_check_knows_from_the_roster_alone_who_would_leave_and_come() -> None:
+    roster = {"joined": [news("AIDA2", "registered")], "left": [news("AIDA1", "user deleted")]}
+    done = {"changed": True, "added": ["alice/laptop"], "removed": ["alice/laptop"]}
+    said = run_lines(roster, StepResults({"gateway-1": done}), Scope(check_mode=True))
+    assert "alice/laptop (AIDA1) couldn't connect any more" in " ".join(line.strip() for line in said)
+
+
+def test_device_that_has_another_key_now_did_not_leave() -> None:
+    done = {"changed": True, "added": ["alice/laptop"], "removed": ["alice/laptop"]}
+    rekeyed = {**done, "removals": [removal("laptop", "key_replaced")]}
+    assert summary(rekeyed) == "in short: alice/laptop can connect with another key"
+    left = {**done, "removals": [removal("laptop", "tombstoned")]}
+    assert summary(left) == "in short: alice/laptop can't connect any more; alice/laptop can connect now"
+
+
+def test_r1_who_is_left_out_under_a_name_that_others_have_is_told_apart() -> None:
+    roster = {"left_out": [news("AIDA1", "user blocked: left")], "joined": [news("AIDA2", "registered")]}
+    assert "left out now: alice/laptop (AIDA1) (user blocked: left)" in run_lines(roster, StepResults())
+
+
 @pytest.mark.parametrize(("check_mode", "done"), [(False, "is repaired"), (True, "would be repaired")])
 def test_summary_says_that_a_gateway_was_put_right(check_mode: bool, done: str) -> None:
     result = {"changed": True, "repaired": ["alice/laptop missing on the device"]}
