@@ -58,6 +58,7 @@ class Known(NamedTuple):
     stored: Sweep | None
     registrations: Sequence[Registration]
     deleted: frozenset[str | None]  # ids that tombstones name
+    elsewhere: Sequence[str] = ()  # other accounts in which somebody has the asked name or id
     unreadable: frozenset[str] = frozenset()  # ids of devices whose registrations can't be read
 
     def name_of(self, user_id: str) -> str:
@@ -132,7 +133,7 @@ def identify(find: Callable[[], User | None], table: Registry, revoked: Revoked)
     :raises AWSCallError: IAM doesn't answer, and the registry knows nobody of the name.
     :raises RegistryError: it means nobody, or several users who have different names by now.
     """
-    known = _known(find, table.facts, revoked.account_id)
+    known = _known(find, table.facts, revoked)
     if revoked.user_name in known.ids():
         return Whom({revoked.user_name: known.name_of(revoked.user_name)}, deleted=False, error=known.error)
     wanted, matched = revoked.user_name.casefold(), _matched(known, revoked)
@@ -152,7 +153,7 @@ def identify_one(find: Callable[[], User | None], facts: RegistryFacts, revoked:
     :raises UnknownUserError: it means nobody.
     :raises RegistryError: it may mean several users; with their ids.
     """
-    known = _known(find, lambda: facts, revoked.account_id)
+    known = _known(find, lambda: facts, revoked)
     if revoked.user_name in known.ids():
         user_id = revoked.user_name
         return _person(known, revoked, user_id, known.name_of(user_id))
@@ -183,12 +184,12 @@ def _matched(known: Known, revoked: Revoked) -> dict[str, str]:
     if not matched and known.error is not None:
         raise known.error
     if not matched:
-        raise UnknownUserError(_nobody(revoked, names))
+        raise UnknownUserError(_nobody(revoked, names, known.elsewhere))
     return matched
 
 
-def _known(find: Callable[[], User | None], read: Callable[[], RegistryFacts], account_id: str) -> Known:
-    user, error = None, None
+def _known(find: Callable[[], User | None], read: Callable[[], RegistryFacts], revoked: Revoked) -> Known:
+    account_id, user, error = revoked.account_id, None, None
     try:
         user = find()
     except AWSCallError as reason:
@@ -200,7 +201,18 @@ def _known(find: Callable[[], User | None], read: Callable[[], RegistryFacts], a
     unreadable = frozenset(
         user_id for account, user_id, _device in facts.registered.unreadable if account == account_id
     )
-    return Known(user, error, facts.sweeps.get(account_id), registrations, deleted, unreadable)
+    elsewhere = _accounts_of(facts, labelled, revoked.user_name) - {account_id}
+    return Known(user, error, facts.sweeps.get(account_id), registrations, deleted, sorted(elsewhere), unreadable)
+
+
+def _accounts_of(facts: RegistryFacts, labelled: Iterable[Registration], name: str) -> set[str]:
+    """Return the accounts in which the last sweep or a registration has somebody of this name or id."""
+    users = [user for sweep in facts.sweeps.values() for user in sweep.users.values()]
+    return {
+        each.account_id
+        for each in (*users, *labelled)
+        if name == each.user_id or name.casefold() == each.user_name.casefold()
+    }
 
 
 def check_device(whom: Whom, table: Registry, revoked: Revoked) -> None:
@@ -233,7 +245,14 @@ def nearest_names(user_name: str, names: Iterable[str]) -> list[str]:
     return [by_name[name] for name in near]
 
 
-def _nobody(revoked: Revoked, names: dict[str, str]) -> str:
+def _nobody(revoked: Revoked, names: dict[str, str], elsewhere: Sequence[str]) -> str:
+    """Say that nobody is meant; a name that another account knows is nearer than any that is like it."""
+    if elsewhere:
+        return (
+            f"nobody is called {revoked.user_name} in account {revoked.account_id}, and nothing was written. "
+            f"Somebody of this name or id is in account {' and '.join(elsewhere)}: if you mean that user, name the "
+            "account by the playbook's variable, such as revoke_account_id (identity_account_id of the module)"
+        )
     nearest = ", ".join(nearest_names(revoked.user_name, names.values())) or "none is like it"
     return (
         f"nobody is called {revoked.user_name} in account {revoked.account_id}: neither IAM, the last sweep nor a "
