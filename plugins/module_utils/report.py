@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import textwrap
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -414,5 +415,5 @@ def _not_durable(given: Mapping[str, Any], failure: str, *, recorded: bool) -> s
         f"{whom} could not be {what}: {failure} "
         "The gateways that are reported above as served cut the tunnel without a roster and keep it cut (in a check, "
         "they would). "
-        f"Until it succeeds, repeat: {command('revoke')} -e '{json.dumps(dict(given))}'"
+        f"Until it succeeds, repeat: {command('revoke')} -e {shlex.quote(json.dumps(dict(given)))}"
     )

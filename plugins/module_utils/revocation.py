@@ -207,7 +207,7 @@ def _known(find: Callable[[], User | None], read: Callable[[], RegistryFacts], r
 
 def _accounts_of(facts: RegistryFacts, labelled: Iterable[Registration], name: str) -> set[str]:
     """Return the accounts in which the last sweep or a registration has somebody of this name or id."""
-    users = [user for sweep in facts.sweeps.values() for user in sweep.users.values()]
+    users: list[User | Registration] = [user for sweep in facts.sweeps.values() for user in sweep.users.values()]
     return {
         each.account_id
         for each in (*users, *labelled)

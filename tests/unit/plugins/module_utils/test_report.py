@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -392,6 +394,14 @@ def test_revocation_that_is_not_written_is_to_be_repeated(written: dict[str, Any
     assert problem.startswith("alice/laptop could not be blocked in the registry: AWS is down. The gateways that")
     command = """-e '{"revoke_user_name": "alice", "revoke_device": "laptop"}'"""
     assert problem.endswith(f"repeat: ansible-playbook -i INVENTORY tracklib.vpn.revoke {command}")
+
+
+def test_command_that_repeats_a_revocation_can_be_pasted_and_means_the_same_user() -> None:
+    given = {**GIVEN, "revoke_account_id": "444455556666", "revoke_reason": "alice's laptop; $(id)"}
+    (problem,) = revocation_problems({}, given, "AWS is down.")
+    command = shlex.split(problem.partition("repeat: ")[2])
+    assert command[:-1] == ["ansible-playbook", "-i", "INVENTORY", "tracklib.vpn.revoke", "-e"]
+    assert json.loads(command[-1]) == given
 
 
 def test_revocation_without_a_roster_says_that_the_registry_has_it() -> None:
