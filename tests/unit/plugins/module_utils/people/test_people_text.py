@@ -13,6 +13,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.people.devices import
     devices_report,
     expiring_report,
     renewal,
+    status_words,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import (
     ago,
@@ -133,6 +134,15 @@ def test_device_that_a_gateway_doesnt_have_yet_says_so() -> None:
     said, failures = devices(WELL, gateway("gw-1", peer(1)))
     assert "may connect, but isn't on gw-1 yet: run reconcile" in " ".join(said.split())
     assert failures == []
+
+
+def test_device_that_a_gateway_keeps_out_by_a_revocation_is_not_sent_to_reconcile_which_would_fail() -> None:
+    seen = view(WELL, gateway("gw-1", barred=[{"name": "user2"}]), gateway("gw-2"))
+    words = {each["name"]: status_words(each, NOW) for each in seen["devices"]}
+    assert words["user2/laptop"] == (
+        "may connect, but is kept out on gw-1 by a revocation without a roster: repeat it, or see why, but isn't on "
+        "gw-2 yet: run reconcile"
+    )
 
 
 def test_blocked_device_says_by_whom_why_and_since_when() -> None:
