@@ -74,6 +74,13 @@ class _Device(NamedTuple):
         """Return the name, with the user's id where several have had it."""
         return f"{self.name} ({self.identity[0]})" if self.identity and self.name in namesakes else self.name
 
+    def is_hit(self, user_id: str, user_name: str, device: str | None) -> bool:
+        """Tell whether a revocation is about it; `device` is None for all of a user's."""
+        if self.identity:
+            return self.identity[0] == user_id and device in (None, self.identity[1])
+        own_user, _slash, own_device = self.name.partition("/")
+        return own_user == user_name and device in (None, own_device)
+
     def is_rekeyed(self, removed: _Device) -> bool:
         """Tell whether this one, which was added, is what was removed, with another key (R1, identity)."""
         if self.identity and removed.identity:
@@ -160,7 +167,8 @@ def _written_lines(revocation: Mapping[str, Any], scope: Scope) -> Iterator[str]
     verb = "would be written" if scope.check_mode else "written"
     for record in revocation.get("revocations", []):
         device = f"/{record['device']}" if record.get("device") else ", all devices"
-        yield f"{verb}: {record['kind']} of {record['user_name']}{device} ({record['user_id']})"
+        said = "already written" if record.get("was_there") else verb
+        yield f"{said}: {record['kind']} of {record['user_name']}{device} ({record['user_id']})"
 
 
 def _roster_lines(roster: Mapping[str, Any]) -> Iterator[str]:
@@ -315,6 +323,7 @@ def _summary(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> str
         for device, gateways in lingering.items()
         if gateways and not scope.check_mode
     ]
+    parts += [f"{name} was off already" for name in _off_before(roster, steps, removed)]
     repaired = [name for name, result in steps.gateways.items() if result.get("repaired")]
     if repaired:
         done = "would be repaired" if scope.check_mode else "is repaired"
@@ -323,6 +332,21 @@ def _summary(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> str
     if unserved:
         parts.append(f"NOT served: {', '.join(unserved)}")
     return "in short: " + "; ".join(parts)
+
+
+def _off_before(roster: Mapping[str, Any], steps: StepResults, removed: Sequence[_Device]) -> Iterator[str]:
+    """Name whom a revocation found off every gateway; nobody if one wasn't served, and may still have them."""
+    results = steps.gateways.values()
+    if "generation" not in roster or not results or not all(map(_is_applied, results)):
+        return
+    records = steps.revocation.get("revocations", [])
+    for whom in dict.fromkeys((each["user_id"], each["user_name"], each.get("device")) for each in records):
+        if not any(each.is_hit(*whom) for each in removed):
+            yield "/".join(filter(None, whom[1:]))
+
+
+def _is_applied(result: Mapping[str, Any]) -> bool:
+    return is_served(result) and not result.get("failed", False)
 
 
 def _changed(removed: Sequence[_Device], added: Sequence[_Device], scope: Scope) -> Iterator[tuple[list[_Device], str]]:

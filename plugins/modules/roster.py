@@ -66,6 +66,9 @@ options:
       by:
         description: The ARN of who revokes.
         type: str
+      was_there:
+        description: Whether the same is written already.
+        type: bool
       kind:
         description: V(block) or V(tombstone); not looked at, since a tombstone comes with a block.
         type: str
@@ -284,6 +287,7 @@ def main() -> None:
                     "kind": {"type": "str"},
                     "reason": {"type": "str"},
                     "by": {"type": "str"},
+                    "was_there": {"type": "bool"},
                 },
             },
             "release_held": {"type": "list", "elements": "str", "default": [], "no_log": False},

@@ -396,6 +396,28 @@ def test_revocation_that_is_not_written_is_to_be_repeated(written: dict[str, Any
     assert problem.endswith(f"repeat: ansible-playbook -i INVENTORY tracklib.vpn.revoke {command}")
 
 
+@pytest.mark.parametrize(
+    ("device", "name", "what"), [("laptop", "alice/laptop", "alice/laptop"), (None, "alice", "alice, all devices")]
+)
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_repeated_revocation_says_that_nothing_was_written_and_that_the_user_is_off(
+    device: str | None, name: str, what: str, check_mode: bool
+) -> None:
+    record = {"kind": "block", "user_name": "alice", "user_id": "AIDA1", "device": device, "was_there": True}
+    revocation = {"revocations": [record, {**record, "kind": "tombstone"}]}
+    quiet = {"changed": False, "removals": [removal("laptop", "blocked")]}
+
+    def said(*results: Mapping[str, Any], roster: Mapping[str, Any] = ROSTER) -> list[str]:
+        gateways = {f"gateway-{number}": result for number, result in enumerate(results)}
+        return run_lines(roster, StepResults(gateways, revocation=revocation), Scope(check_mode=check_mode))
+
+    assert said(quiet)[0] == f"already written: block of {what} (AIDA1)"
+    assert said(quiet)[-1] == f"in short: {name} was off already"
+    off = {**quiet, "changed": True, "removed": ["alice/laptop"]}
+    for unknown in (said(quiet, {}), said(off, quiet), said(quiet, {**quiet, "failed": True}), said(quiet, roster={})):
+        assert "off already" not in " ".join(unknown)
+
+
 def test_command_that_repeats_a_revocation_can_be_pasted_and_means_the_same_user() -> None:
     given = {**GIVEN, "revoke_account_id": "444455556666", "revoke_reason": "alice's laptop; $(id)"}
     (problem,) = revocation_problems({}, given, "AWS is down.")
