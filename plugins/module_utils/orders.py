@@ -66,25 +66,37 @@ def registered(
 
 
 def removed(
-    person: Person, registration: Registration, own_account: str, damage: str | None = None, *, check_mode: bool
+    person: Person,
+    registration: Registration,
+    own_account: str,
+    *,
+    is_peer: bool,
+    check_mode: bool,
+    damage: str | None = None,
 ) -> str:
     """Say what an order to remove a device did, and when its tunnel goes off.
 
     :param own_account: the gateways', which `revoke` takes for the user's where nothing else is said.
+    :param is_peer: whether the last run had it as a peer; `revoke` knows no other device once it is removed.
     :param damage: why its registration could not be read; None if it could.
     """
-    device = registration.device
-    account_id = None if person.account_id == own_account else person.account_id
     done = "would be removed" if check_mode else "is removed"
-    revoke = command("revoke", user_name=person.user_id, device=device, account_id=account_id)
     if damage is not None:
         key = registration.public_key and f"the key {fingerprint(registration.public_key)}"
         held = ", ".join(filter(None, [key, *registration.addresses])) or "nothing"
         done += f", although {damage.partition(' and is left out')[0]}; what its claims held ({held}) "
         done += "would be released" if check_mode else "is released"
+    what = f"{subject(person, registration.device)} {done}"
+    if not is_peer:
+        return (
+            f"{what}; it was no peer by the last run. A gateway that missed that run takes its tunnel off with the "
+            f"next reconcile ({_RECONCILE})"
+        )
+    account_id = None if person.account_id == own_account else person.account_id
+    revoke = command("revoke", user_name=person.user_id, device=registration.device, account_id=account_id)
     return (
-        f"{subject(person, device)} {done}; its tunnel goes off with the next reconcile ({_RECONCILE}), or at once, "
-        f"and with a block that stays, by {revoke}"
+        f"{what}; its tunnel goes off with the next reconcile ({_RECONCILE}), or at once, and with a block that stays, "
+        f"by {revoke}"
     )
 
 

@@ -202,7 +202,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     standing,
     user_account,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import User
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Decision, User
 from ansible_collections.tracklib.vpn.plugins.module_utils.obstacles import obstacles
 from ansible_collections.tracklib.vpn.plugins.module_utils.orders import registered, removed, subject
 from ansible_collections.tracklib.vpn.plugins.module_utils.registration import Wanted, life_of, updated
@@ -300,7 +300,14 @@ def ensure_absent(module: AnsibleAWSModule, table: Registry, by: str | None) -> 
     return {
         "changed": True,
         "registration": registration_result(registration),
-        "msg": removed(person, registration, params["account_id"], damage, check_mode=module.check_mode),
+        "msg": removed(
+            person,
+            registration,
+            params["account_id"],
+            is_peer=registration.identity in {each.identity for each in (facts.decision or Decision()).peers},
+            check_mode=module.check_mode,
+            damage=damage,
+        ),
         "diff": registration_diff(registration, None),
     }
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sign, Tombstone
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Decision, Registration, Sign, Tombstone
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY, utc
 
 from tests.support import fault_proxy as faults
@@ -161,6 +161,7 @@ def test_check_mode_of_unblock_previews_it(order: Orders) -> None:
 
 
 def test_removed_device_leaves_a_record_and_the_screen_says_when_its_tunnel_goes_off(order: Orders) -> None:
+    order.vpn.registry().store_decision(Decision(peers=(order.device(),)), 1)
     said = order("remove_device", user_name="kim", device="laptop", reason="given back")
     assert f"laptop of kim ({order.kim}) is removed; its tunnel goes off with the next reconcile (ansible-pl" in said
     assert f"tracklib.vpn.revoke -e revoke_user_name={order.kim} -e revoke_device=laptop" in said
@@ -176,6 +177,12 @@ def test_removing_a_device_that_is_not_there_fails_and_names_those_that_are(orde
     assert "kim has no device fone; registered: laptop (blocked), phone" in said
     assert "nobody is called kimm" in order.refused("remove_device", user_name="kimm", device="laptop")
     assert len(order.vpn.registry().devices.registrations()) == 2
+
+
+def test_removal_of_a_device_that_is_no_peer_offers_no_command_that_could_not_work(order: Orders) -> None:
+    said = order("remove_device", user_name="kim", device="laptop")
+    assert "it was no peer by the last run" in said
+    assert "tracklib.vpn.revoke" not in said
 
 
 def test_check_mode_of_remove_device_previews_it(order: Orders) -> None:
