@@ -12,6 +12,7 @@ from .model import Block, Registration
 from .obstacles import blocks_in_words
 from .people.layout import command
 from .registration import end_in_words
+from .registry.facts import RegistryFacts
 from .revocation import Person
 
 _RECONCILE = command("reconcile")
@@ -66,20 +67,15 @@ def registered(
 
 
 def removed(
-    person: Person,
-    registration: Registration,
-    own_account: str,
-    *,
-    is_peer: bool,
-    check_mode: bool,
-    damage: str | None = None,
+    person: Person, registration: Registration, own_account: str, facts: RegistryFacts, *, check_mode: bool
 ) -> str:
     """Say what an order to remove a device did, and when its tunnel goes off.
 
     :param own_account: the gateways', which `revoke` takes for the user's where nothing else is said.
-    :param is_peer: whether the last run had it as a peer; `revoke` knows no other device once it is removed.
-    :param damage: why its registration could not be read; None if it could.
+    :param facts: those before the order. Once it is removed, `revoke` knows a device only if the last run had it as a
+        peer.
     """
+    damage = facts.registered.unreadable.get(registration.identity)
     done = "would be removed" if check_mode else "is removed"
     if damage is not None:
         key = registration.public_key and f"the key {fingerprint(registration.public_key)}"
@@ -87,7 +83,7 @@ def removed(
         done += f", although {damage.partition(' and is left out')[0]}; what its claims held ({held}) "
         done += "would be released" if check_mode else "is released"
     what = f"{subject(person, registration.device)} {done}"
-    if not is_peer:
+    if not facts.was_peer(registration.identity):
         return (
             f"{what}; it was no peer by the last run. A gateway that missed that run takes its tunnel off with the "
             f"next reconcile ({_RECONCILE})"

@@ -202,7 +202,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     standing,
     user_account,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Decision, User
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import User
 from ansible_collections.tracklib.vpn.plugins.module_utils.obstacles import obstacles
 from ansible_collections.tracklib.vpn.plugins.module_utils.orders import registered, removed, subject
 from ansible_collections.tracklib.vpn.plugins.module_utils.registration import Wanted, life_of, updated
@@ -293,21 +293,13 @@ def ensure_absent(module: AnsibleAWSModule, table: Registry, by: str | None) -> 
     if registration is None:
         having = no_device(person.user_name, params["device"], devices, facts.blocks, time.time())
         return {"changed": False, "msg": f"{having}.{person.hint}"}
-    damage = facts.registered.unreadable.get(registration.identity)
     if not module.check_mode:
         quarantine = params["address_quarantine"] * DAY
         table.devices.remove(registration, quarantine=quarantine, by=by, reason=params["reason"])
     return {
         "changed": True,
         "registration": registration_result(registration),
-        "msg": removed(
-            person,
-            registration,
-            params["account_id"],
-            is_peer=registration.identity in {each.identity for each in (facts.decision or Decision()).peers},
-            check_mode=module.check_mode,
-            damage=damage,
-        ),
+        "msg": removed(person, registration, params["account_id"], facts, check_mode=module.check_mode),
         "diff": registration_diff(registration, None),
     }
 

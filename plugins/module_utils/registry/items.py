@@ -417,11 +417,32 @@ def _check_packed(item: Item) -> None:
 _GRANTED = "granted"  # what versions before had in the place of the decision; nothing reads it any more
 
 
-def readable(items: Iterable[Item], reader: Callable[[Item], _Record]) -> Iterator[_Record]:
-    """Yield the records of items, without those that can't be read; a run names these."""
+def readable(
+    items: Iterable[Item], reader: Callable[[Item], _Record], warn: Callable[[str], object] | None = None
+) -> Iterator[_Record]:
+    """Yield the records of items, without those that can't be read; a run names these.
+
+    :param warn: takes a sentence about each that can't be.
+    """
     for item in items:
-        with suppress(*UNREADABLE):
-            yield reader(item)
+        try:
+            record = reader(item)
+        except UNREADABLE as error:
+            if warn is not None:
+                warn(unread(item, error))
+        else:
+            yield record
+
+
+def unread(item: Item, error: Exception) -> str:
+    """Say that an item can't be read, and what to do."""
+    step = "write it again or delete it"
+    if item["pk"] == "registration":
+        step = "remove the device (remove_device), or register it again with replace (register_replace)"
+    return (
+        f"the registry's item {item['pk']} {item['sk']} can't be read ({type(error).__name__}: {error}) and is left "
+        f"out; look at who wrote it, and {step}"
+    )
 
 
 _READERS: dict[str, Callable[[Item], object]] = {
