@@ -218,7 +218,8 @@ def test_r17_device_whose_registration_cannot_be_read_is_replaced_and_not_renewe
     said = order.refused("renew", user_name="kim", device="laptop")
     assert f"kim/laptop can't be renewed: the registry's item registration {unreadable} can't be read" in said
     order("register", user_name="kim", device="laptop", public_key=OTHER_KEY, replace=True)
-    assert (order.device().public_key, order.device().life) == (OTHER_KEY, 30 * DAY)
+    assert order.device().public_key == OTHER_KEY
+    assert order.device().life == pytest.approx(30 * DAY, abs=60)
 
 
 # -- renew

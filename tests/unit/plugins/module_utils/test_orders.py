@@ -168,18 +168,14 @@ def test_order_to_remove_says_when_the_tunnel_goes_off_and_how_it_does_at_once()
 def test_removal_of_what_could_not_be_read_says_so_and_what_is_free_again() -> None:
     damage = "the registry's item x can't be read (ValueError: y) and is left out; look"
     facts = result([], [], unreadable={LAPTOP.identity: damage}, peers=[LAPTOP]).facts
-    said = orders.removed(
-        PERSON, LAPTOP._replace(addresses=("10.44.0.2",)), ACCOUNT, PEER, check_mode=False, damage=damage
-    )
+    said = orders.removed(PERSON, LAPTOP._replace(addresses=("10.44.0.2",)), ACCOUNT, facts, check_mode=False)
     held = f"the key {fingerprint('key')}, 10.44.0.2"
     assert (
         f"is removed, although the registry's item x can't be read (ValueError: y); what its claims held ({held}) is r"
         in said
     )
     nothing = LAPTOP._replace(public_key="")
-    assert "held (nothing) would be released" in orders.removed(
-        PERSON, nothing, ACCOUNT, PEER, check_mode=True, damage=damage
-    )
+    assert "held (nothing) would be released" in orders.removed(PERSON, nothing, ACCOUNT, facts, check_mode=True)
 
 
 def test_removal_of_what_is_no_peer_offers_no_revocation_which_would_know_the_device_no_more() -> None:
