@@ -12,6 +12,7 @@ from .model import Block, Registration
 from .obstacles import blocks_in_words
 from .people.layout import command
 from .registration import end_in_words
+from .registry.facts import RegistryFacts
 from .revocation import Person
 
 _RECONCILE = command("reconcile")
@@ -65,17 +66,33 @@ def registered(
     return f"{subject(person, after.device)} {change}; {_outlook(left, 'comes in')}"
 
 
-def removed(person: Person, device: str, own_account: str, *, check_mode: bool) -> str:
+def removed(
+    person: Person, registration: Registration, own_account: str, facts: RegistryFacts, *, check_mode: bool
+) -> str:
     """Say what an order to remove a device did, and when its tunnel goes off.
 
     :param own_account: the gateways', which `revoke` takes for the user's where nothing else is said.
+    :param facts: those before the order. Once it is removed, `revoke` knows a device only if the last run had it as a
+        peer.
     """
-    account_id = None if person.account_id == own_account else person.account_id
+    damage = facts.registered.unreadable.get(registration.identity)
     done = "would be removed" if check_mode else "is removed"
-    revoke = command("revoke", user_name=person.user_id, device=device, account_id=account_id)
+    if damage is not None:
+        key = registration.public_key and f"the key {fingerprint(registration.public_key)}"
+        held = ", ".join(filter(None, [key, *registration.addresses])) or "nothing"
+        done += f", although {damage.partition(' and is left out')[0]}; what its claims held ({held}) "
+        done += "would be released" if check_mode else "is released"
+    what = f"{subject(person, registration.device)} {done}"
+    if not facts.was_peer(registration.identity):
+        return (
+            f"{what}; it was no peer by the last run. A gateway that missed that run takes its tunnel off with the "
+            f"next reconcile ({_RECONCILE})"
+        )
+    account_id = None if person.account_id == own_account else person.account_id
+    revoke = command("revoke", user_name=person.user_id, device=registration.device, account_id=account_id)
     return (
-        f"{subject(person, device)} {done}; its tunnel goes off with the next reconcile ({_RECONCILE}), or at once, "
-        f"and with a block that stays, by {revoke}"
+        f"{what}; its tunnel goes off with the next reconcile ({_RECONCILE}), or at once, and with a block that stays, "
+        f"by {revoke}"
     )
 
 

@@ -23,9 +23,6 @@ _FORMATS = {
 }
 
 
-_NOT_GIVEN = ("", "false", "no", "off", "0", "none")
-
-
 def _check_text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("not a string")
@@ -76,7 +73,7 @@ def _wrong_choice(
     name: str, given: Mapping[str, Any], names: Sequence[str], options: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[str]:
     """Refuse an order that doesn't say how far it goes, or says it twice: leaving something out never means all."""
-    chosen = [each for each in names if str(given.get(each, False)).casefold() not in _NOT_GIVEN]
+    chosen = [each for each in names if _is_given(given.get(each), options[each])]
     if "/" in str(given[name]):
         chosen.insert(0, f"the label {given[name]}")
     if not chosen:
@@ -84,6 +81,16 @@ def _wrong_choice(
         yield f"{name} is set, and not what of {given[name]} is meant: expected {ways}"
     if len(chosen) > 1:
         yield f"{' and '.join(chosen)} are given, expected one of them"
+
+
+def _is_given(value: Any, option: Mapping[str, Any]) -> bool:
+    """Tell whether a variable says anything. What isn't a value of its type does: _wrong_value() refuses it."""
+    if option["type"] != "bool":
+        return value not in (None, "")
+    try:
+        return value is not None and bool(check_type_bool(value))
+    except TypeError:
+        return True
 
 
 def _wrong_value(name: str, value: Any, option: Mapping[str, Any]) -> Iterator[str]:

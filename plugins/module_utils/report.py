@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import json
+import shlex
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .model import printable
 from .people.layout import command
 from .registry.receipts import FORMATS
 
+_REKEYED = "key_replaced"  # a gateway's reason for a device that stays, with another key
 SHOWN = 20  # names of one kind; a first roster may add thousands
 _WIDTH = 88  # Ansible indents a list of lines and quotes each: with that, a screen of 100 columns
 
@@ -60,6 +62,32 @@ class Scope(NamedTuple):
 WHOLE = Scope()
 
 
+class _Device(NamedTuple):
+    """A device that a gateway added or removed; without an identity, nothing says whose it is."""
+
+    name: str
+    identity: tuple[Any, Any] | None = None  # (user_id, device)
+    cause: str | None = None
+    has_other_key: bool = False  # it was removed since it has another key now
+
+    def shown(self, namesakes: Container[str]) -> str:
+        """Return the name, with the user's id where several have had it."""
+        return f"{self.name} ({self.identity[0]})" if self.identity and self.name in namesakes else self.name
+
+    def is_hit(self, user_id: str, user_name: str, device: str | None) -> bool:
+        """Tell whether a revocation is about it; `device` is None for all of a user's."""
+        if self.identity:
+            return self.identity[0] == user_id and device in (None, self.identity[1])
+        own_user, _slash, own_device = self.name.partition("/")
+        return own_user == user_name and device in (None, own_device)
+
+    def is_rekeyed(self, removed: _Device) -> bool:
+        """Tell whether this one, which was added, is what was removed, with another key (R1, identity)."""
+        if self.identity and removed.identity:
+            return self.identity == removed.identity
+        return self.name == removed.name and (removed.has_other_key or not removed.identity)
+
+
 def run_lines(roster: Mapping[str, Any], steps: StepResults, scope: Scope = WHOLE) -> list[str]:
     """Return what a run did, or would do in check mode, as lines for an operator, the worst first, a summary last.
 
@@ -70,7 +98,7 @@ def run_lines(roster: Mapping[str, Any], steps: StepResults, scope: Scope = WHOL
         *_written_lines(steps.revocation, scope),
         *_roster_lines(roster),
         *(line for name in steps.gateways for line in _gateway_lines(name, roster, steps, scope)),
-        *_notice_lines(roster, scope),
+        *_notice_lines(roster, _namesakes(roster, steps), scope),
         *_sign_lines(steps.signs),
     ]
     fitted = [line for each in lines for line in _fitted(each)]
@@ -100,21 +128,30 @@ def _is_unchecked(result: Mapping[str, Any], scope: Scope) -> bool:
     return scope.check_mode and not result.get("unreachable", False)
 
 
-def still_peers(roster: Mapping[str, Any], gateway: str) -> list[str]:
-    """Name who may still be a peer of a gateway that wasn't reached: who left in this run, or since it was last."""
+def still_peers(roster: Mapping[str, Any], gateway: str, result: Mapping[str, Any]) -> list[str]:
+    """Name who may still be a peer of a gateway that wasn't reached, or failed.
+
+    That is who left in this run, or since it was served last.
+    """
+    if _is_applied(result):
+        return []
     left = [each["name"] for each in roster.get("left", [])]
-    return list(dict.fromkeys([*roster.get("missed", {}).get(gateway, []), *left]))
+    names = dict.fromkeys([*roster.get("missed", {}).get(gateway, []), *left])
+    return [name for name in names if name not in result.get("removed", [])]
+
+
+def _absent(roster: Mapping[str, Any], steps: StepResults) -> list[str]:
+    """Name the gateways that the registry knows and the inventory doesn't."""
+    return [name for name in roster.get("gateways", []) if name not in steps.gateways]
 
 
 def gateways_to_record(roster: Mapping[str, Any], gateways: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return what the module `receipts` has to record: removals that are done, and what gateways missed."""
     wanted: list[dict[str, Any]] = []
     for name, result in gateways.items():
-        if not is_served(result):
-            missed = still_peers(roster, name)
-            wanted += [{"name": name, "missed": missed}] if missed else []
-        elif result.get("removals") or name in roster.get("missed", {}):
-            wanted.append({"name": name, "removals": result.get("removals", [])})
+        missed, removals = still_peers(roster, name, result), result.get("removals", [])
+        if missed or removals or (_is_applied(result) and name in roster.get("missed", {})):
+            wanted.append({"name": name, "removals": removals, "missed": missed})
     return wanted
 
 
@@ -129,17 +166,24 @@ def _unserved_lines(roster: Mapping[str, Any], steps: StepResults, scope: Scope)
             continue
         else:
             yield f"NOT REACHED: {name}, {_first_line(result.get('msg', 'see above'))}"
-        names = still_peers(roster, name)
-        if names:
-            yield f"  may still be peers there: {_names(names, scope)}"
-            yield f"  the registry has their removal; repeat this{_unlimited(scope)} once the gateway answers"
+        yield from _lingering_lines(name, roster, result, scope)
+    for name in _absent(roster, steps):
+        yield f"NOT IN THE INVENTORY: {name}, which was set up; whoever was a peer there still is"
+
+
+def _lingering_lines(gateway: str, roster: Mapping[str, Any], result: Mapping[str, Any], scope: Scope) -> Iterator[str]:
+    names = still_peers(roster, gateway, result)
+    if names:
+        yield f"  may still be peers there: {_names(names, scope)}"
+        yield f"  the registry has their removal; repeat this{_unlimited(scope)} once the gateway answers"
 
 
 def _written_lines(revocation: Mapping[str, Any], scope: Scope) -> Iterator[str]:
     verb = "would be written" if scope.check_mode else "written"
     for record in revocation.get("revocations", []):
         device = f"/{record['device']}" if record.get("device") else ", all devices"
-        yield f"{verb}: {record['kind']} of {record['user_name']}{device} ({record['user_id']})"
+        said = "already written" if record.get("was_there") else verb
+        yield f"{said}: {record['kind']} of {record['user_name']}{device} ({record['user_id']})"
 
 
 def _roster_lines(roster: Mapping[str, Any]) -> Iterator[str]:
@@ -157,8 +201,9 @@ def _gateway_lines(name: str, roster: Mapping[str, Any], steps: StepResults, sco
     if not is_served(result):
         return
     yield f"{name}: {_outcome(result, scope)}"
-    causes = {each["name"]: each["cause"] for each in roster.get("joined", [])}
-    yield from _each("added", result.get("added", []), causes, scope)
+    yield from _lingering_lines(name, roster, result, scope)
+    namesakes = _namesakes(roster, steps)
+    yield from _each("added", _added(result, roster), namesakes, scope)
     for what in ("updated", "repaired"):
         if result.get(what):
             yield f"  {what}: {_names(result[what], scope)}"
@@ -166,37 +211,72 @@ def _gateway_lines(name: str, roster: Mapping[str, Any], steps: StepResults, sco
     early = [expired for expired in result.get("expired", []) if expired not in removed]
     if early:
         yield f"  left out, expired by this gateway's clock: {_names(early, scope)}"
-    yield from _each("removed", removed, _removal_causes(name, roster, steps), scope)
+    yield from _each("removed", _removed(name, roster, steps), namesakes, scope)
     for notice in result.get("notices", [])[:SHOWN]:
         yield f"  notice: {notice}"
 
 
-def _removal_causes(gateway: str, roster: Mapping[str, Any], steps: StepResults) -> dict[str, str]:
-    """Return by name why devices were removed; the last one of a name counts, leavers may have had the same.
+def _added(result: Mapping[str, Any], roster: Mapping[str, Any]) -> list[_Device]:
+    """Return what a gateway added, with the cause that the roster has."""
+    joined = {
+        _identity(each): _Device(each["name"], _identity(each), each["cause"]) for each in roster.get("joined", [])
+    }
+    return _told(result.get("added", []), joined)
+
+
+def _removed(gateway: str, roster: Mapping[str, Any], steps: StepResults) -> list[_Device]:
+    """Return what a gateway removed, with the causes.
 
     The roster has the causes of who left in this run, receipts those of who left before the gateway could be reached.
+    Of a device that was removed more than once, the last time counts.
     """
+    result = steps.gateways[gateway]
+    left = {_identity(each): _Device(each["name"], _identity(each), each["cause"]) for each in roster.get("left", [])}
     receipts = [each for each in steps.recording.get("receipts", []) if each["gateway"] == gateway]
-    said = {(each["user_id"], each["device"]): _cause(each) for each in receipts if each.get("detail")}
-    said |= {(each["user_id"], each["device"]): each["cause"] for each in roster.get("left", [])}
-    return {
-        f"{one['user_name']}/{one['device']}": said.get((one["user_id"], one["device"]))
-        or _REASONS.get(one["reason"], one["reason"])
-        for one in steps.gateways[gateway].get("removals", [])
-    }
+    said = {_identity(each): _cause(each) for each in receipts if each.get("detail")}
+    said |= {identity: str(each.cause) for identity, each in left.items()}
+    removals: dict[Any, _Device] = {}
+    for each in result.get("removals", []):
+        identity, reason = _identity(each), each["reason"]
+        cause = said.get(identity) or _REASONS.get(reason, reason)
+        removals[identity] = _Device(f"{each['user_name']}/{each['device']}", identity, cause, reason == _REKEYED)
+    unseen = {identity: each for identity, each in left.items() if identity not in removals}
+    return _told(result.get("removed", []), {**unseen, **removals})
+
+
+def _identity(of: Mapping[str, Any]) -> tuple[Any, Any]:
+    return of.get("user_id"), of.get("device")
+
+
+def _told(names: Sequence[str], known: Mapping[Any, _Device]) -> list[_Device]:
+    """Find which devices names stand for; of several that have had a name, the last known ones (R1, identity)."""
+    by_name: dict[str, list[_Device]] = {}
+    for each in known.values():
+        by_name.setdefault(each.name, []).append(each)
+    found = [by_name[name].pop() if by_name.get(name) else _Device(name) for name in reversed(names)]
+    return found[::-1]
+
+
+def _namesakes(roster: Mapping[str, Any], steps: StepResults) -> set[str]:
+    """Return the names that several users' devices have had."""
+    ids: dict[str, set[Any]] = {}
+    for each in (each for part in ("joined", "left", "left_out") for each in roster.get(part, [])):
+        ids.setdefault(each["name"], set()).add(each.get("user_id"))
+    for each in (each for result in steps.gateways.values() for each in result.get("removals", [])):
+        ids.setdefault(f"{each['user_name']}/{each['device']}", set()).add(each["user_id"])
+    return {name for name, of_name in ids.items() if len(of_name) > 1}
 
 
 def _cause(receipt: Mapping[str, Any]) -> str:
     return f"{receipt['detail']}, by {receipt['by']}" if receipt.get("by") else str(receipt["detail"])
 
 
-def _each(what: str, names: Sequence[str], causes: Mapping[str, str], scope: Scope) -> Iterator[str]:
-    shown = names if scope.details else names[:SHOWN]
-    for name in shown:
-        cause = f" ({causes[name]})" if name in causes else ""
-        yield f"  {what}: {name}{cause}"
-    if len(names) > len(shown):
-        yield f"  and {len(names) - len(shown)} more {what}"
+def _each(what: str, devices: Sequence[_Device], namesakes: Container[str], scope: Scope) -> Iterator[str]:
+    shown = devices if scope.details else devices[:SHOWN]
+    for device in shown:
+        yield f"  {what}: {device.shown(namesakes)}" + (f" ({device.cause})" if device.cause else "")
+    if len(devices) > len(shown):
+        yield f"  and {len(devices) - len(shown)} more {what}"
 
 
 def _outcome(result: Mapping[str, Any], scope: Scope) -> str:
@@ -228,7 +308,7 @@ def _sign_lines(signs: Mapping[str, Any]) -> Iterator[str]:
         yield f"early sign: {signs['left']} more are checked by the next runs"
 
 
-def _notice_lines(roster: Mapping[str, Any], scope: Scope) -> Iterator[str]:
+def _notice_lines(roster: Mapping[str, Any], namesakes: Container[str], scope: Scope) -> Iterator[str]:
     for name in roster.get("held", [])[:SHOWN]:
         yield f"held: {name} stays a peer until an operator releases the removal"
     if scope.check_mode:
@@ -238,23 +318,32 @@ def _notice_lines(roster: Mapping[str, Any], scope: Scope) -> Iterator[str]:
     new = roster.get("left_out", [])
     shown = new if scope.details else new[:SHOWN]
     for one in shown:
-        yield f"left out now: {one['name']} ({one['cause']})"
+        yield f"left out now: {_Device(one['name'], _identity(one)).shown(namesakes)} ({one['cause']})"
     if len(new) > len(shown):
         yield f"and {len(new) - len(shown)} more left out now"
 
 
 def _summary(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> str:
     """Say in one sentence what changed for whom."""
-    unserved = [name for name, result in steps.gateways.items() if not is_served(result)]
+    results = {**steps.gateways, **{name: {} for name in _absent(roster, steps)}}
+    unserved = [name for name, result in results.items() if not is_served(result)]
+    namesakes, removed = _namesakes(roster, steps), _distinct(_removed(name, roster, steps) for name in steps.gateways)
     lingering = {
-        name: [each for each in unserved if name in still_peers(roster, each)] for name in _removed_names(steps)
+        device: [name for name, result in results.items() if device.name in still_peers(roster, name, result)]
+        for device in removed
     }
-    parts = [_names(names, scope) + f" {would}" for names, would in _changed(steps, scope, lingering)]
+    off = [device for device in removed if scope.check_mode or not lingering[device]]
+    added = _distinct(_added(result, roster) for result in steps.gateways.values())
+    parts = [
+        _names([device.shown(namesakes) for device in devices], scope) + f" {would}"
+        for devices, would in _changed(off, added, scope)
+    ]
     parts += [
-        f"{name} is off where the run got to, and may still connect through {', '.join(gateways)}"
-        for name, gateways in lingering.items()
+        f"{device.shown(namesakes)} is off where the run got to, and may still connect through {', '.join(gateways)}"
+        for device, gateways in lingering.items()
         if gateways and not scope.check_mode
     ]
+    parts += [f"{name} was off already" for name in _off_before(roster, steps, removed)]
     repaired = [name for name, result in steps.gateways.items() if result.get("repaired")]
     if repaired:
         done = "would be repaired" if scope.check_mode else "is repaired"
@@ -265,23 +354,38 @@ def _summary(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> str
     return "in short: " + "; ".join(parts)
 
 
-def _changed(
-    steps: StepResults, scope: Scope, lingering: Mapping[str, Sequence[str]]
-) -> Iterator[tuple[list[str], str]]:
-    removed = [name for name in _removed_names(steps) if scope.check_mode or not lingering[name]]
-    added = list(dict.fromkeys(name for result in steps.gateways.values() for name in result.get("added", [])))
-    both = [name for name in removed if name in added]
-    for names, done, would in (
-        ([name for name in removed if name not in both], "can't connect any more", "couldn't connect any more"),
-        ([name for name in added if name not in both], "can connect now", "could connect"),
-        (both, "can connect with another key", "could connect with another key"),
+def _off_before(roster: Mapping[str, Any], steps: StepResults, removed: Sequence[_Device]) -> Iterator[str]:
+    """Name whom a revocation found off every gateway; nobody if one wasn't served, and may still have them."""
+    results = steps.gateways.values()
+    if "generation" not in roster or not results or not all(map(_is_applied, results)):
+        return
+    records = steps.revocation.get("revocations", [])
+    for whom in dict.fromkeys((each["user_id"], each["user_name"], each.get("device")) for each in records):
+        if not any(each.is_hit(*whom) for each in removed):
+            yield "/".join(filter(None, whom[1:]))
+
+
+def _is_applied(result: Mapping[str, Any]) -> bool:
+    return is_served(result) and not result.get("failed", False)
+
+
+def _changed(removed: Sequence[_Device], added: Sequence[_Device], scope: Scope) -> Iterator[tuple[list[_Device], str]]:
+    again = [device for device in added if any(map(device.is_rekeyed, removed))]
+    gone = [device for device in removed if not any(each.is_rekeyed(device) for each in again)]
+    for devices, done, would in (
+        (gone, "can't connect any more", "couldn't connect any more"),
+        ([device for device in added if device not in again], "can connect now", "could connect"),
+        (again, "can connect with another key", "could connect with another key"),
     ):
-        if names:
-            yield names, would if scope.check_mode else done
+        if devices:
+            yield devices, would if scope.check_mode else done
 
 
-def _removed_names(steps: StepResults) -> list[str]:
-    return list(dict.fromkeys(name for result in steps.gateways.values() for name in result.get("removed", [])))
+def _distinct(of_gateways: Iterable[Iterable[_Device]]) -> list[_Device]:
+    """Return each device once, also one that a gateway knew by its name alone."""
+    found = {device.identity or device.name: device for devices in of_gateways for device in devices}
+    known = {device.name for device in found.values() if device.identity}
+    return [device for device in found.values() if device.identity or device.name not in known]
 
 
 def run_problems(
@@ -292,7 +396,7 @@ def run_problems(
     `roster` is the result of the module `roster`, empty where it failed; `of_revocation` comes from
     :func:`revocation_problems`. A gateway that --limit leaves out is a problem only of a revocation.
     """
-    problems = [*_unserved(roster, steps, scope), *of_revocation]
+    problems = [*_unserved(roster, steps, scope), *_untold(roster, steps), *of_revocation]
     problems += [*roster.get("problems", []), *steps.login.get("problems", [])]
     stale = sorted(name for name, result in steps.gateways.items() if result.get("stale", False))
     if stale:
@@ -317,7 +421,7 @@ def run_problems(
 
 def _unserved(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> Iterator[str]:
     for name, result in steps.gateways.items():
-        names, is_limited = still_peers(roster, name), name in scope.limited
+        names, is_limited = still_peers(roster, name, result), name in scope.limited
         if is_served(result) or _is_unchecked(result, scope):
             continue
         if is_limited and not (steps.revocation and names):  # that was the operator's wish, and the report names it
@@ -329,6 +433,16 @@ def _unserved(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> It
         if roster:
             whom = f"still peers there, as far as is known: {_names(names, WHOLE) or 'nobody who left'}"
         yield f"{name} {why}; {whom}. Run this again{_unlimited(scope)} once it can be reached"
+
+
+def _untold(roster: Mapping[str, Any], steps: StepResults) -> Iterator[str]:
+    """Say of a revocation that gateways weren't told of it; other runs come again, and `status` names them."""
+    for name in _absent(roster, steps) if steps.revocation else ():
+        yield (
+            f"{name} isn't in this inventory, though it was set up: whoever was a peer there still is. Run the same "
+            "with an inventory that has it; if it is gone for good, have the registry forget it: registry_cleanup with "
+            "registry_cleanup_gateways"
+        )
 
 
 def _has_failed(result: Mapping[str, Any], expected: str) -> bool:
@@ -355,5 +469,5 @@ def _not_durable(given: Mapping[str, Any], failure: str, *, recorded: bool) -> s
         f"{whom} could not be {what}: {failure} "
         "The gateways that are reported above as served cut the tunnel without a roster and keep it cut (in a check, "
         "they would). "
-        f"Until it succeeds, repeat: {command('revoke')} -e '{json.dumps(dict(given))}'"
+        f"Until it succeeds, repeat: {command('revoke')} -e {shlex.quote(json.dumps(dict(given)))}"
     )

@@ -58,6 +58,8 @@ class Known(NamedTuple):
     stored: Sweep | None
     registrations: Sequence[Registration]
     deleted: frozenset[str | None]  # ids that tombstones name
+    elsewhere: Sequence[str] = ()  # other accounts in which somebody has the asked name or id
+    unreadable: frozenset[str] = frozenset()  # ids of devices whose registrations can't be read
 
     def name_of(self, user_id: str) -> str:
         """Return the latest name of an id that somebody knows."""
@@ -65,13 +67,13 @@ class Known(NamedTuple):
             return self.user.user_name
         if self.stored is not None and user_id in self.stored.users:
             return self.stored.users[user_id].user_name
-        return next(each.user_name for each in self.registrations if each.user_id == user_id)
+        return next((each.user_name for each in self.registrations if each.user_id == user_id), user_id)
 
     def ids(self) -> set[str]:
         """Return every id that somebody knows."""
         listed = set() if self.stored is None else set(self.stored.users)
         asked = set() if self.user is None else {self.user.user_id}
-        return listed | asked | {registration.user_id for registration in self.registrations}
+        return listed | asked | self.unreadable | {registration.user_id for registration in self.registrations}
 
 
 class Whom(NamedTuple):
@@ -131,7 +133,7 @@ def identify(find: Callable[[], User | None], table: Registry, revoked: Revoked)
     :raises AWSCallError: IAM doesn't answer, and the registry knows nobody of the name.
     :raises RegistryError: it means nobody, or several users who have different names by now.
     """
-    known = _known(find, table.facts, revoked.account_id)
+    known = _known(find, table.facts, revoked)
     if revoked.user_name in known.ids():
         return Whom({revoked.user_name: known.name_of(revoked.user_name)}, deleted=False, error=known.error)
     wanted, matched = revoked.user_name.casefold(), _matched(known, revoked)
@@ -151,7 +153,7 @@ def identify_one(find: Callable[[], User | None], facts: RegistryFacts, revoked:
     :raises UnknownUserError: it means nobody.
     :raises RegistryError: it may mean several users; with their ids.
     """
-    known = _known(find, lambda: facts, revoked.account_id)
+    known = _known(find, lambda: facts, revoked)
     if revoked.user_name in known.ids():
         user_id = revoked.user_name
         return _person(known, revoked, user_id, known.name_of(user_id))
@@ -182,12 +184,12 @@ def _matched(known: Known, revoked: Revoked) -> dict[str, str]:
     if not matched and known.error is not None:
         raise known.error
     if not matched:
-        raise UnknownUserError(_nobody(revoked, names))
+        raise UnknownUserError(_nobody(revoked, names, known.elsewhere))
     return matched
 
 
-def _known(find: Callable[[], User | None], read: Callable[[], RegistryFacts], account_id: str) -> Known:
-    user, error = None, None
+def _known(find: Callable[[], User | None], read: Callable[[], RegistryFacts], revoked: Revoked) -> Known:
+    account_id, user, error = revoked.account_id, None, None
     try:
         user = find()
     except AWSCallError as reason:
@@ -196,7 +198,21 @@ def _known(find: Callable[[], User | None], read: Callable[[], RegistryFacts], a
     labelled = [*facts.registered.registrations, *(facts.decision or Decision()).peers]
     registrations = [each for each in labelled if each.account_id == account_id]
     deleted = frozenset(each.user_id for each in facts.tombstones if each.account_id == account_id)
-    return Known(user, error, facts.sweeps.get(account_id), registrations, deleted)
+    unreadable = frozenset(
+        user_id for account, user_id, _device in facts.registered.unreadable if account == account_id
+    )
+    elsewhere = _accounts_of(facts, labelled, revoked.user_name) - {account_id}
+    return Known(user, error, facts.sweeps.get(account_id), registrations, deleted, sorted(elsewhere), unreadable)
+
+
+def _accounts_of(facts: RegistryFacts, labelled: Iterable[Registration], name: str) -> set[str]:
+    """Return the accounts in which the last sweep or a registration has somebody of this name or id."""
+    users: list[User | Registration] = [user for sweep in facts.sweeps.values() for user in sweep.users.values()]
+    return {
+        each.account_id
+        for each in (*users, *labelled)
+        if name == each.user_id or name.casefold() == each.user_name.casefold()
+    }
 
 
 def check_device(whom: Whom, table: Registry, revoked: Revoked) -> None:
@@ -207,7 +223,8 @@ def check_device(whom: Whom, table: Registry, revoked: Revoked) -> None:
     facts = table.facts()
     registered = [*facts.registered.registrations, *(facts.decision or Decision()).peers]
     devices = [each for each in registered if each.user_id in whom.names]
-    if revoked.device is None or revoked.device in {each.device for each in devices}:
+    unreadable = {device for _account, user_id, device in facts.registered.unreadable if user_id in whom.names}
+    if revoked.device is None or revoked.device in {each.device for each in devices} | unreadable:
         return
     raise RegistryError(no_device(revoked.user_name, revoked.device, devices, facts.blocks, time.time()))
 
@@ -228,7 +245,14 @@ def nearest_names(user_name: str, names: Iterable[str]) -> list[str]:
     return [by_name[name] for name in near]
 
 
-def _nobody(revoked: Revoked, names: dict[str, str]) -> str:
+def _nobody(revoked: Revoked, names: dict[str, str], elsewhere: Sequence[str]) -> str:
+    """Say that nobody is meant; a name that another account knows is nearer than any that is like it."""
+    if elsewhere:
+        return (
+            f"nobody is called {revoked.user_name} in account {revoked.account_id}, and nothing was written. "
+            f"Somebody of this name or id is in account {' and '.join(elsewhere)}: if you mean that user, name the "
+            "account by the playbook's variable, such as revoke_account_id (identity_account_id of the module)"
+        )
     nearest = ", ".join(nearest_names(revoked.user_name, names.values())) or "none is like it"
     return (
         f"nobody is called {revoked.user_name} in account {revoked.account_id}: neither IAM, the last sweep nor a "

@@ -9,6 +9,7 @@ is what is particular to a registration: its end, its key, its addresses (R9, on
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Iterable, Iterator, NamedTuple, Sequence
 
 from .access import GrantingGroups
@@ -56,6 +57,12 @@ class Roster(NamedTuple):
     spared: list[Tombstone]
     release_token: str | None
     decision: Decision  # for the next run to count from
+
+    @property
+    def held_names(self) -> list[str]:
+        """The names of who is held, with the user's id where several users have the label (R1, identity)."""
+        labels = Counter(each.label for each in (*self.peers, *(each.registration for each in self.excluded)))
+        return sorted(f"{each.label} ({each.user_id})" if labels[each.label] > 1 else each.label for each in self.held)
 
 
 def decide(

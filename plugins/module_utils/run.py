@@ -290,7 +290,7 @@ def _problems(accounts: Sequence[AccountSweeps], roster: Roster) -> list[str]:
 
 def _held(roster: Roster, *, is_known: bool) -> str:
     """Say who is held, and how to go on; nobody is to release removals that an incomplete sweep may explain."""
-    names = ", ".join(sorted(registration.label for registration in roster.held))
+    names = ", ".join(roster.held_names)
     held = f"{len(roster.held)} removals are held, no deletion, block or expiry explains them: {names}."
     if not is_known:
         return f"{held} A sweep is incomplete, see above: mend that first, it may explain them"

@@ -9,6 +9,7 @@ import re
 import time
 
 DAY = 24 * 3600  # seconds
+LONGEST = 100 * 365 * DAY  # that a time span can be: what it ends at stays a time that the registry can hold
 LIFE = "30d"  # of a registration, unless somebody says otherwise, whoever makes it
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": DAY}
 
@@ -22,9 +23,12 @@ def seconds(option: str, text: str) -> int:
     """Return how many seconds a time span lasts.
 
     :param option: where the text is from, for the message.
-    :raises ValueError: it is none.
+    :raises ValueError: it is none, or longer than LONGEST.
     """
     match = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", text, re.ASCII)
     if match is None:
         raise ValueError(f"{option} {text!r} is not a time span; expected a number with s, m, h or d, such as 30d")
-    return int(match[1]) * _SECONDS[match[2]]
+    lasts = int(match[1]) * _SECONDS[match[2]]
+    if lasts > LONGEST:
+        raise ValueError(f"{option} {text!r} is longer than 100 years; expected at most {LONGEST // DAY}d")
+    return lasts

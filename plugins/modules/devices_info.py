@@ -141,8 +141,9 @@ devices:
       type: str
     gateways:
       description: >-
-        Of each gateway C(gateway), C(is_peer) (null if nothing was read there), C(last_handshake), C(handshake_age),
-        C(endpoint), C(transfer_rx) and C(transfer_tx).
+        Of each gateway C(gateway), C(is_peer) (null if nothing was read there), C(barred) (whose revocation keeps it
+        out there until an operator ends it, null if none does), C(last_handshake), C(handshake_age), C(endpoint),
+        C(transfer_rx) and C(transfer_tx).
       type: list
       elements: dict
 users:

@@ -92,7 +92,7 @@ requirements:
 EXAMPLES = r"""
 - name: Hand credentials for a laptop to carol, who opens them with her SSH key
   tracklib.vpn.handout:
-    dest: ~/handed-over/carol-laptop.conf.age
+    dest: ~/handed-over/carol_laptop.conf.age
     recipient: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5v7tR4vJYrm2VVbvpU0sCq5H4zGyd0vJZLkHsjRHmi carol
     account_id: "111122223333"
     user_name: carol

@@ -47,6 +47,15 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+unreadable:
+  description: A sentence for each receipt that can't be read, with its key. It may be anybody's.
+  returned: success
+  type: list
+  elements: str
+unknown:
+  description: Says that nobody has or had O(user_name), with the names that are most like it; null if somebody has.
+  returned: success
+  type: str
 receipts:
   description: Receipts, the earliest removal first. What isn't known is null.
   returned: success
@@ -135,7 +144,9 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     receipt_result,
     registry,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Receipt, Registration
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Decision, Receipt, Registration
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.revocation import nearest_names
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import seconds
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.whom import read_whom
 
@@ -152,6 +163,26 @@ def _of(receipts: list[Receipt], given: str, registrations: list[Registration]) 
     ]
 
 
+def _unknown(table: Registry, given: str) -> str | None:
+    """Say that nobody has the name or id, with the nearest names; None if somebody has, or had when it was removed."""
+    user, _device = read_whom(given)
+    facts = table.facts()
+    registered = [*facts.registered.registrations, *(facts.decision or Decision()).peers]
+    swept = [user for sweep in facts.sweeps.values() for user in sweep.users.values()]
+    known = {(each.user_id, each.user_name) for each in registered}
+    known |= {(each.user_id, each.user_name) for each in swept}
+    known |= {(each.user_id, each.user_name) for each in facts.registered.removed}
+    known |= {(each.user_id, each.user_name) for each in table.receipts()}
+    names = {name for _user_id, name in known}
+    if user in {user_id for user_id, _name in known} or user.casefold() in map(str.casefold, names):
+        return None
+    nearest = ", ".join(nearest_names(user, names)) or "none is like it"
+    return (
+        f"nobody is or was called {user}: no receipt, registration or sweep knows the name or id. The nearest names: "
+        f"{nearest}"
+    )
+
+
 def main() -> None:
     module = AnsibleAWSModule(
         argument_spec={**REGISTRY_OPTIONS, "since": {"type": "str"}, "user_name": {"type": "str"}},
@@ -161,10 +192,16 @@ def main() -> None:
     with one_line_failures(module):
         check_credentials(module)
         table = registry(module)
-        found = table.receipts(time.time() - seconds("since", span) if span else 0)
+        unreadable: list[str] = []
+        every = found = table.receipts(time.time() - seconds("since", span) if span else 0, unreadable.append)
+        unknown = None
         if user_name is not None:
-            found = _of(found, user_name, table.devices.registrations())
-    module.exit_json(changed=False, receipts=[receipt_result(each) for each in found])
+            found = _of(every, user_name, table.devices.registrations())
+            unknown = None if found else _unknown(table, user_name)
+    for sentence in unreadable:
+        module.warn(sentence)
+    receipts = [receipt_result(each) for each in found]
+    module.exit_json(changed=False, receipts=receipts, unreadable=unreadable, unknown=unknown)
 
 
 if __name__ == "__main__":

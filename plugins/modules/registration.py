@@ -255,6 +255,9 @@ def ensure_present(module: AnsibleAWSModule, table: Registry, by: str | None) ->
             f"{person.user_name}/{params['device']} can't be registered or renewed: there is no IAM user "
             f"{person.user_name} with the id {person.user_id}"
         )
+    damage = facts.registered.unreadable.get((*person.owner, params["device"]))
+    if params["renew"] and damage is not None:
+        raise RegistryError(f"{person.user_name}/{params['device']} can't be renewed: {damage}")
     if params["renew"] and params["device"] not in {each.device for each in found.devices}:
         refusal = no_device(person.user_name, params["device"], found.devices, facts.blocks, now)
         raise RegistryError(f"{refusal}.{person.hint}")
@@ -286,7 +289,7 @@ def ensure_absent(module: AnsibleAWSModule, table: Registry, by: str | None) -> 
     except UnknownUserError as error:
         return {"changed": False, "msg": str(error)}
     devices = [each for each in facts.registered.registrations if each.owner == person.owner]
-    registration = next((each for each in devices if each.device == params["device"]), None)
+    registration = table.devices.registration(person.owner, params["device"])
     if registration is None:
         having = no_device(person.user_name, params["device"], devices, facts.blocks, time.time())
         return {"changed": False, "msg": f"{having}.{person.hint}"}
@@ -296,7 +299,7 @@ def ensure_absent(module: AnsibleAWSModule, table: Registry, by: str | None) -> 
     return {
         "changed": True,
         "registration": registration_result(registration),
-        "msg": removed(person, registration.device, params["account_id"], check_mode=module.check_mode),
+        "msg": removed(person, registration, params["account_id"], facts, check_mode=module.check_mode),
         "diff": registration_diff(registration, None),
     }
 

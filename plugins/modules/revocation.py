@@ -148,6 +148,9 @@ revocations:
     by:
       description: The ARN of the caller.
       type: str
+    was_there:
+      description: Whether the same stood there before, so that nothing had to be written.
+      type: bool
 lifted:
   description: The block that was lifted, or would be in check mode; empty if there was none.
   returned: for O(state=unblocked)
@@ -261,6 +264,7 @@ def ensure_blocked(module: AnsibleAWSModule, table: Registry, by: str | None) ->
                 "device": revoked.device,
                 "reason": reason,
                 "by": by,
+                "was_there": record not in new,
             }
             for record in records
         ],

@@ -66,6 +66,9 @@ options:
       by:
         description: The ARN of who revokes.
         type: str
+      was_there:
+        description: Whether the same is written already.
+        type: bool
       kind:
         description: V(block) or V(tombstone); not looked at, since a tombstone comes with a block.
         type: str
@@ -135,7 +138,7 @@ excluded:
   elements: dict
   sample: [{name: alice/laptop, reason: tombstoned, detail: "deleted: tombstone sweep-AIDAEXAMPLE"}]
 held:
-  description: Names of the peers whose removal is held.
+  description: Names of the peers whose removal is held, with the user's id where several users have the label.
   returned: success
   type: list
   elements: str
@@ -239,7 +242,7 @@ def _result(result: RunResult, problems: list[str], table: Registry) -> dict[str
             }
             for exclusion in roster.excluded
         ],
-        "held": sorted(registration.label for registration in roster.held),
+        "held": roster.held_names,
         "gateways": list(result.facts.gateways),
         "missed": result.facts.missed,
         **{part: [each._asdict() for each in found[:_NAMED]] for part, found in new._asdict().items()},
@@ -290,6 +293,7 @@ def main() -> None:
                     "kind": {"type": "str"},
                     "reason": {"type": "str"},
                     "by": {"type": "str"},
+                    "was_there": {"type": "bool"},
                 },
             },
             "release_held": {"type": "list", "elements": "str", "default": [], "no_log": False},

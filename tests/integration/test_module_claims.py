@@ -200,7 +200,8 @@ def test_block_changes_something_once_and_its_lifting_too(world: World) -> None:
     (alice,) = (each for each in world.vpn.registry().devices.registrations() if each.user_name == "alice")
     assert blocked["diff"] == {"before": "", "after": f"block alice/laptop ({alice.user_id}): lost\n"}
     again = world.run("revocation", **options)
-    assert (again["changed"], again["revocations"]) == (False, blocked["revocations"])
+    (before,), (after,) = blocked["revocations"], again["revocations"]
+    assert (again["changed"], before["was_there"], after) == (False, False, {**before, "was_there": True})
     assert world.run("revocation", check=True, **lift)["changed"]
     lifted = world.run("revocation", **lift)
     assert lifted["diff"]["before"].startswith("block of alice: laptop (by arn:aws:sts::")

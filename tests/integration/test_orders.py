@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sign, Tombstone
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Decision, Registration, Sign, Tombstone
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY, utc
 
 from tests.support import fault_proxy as faults
@@ -161,6 +161,7 @@ def test_check_mode_of_unblock_previews_it(order: Orders) -> None:
 
 
 def test_removed_device_leaves_a_record_and_the_screen_says_when_its_tunnel_goes_off(order: Orders) -> None:
+    order.vpn.registry().store_decision(Decision(peers=(order.device(),)), 1)
     said = order("remove_device", user_name="kim", device="laptop", reason="given back")
     assert f"laptop of kim ({order.kim}) is removed; its tunnel goes off with the next reconcile (ansible-pl" in said
     assert f"tracklib.vpn.revoke -e revoke_user_name={order.kim} -e revoke_device=laptop" in said
@@ -178,6 +179,12 @@ def test_removing_a_device_that_is_not_there_fails_and_names_those_that_are(orde
     assert len(order.vpn.registry().devices.registrations()) == 2
 
 
+def test_removal_of_a_device_that_is_no_peer_offers_no_command_that_could_not_work(order: Orders) -> None:
+    said = order("remove_device", user_name="kim", device="laptop")
+    assert "it was no peer by the last run" in said
+    assert "tracklib.vpn.revoke" not in said
+
+
 def test_check_mode_of_remove_device_previews_it(order: Orders) -> None:
     said = order("remove_device", "--check", "--diff", user_name="kim", device="laptop")
     assert f"-kim/laptop ({order.kim})" in said
@@ -186,7 +193,43 @@ def test_check_mode_of_remove_device_previews_it(order: Orders) -> None:
     assert order.device()
 
 
+@pytest.fixture
+def unreadable(order: Orders) -> str:
+    """The key of kim's laptop, whose registration ends at what is no time."""
+    (item,) = order.vpn.dynamodb.scan(
+        TableName=order.vpn.table,
+        FilterExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": "registration"}},
+    )["Items"]
+    order.vpn.dynamodb.put_item(TableName=order.vpn.table, Item={**item, "expires_at": {"N": str(2**45)}})
+    return item["sk"]["S"]
+
+
+def test_r17_device_whose_registration_cannot_be_read_is_removed(order: Orders, unreadable: str) -> None:
+    said = order("remove_device", user_name="kim", device="laptop")
+    assert f"is removed, although the registry's item registration {unreadable} can't be read (ValueError" in said
+    assert f"what its claims held (the key {keys.fingerprint(KEY)}, {POOLS[0].rpartition('.')[0]}.2" in said
+    assert order.vpn.items("registration") == []
+
+
+def test_r17_device_whose_registration_cannot_be_read_is_replaced_and_not_renewed(
+    order: Orders, unreadable: str
+) -> None:
+    said = order.refused("renew", user_name="kim", device="laptop")
+    assert f"kim/laptop can't be renewed: the registry's item registration {unreadable} can't be read" in said
+    order("register", user_name="kim", device="laptop", public_key=OTHER_KEY, replace=True)
+    assert order.device().public_key == OTHER_KEY
+    assert order.device().life == pytest.approx(30 * DAY, abs=60)
+
+
 # -- renew
+
+
+def test_life_that_the_registry_could_not_hold_is_refused(order: Orders) -> None:
+    before = order.device()
+    said = order.refused("renew", user_name="kim", device="laptop", expires_in="999999999d")
+    assert "expires_in '999999999d' is longer than 100 years; expected at most 36500d" in said
+    assert order.device() == before
 
 
 def test_renewal_lives_as_long_as_before_and_shows_both_ends(order: Orders) -> None:

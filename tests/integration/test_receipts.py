@@ -13,6 +13,7 @@ from tests.support import fault_proxy as faults
 from tests.support.fault_proxy import FaultProxy
 from tests.support.waiting import PATIENCE
 
+from .names import Playbook
 from .vpn import ACCOUNT, Vpn
 
 FEW_TRIES = {"retries": {"mode": "standard", "total_max_attempts": 2}}
@@ -168,4 +169,28 @@ def test_r17_damaged_receipt_costs_no_other(vpn: Vpn) -> None:
     record(vpn, removal(1))
     for sk, attributes in (("2026-01-01T00:00:00Z/gateway/xx", {"reason": {"S": "odd"}}), ("zzz", {})):
         vpn.dynamodb.put_item(TableName=vpn.table, Item={"pk": {"S": "receipt"}, "sk": {"S": sk}, **attributes})
-    assert [each["user_name"] for each in listed(vpn)] == ["user-1"]
+    found = vpn.module("receipts_info")
+    assert [each["user_name"] for each in found["receipts"]] == ["user-1"]
+    named = [sentence.partition(" can't be read (")[0] for sentence in found["unreadable"]]
+    sks = ["2026-01-01T00:00:00Z/gateway/xx", "zzz"]
+    assert named == [f"the registry's item receipt {sk}" for sk in sks]
+
+
+def test_playbook_names_the_receipts_that_cannot_be_read(vpn: Vpn, playbook: Playbook) -> None:
+    record(vpn, removal(1))
+    vpn.dynamodb.put_item(TableName=vpn.table, Item={"pk": {"S": "receipt"}, "sk": {"S": "zzz"}})
+    said = playbook("receipts", vpn_account_id=ACCOUNT)
+    assert "1 receipts of everybody, since the first" in said
+    assert "1 more could not be read, whosever they are:" in said
+    assert "the registry's item receipt zzz can't be read (" in said
+
+
+def test_name_that_nobody_has_or_had_ends_with_the_nearest_names(vpn: Vpn, playbook: Playbook) -> None:
+    vpn.user("kim")
+    vpn.register("kim", "laptop", "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=")
+    record(vpn, removal(1, user_name="kimberly"))
+    said = playbook("receipts", vpn_account_id=ACCOUNT, receipts_user_name="kimm", expect=2)
+    assert "nobody is or was called kimm: no receipt, registration or sweep knows the name or id. The" in said
+    assert "The nearest names: kim, kimberly" in said
+    for known in ("KIM", "kim/phone", "kimberly", "AIDA1"):
+        assert vpn.module("receipts_info", user_name=known)["unknown"] is None

@@ -131,8 +131,8 @@ def test_file_is_where_the_caller_stands_and_announced(operator: Operator, name:
 
 def test_directory_of_work_is_where_the_caller_stands(operator: Operator) -> None:
     said = operator("handout", **HANDOUT, handout_recipient=RECIPIENT)
-    assert f"written: {operator.stand}/rosters/carol-laptop.conf.age (0600)" in said
-    assert "carol-laptop.conf.age" in [path.name for path in (operator.stand / "rosters").iterdir()]
+    assert f"written: {operator.stand}/rosters/carol_laptop.conf.age (0600)" in said
+    assert "carol_laptop.conf.age" in [path.name for path in (operator.stand / "rosters").iterdir()]
 
 
 def test_home_is_the_callers(operator: Operator, tmp_path: Path) -> None:

@@ -140,7 +140,9 @@ def _registered(view: View, subject: Subject) -> ChainLink:
         return ChainLink(title, Verdict.OK, f"since {utc(device['registered_at'])}, key {device['fingerprint']}")
     damaged = [each for each in view["problems"] if f"/{subject.user['user_id']}/" in each]
     if damaged:
-        return ChainLink(title, Verdict.BREAKS, "; ".join(damaged), "look at the item, and register the device again")
+        return ChainLink(
+            title, Verdict.BREAKS, "; ".join(damaged), "remove the device (remove_device), then register it again"
+        )
     finding = f"{subject.name} is not registered; registered: {names(subject.user['devices']) or 'none'}"
     step = "have the user run enroll on the device, or run handout for it"
     return ChainLink(title, Verdict.BREAKS, finding, step)
@@ -184,9 +186,10 @@ def _peer(gateway: View, seen: View, device: View) -> ChainLink:
         return ChainLink(
             title, Verdict.OK, finding if is_decided else f"still {finding}", None if is_decided else _RECONCILE
         )
-    barred = _bar(gateway, device)
+    barred = seen["barred"]
     if barred is not None:
-        return ChainLink(title, Verdict.BREAKS, f"kept out there by a revocation of {barred}", how_to_release(barred))
+        step = f"repeat the revocation, which the registry didn't get; or, to let them in, {how_to_release(barred)}"
+        return ChainLink(title, Verdict.BREAKS, f"kept out there by a revocation of {barred}", step)
     if not is_decided:
         return ChainLink(title, Verdict.BREAKS, f"no peer, as decided; {roster}")
     return ChainLink(title, Verdict.BREAKS, f"no peer of the live device; {roster}", _RECONCILE)
@@ -197,11 +200,6 @@ def _roster_words(gateway: View) -> str:
         return "no roster was ever applied"
     age = gateway["roster_age"]
     return f"roster {gateway['generation']}" + ("" if age is None else f", applied {ago(age)}")
-
-
-def _bar(gateway: View, device: View) -> str | None:
-    own = {device["name"].casefold(), device["user_name"].casefold(), device["user_id"].casefold()}
-    return next((name for name in gateway["barred"] if name.casefold() in own), None)
 
 
 def _handshake(view: View, device: View) -> ChainLink:

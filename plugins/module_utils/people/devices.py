@@ -26,9 +26,20 @@ def status_words(device: View, now: float) -> str:
     if status is DeviceStatus.HELD:
         return "still a peer: its removal is held until an operator releases it"
     if status is DeviceStatus.PEER:
-        missing = [each["gateway"] for each in device["gateways"] if each["is_peer"] is False]
-        return f"may connect, but isn't on {names(missing)} yet: run reconcile" if missing else "may connect"
+        return _peer_words([each for each in device["gateways"] if each["is_peer"] is False])
     return left_out_words(device, now)
+
+
+def _peer_words(lacking: Sequence[View]) -> str:
+    """Say which gateways lack a peer; what only an operator can end comes first, for then reconcile fails."""
+    barred = [each["gateway"] for each in lacking if each["barred"] is not None]
+    missing = [each["gateway"] for each in lacking if each["barred"] is None]
+    words = []
+    if barred:
+        words.append(f"is kept out on {names(barred)} by a revocation without a roster: repeat it, or see why")
+    if missing:
+        words.append(f"isn't on {names(missing)} yet: run reconcile")
+    return ", but ".join(["may connect", *words])
 
 
 def left_out_words(device: View, now: float) -> str:
@@ -154,10 +165,10 @@ def expiring_report(view: View, within: int, now: float) -> Explained:
     headline = f"{count(len(devices), 'registration')} to end within {span(within)}"
     lines = [line for each in failures for line in paragraph(each)] + [headline]
     lines += table(("ENDS", "IN", "DEVICE", "STATUS"), rows) if rows else []
-    commands = {each["name"]: renewal(view, each, apart) for each in devices if _is_renewable(each)}
+    data = [{**each, "renew": renewal(view, each, apart) if _is_renewable(each) else None} for each in devices]
+    commands = [each["renew"] for each in data if each["renew"] is not None]
     if commands:
-        lines += ["", "To renew them:", *(each for each in commands.values() if each is not None)]
-    data = [{**each, "renew": commands.get(each["name"])} for each in devices]
+        lines += ["", "To renew them:", *commands]
     return Explained(lines, failures, {"devices": data, "accounts": view["accounts"]})
 
 

@@ -19,6 +19,7 @@ from ..roster import Exclusion
 from ..roster_file import accounts as account_views
 from ..run import RunResult
 from ..whitelist import Whitelist
+from ..wireguard.config import PeerLabel
 from ..wireguard.whom import read_whom
 from .seen import GatewaySeen, from_options, gateway_view, peer_view, stranger
 
@@ -108,7 +109,7 @@ def overview(known: KnownPeople, gateways: Sequence[GatewaySeen], whose: Whose) 
         "gateways": [_gateway_view(known, each) for each in gateways],
         "lost_gateways": _lost_gateways(known.result, gateways),
         "strangers": _strangers(gateways, {each.public_key for each in devices}),
-        "held": sorted(each.label for each in roster.held),
+        "held": roster.held_names,
         "generation": known.result.generation,
         "problems": known.result.problems,
         "error": None,
@@ -192,8 +193,12 @@ def _device_view(known: KnownPeople, registration: Registration, gateways: Seque
         "addresses": list(registration.addresses),
         "fingerprint": fingerprint(registration.public_key),
         **_iam_view(known, registration.owner, registration.user_name),
-        "gateways": [peer_view(each, each.peer(registration.public_key)) for each in gateways],
+        "gateways": [peer_view(each, each.peer(registration.public_key), _label(registration)) for each in gateways],
     }
+
+
+def _label(registration: Registration) -> PeerLabel:
+    return PeerLabel(registration.user_name, registration.device, *registration.owner)
 
 
 def _unregistered_view(peer: Mapping[str, Any], gateways: Sequence[GatewaySeen]) -> dict[str, Any]:
@@ -242,14 +247,12 @@ def _gateway_view(known: KnownPeople, gateway: GatewaySeen) -> dict[str, Any]:
     view = {**gateway_view(gateway), "missing": [], "surplus": [], "missed": missed}
     if not gateway.info:
         return view
-    decided = {peer.public_key: peer.label for peer in known.result.roster.peers}
     left_out = {each.registration.public_key: each.registration.label for each in known.excluded.values()}
     live = {peer["public_key"] for peer in gateway.peers}
-    barred = {name.casefold() for name in view["barred"]}
     missing = sorted(
-        label
-        for key, label in decided.items()
-        if key not in live and barred.isdisjoint({label.casefold(), label.partition("/")[0].casefold()})
+        peer.label
+        for peer in known.result.roster.peers
+        if peer.public_key not in live and gateway.bar_on(_label(peer)) is None
     )
     return {**view, "missing": missing, "surplus": sorted(left_out[key] for key in live.intersection(left_out))}
 

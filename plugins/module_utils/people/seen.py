@@ -11,8 +11,11 @@ from __future__ import annotations
 from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from ..keys import fingerprint
+from ..wireguard.bars import Bar
+from ..wireguard.config import PeerLabel
 
 CONNECTED = 180  # seconds; WireGuard makes a new handshake every 2 minutes while packets flow
+NOBODY = PeerLabel()
 _ANSIBLES = frozenset({"changed", "failed", "invocation", "warnings", "deprecations"})  # not what was read
 
 
@@ -28,6 +31,11 @@ class GatewaySeen(NamedTuple):
     def peer(self, public_key: str) -> Mapping[str, Any] | None:
         """Find a live peer."""
         return next((peer for peer in self.peers if peer["public_key"] == public_key), None)
+
+    def bar_on(self, label: PeerLabel) -> Mapping[str, Any] | None:
+        """Find what keeps a device out there by a revocation without a roster, first what no later run ends."""
+        found = [bar for bar in self.info.get("barred", []) if _as_bar(bar).names(label)]
+        return min(found, key=_is_recorded, default=None)
 
     @property
     def peers(self) -> Sequence[Mapping[str, Any]]:
@@ -81,9 +89,23 @@ def _endpoint(host: str | None, port: int | None) -> str | None:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def peer_view(gateway: GatewaySeen, peer: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Say of a device what a gateway knows of it."""
-    view = {"gateway": gateway.name, "is_peer": peer is not None if gateway.info else None}
+def _as_bar(bar: Mapping[str, Any]) -> Bar:
+    user_name, _slash, device = bar["name"].partition("/")
+    return Bar(user_name, device, bar.get("account_id", ""), bar.get("user_id", ""))
+
+
+def _is_recorded(bar: Mapping[str, Any]) -> bool:
+    return bool(bar.get("generation", 0))
+
+
+def peer_view(gateway: GatewaySeen, peer: Mapping[str, Any] | None, label: PeerLabel = NOBODY) -> dict[str, Any]:
+    """Say of a device what a gateway knows of it; `barred` names a revocation that only an operator can end."""
+    bar = gateway.bar_on(label)
+    view = {
+        "gateway": gateway.name,
+        "is_peer": peer is not None if gateway.info else None,
+        "barred": None if bar is None or _is_recorded(bar) else bar["name"],
+    }
     for name in ("latest_handshake", "endpoint", "transfer_rx", "transfer_tx"):
         view[name.replace("latest", "last")] = None if peer is None else peer.get(name)
     return {**view, "handshake_age": None if peer is None else _age(gateway, peer)}

@@ -20,6 +20,7 @@ from ..model import Owner, Registration, Removed
 from ..timespan import DAY
 from .dynamodb import ATTEMPTS, Delete, Item, Put, RegistryError, RegistryErrorCode, Table, Write
 from .items import (
+    UNREADABLE,
     device_key,
     read_registration,
     read_removed,
@@ -60,9 +61,39 @@ class RegisteredDevices:
         return list(readable(self._table.query("registration", f"{user_key(owner)}/"), read_registration))
 
     def registration(self, owner: Owner, device: str) -> Registration | None:
-        """Return one device's registration, or None if it isn't registered."""
+        """Return one device's registration, or None if it isn't registered.
+
+        One that can't be read is what its claims hold, and is over: it can be removed or replaced, and lets nobody in.
+        """
+        return self._present(owner, device)[0]
+
+    def _present(self, owner: Owner, device: str) -> tuple[Registration | None, Item]:
         item = self._table.get("registration", f"{user_key(owner)}/{device}")
-        return None if item is None else read_registration(item)
+        if item is None:
+            return None, {}
+        try:
+            return read_registration(item), item
+        except UNREADABLE:
+            return self._salvaged(owner, device, item), item
+
+    def _salvaged(self, owner: Owner, device: str, item: Item) -> Registration:
+        holder = f"{user_key(owner)}/{device}"
+        held = [
+            claim["sk"].partition("#")
+            for claim in self._table.query("claim")
+            if claim.get("holder") == holder and not claim.keys() & {"released_at", "free_at"}
+        ]
+        keys = [name for kind, _hash, name in held if kind == "key"]
+        return Registration(
+            *owner,
+            device,
+            user_name=str(item.get("user_name", "?")),
+            public_key=next(iter(keys), ""),
+            addresses=tuple(name for kind, _hash, name in held if kind == "address"),
+            created_at=int(self._clock()),
+            expires_at=0,  # long over, whatever the clock of who asks
+            handed_out=bool(item.get("handed_out", False)),
+        )
 
     def register(
         self,
@@ -104,7 +135,7 @@ class RegisteredDevices:
         :raises PoolError: no address is left.
         """
         for attempt in _attempts():
-            before = self.registration(owner, device)
+            before, item = self._present(owner, device)
             wanted = wish(before)
             choice = self._choose(before, pools, attempt)
             after = wanted._replace(addresses=choice.addresses)
@@ -116,7 +147,7 @@ class RegisteredDevices:
                 self._check_key(after)
             if before == after or check_mode:
                 return before, after
-            writes = self._writes(before, after, quarantine)
+            writes = self._writes(before, after, item, quarantine)
             if before is None and limit is not None:
                 writes.append(self._count(after, limit, choice.claims))
             if self._table.transact(writes):
@@ -140,12 +171,12 @@ class RegisteredDevices:
         :returns: the registration that was removed, None if there was none any more, or it was left.
         """
         for _attempt in _attempts():
-            present = self.registration(registration.owner, registration.device)
+            present, item = self._present(registration.owner, registration.device)
             if present is None or (unchanged and present != registration):
                 return None
             writes: list[Write] = [
-                Delete("registration", device_key(present), *_unchanged(present)),
-                self._release_key(present),
+                Delete("registration", device_key(present), *_unchanged(item)),
+                *self._release_key(present),
                 *(self._release_address(present, address, quarantine) for address in present.addresses),
                 Put(removed_item(present, self._clock(), by, reason)),
             ]
@@ -216,8 +247,10 @@ class RegisteredDevices:
             {"owner": user_key(holder.owner)},
         )
 
-    def _release_key(self, holder: Registration) -> Put:
-        return Put({**_key_claim(holder), "released_at": int(self._clock())})
+    def _release_key(self, holder: Registration) -> list[Put]:
+        if not holder.public_key:  # of a registration that can't be read, and whose key nobody claims
+            return []
+        return [Put({**_key_claim(holder), "released_at": int(self._clock())})]
 
     def _check_key(self, registration: Registration) -> None:
         """Refuse a registration whose key is another device's.
@@ -246,8 +279,10 @@ class RegisteredDevices:
 
     # -- transactions
 
-    def _writes(self, before: Registration | None, after: Registration, quarantine: float) -> list[Write]:
-        """List the writes that change a registration, with its claims."""
+    def _writes(
+        self, before: Registration | None, after: Registration, present: Item, quarantine: float
+    ) -> list[Write]:
+        """List the writes that change a registration, with its claims. :param present: its item as it is."""
         if before is None:
             return [
                 Put(registration_item(after), "attribute_not_exists(pk)"),
@@ -255,9 +290,9 @@ class RegisteredDevices:
                 self._claim_key(after),
                 *(self._claim_address(after, address) for address in after.addresses),
             ]
-        writes: list[Write] = [Put(registration_item(after), *_unchanged(before))]
+        writes: list[Write] = [Put(registration_item(after), *_unchanged(present))]
         if before.public_key != after.public_key:
-            writes += [self._claim_key(after), self._release_key(before)]
+            writes += [self._claim_key(after), *self._release_key(before)]
         gained = [address for address in after.addresses if address not in before.addresses]
         lost = [address for address in before.addresses if address not in after.addresses]
         writes += [self._claim_address(after, address) for address in gained]
@@ -327,13 +362,11 @@ def _key_claim(holder: Registration) -> Item:
     }
 
 
-def _unchanged(registration: Registration) -> tuple[str, Mapping[str, Any]]:
-    """Return the condition, and its values, that an item is still that registration in all that a change can touch."""
-    condition = "public_key = :key AND addresses = :addresses AND "
-    values: dict[str, Any] = {"key": registration.public_key, "addresses": list(registration.addresses)}
-    if registration.expires_at is None:
-        return condition + "attribute_not_exists(expires_at)", values
-    return condition + "expires_at = :expires_at", {**values, "expires_at": int(registration.expires_at)}
+def _unchanged(item: Item) -> tuple[str, Mapping[str, Any]]:
+    """Return the condition, and its values, that an item is still this one in all that a change can touch."""
+    names = ("public_key", "addresses", "expires_at")
+    conditions = [f"{name} = :{name}" if name in item else f"attribute_not_exists({name})" for name in names]
+    return " AND ".join(conditions), {name: item[name] for name in names if name in item}
 
 
 def _collided(registration: Registration, done: str) -> RegistryError:

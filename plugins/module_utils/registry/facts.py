@@ -24,6 +24,7 @@ from .items import (
     read_sign,
     read_sweep,
     read_tombstone,
+    unread,
 )
 from .packed import is_part, is_surplus
 
@@ -49,6 +50,10 @@ class RegistryFacts(NamedTuple):
     missed: Mapping[str, list[str]] = {}  # by gateway that wasn't reached, names of the devices that left since
     ahead: Sequence[tuple[str, str]] = ()  # (pk, sk) of tombstones and signs whose time is yet to come
 
+    def was_peer(self, device: Device) -> bool:
+        """Tell whether the last run had a device as a peer."""
+        return any(each.identity == device for each in (self.decision or Decision()).peers)
+
 
 def read_facts(table: Table, now: float) -> RegistryFacts:
     """Read everything that a roster is decided by, each part consistently.
@@ -69,7 +74,7 @@ def read_facts(table: Table, now: float) -> RegistryFacts:
             try:
                 records.append(reader(item))
             except UNREADABLE as error:
-                problems.append(_unreadable(item, error))
+                problems.append(unread(item, error))
                 if item["pk"] == "registration" and item["sk"].count("/") == 2:
                     unreadable[device_of(item["sk"])] = problems[-1]
         return records
@@ -117,13 +122,6 @@ def _decision(heads: Sequence[Item], packed: Sequence[Item]) -> tuple[Decision |
             "`decision`), check that IAM and vpn_access are well, and delete it"
         )
         return None, problem
-
-
-def _unreadable(item: Item, error: Exception) -> str:
-    return (
-        f"the registry's item {item['pk']} {item['sk']} can't be read ({type(error).__name__}: {error}) and is left "
-        "out; look at who wrote it, and write it again or delete it"
-    )
 
 
 def _from_ahead(item: Item) -> str:

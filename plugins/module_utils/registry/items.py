@@ -88,19 +88,19 @@ def device_key(registration: Registration) -> str:
 
 
 def registration_item(registration: Registration) -> Item:
-    """Return the item of a registration."""
+    """Return the item of a registration. :raises ValueError: with a time that nothing could read again."""
     item: Item = {
         "pk": "registration",
         "sk": device_key(registration),
         "user_name": registration.user_name,
         "public_key": registration.public_key,
         "addresses": list(registration.addresses),
-        "created_at": int(registration.created_at),
+        "created_at": _whole(registration.created_at),
     }
     if registration.expires_at is not None:
-        item["expires_at"] = int(registration.expires_at)
+        item["expires_at"] = _whole(registration.expires_at)
     if registration.renewed_at is not None:
-        item["renewed_at"] = int(registration.renewed_at)
+        item["renewed_at"] = _whole(registration.renewed_at)
     if registration.handed_out:
         item["handed_out"] = True
     return {**item, **_ordered(registration.by)}
@@ -158,6 +158,11 @@ def _time(value: Any) -> float:
     return seconds
 
 
+def _whole(at: float) -> int:
+    """Write a time in whole seconds. :raises ValueError: nothing could read it again."""
+    return int(_time(at))
+
+
 def removed_item(
     registration: Registration, removed_at: float, by: str | None = None, reason: str | None = None
 ) -> Item:
@@ -167,7 +172,7 @@ def removed_item(
         "sk": device_key(registration),
         "user_name": registration.user_name,
         "public_key": registration.public_key,
-        "removed_at": int(removed_at),
+        "removed_at": _whole(removed_at),
         "ttl": int(removed_at + REMOVED_LIFE),
         **_ordered(by, reason),
     }
@@ -191,7 +196,7 @@ def tombstone_item(tombstone: Tombstone) -> Item:
         "pk": "tombstone",
         "sk": tombstone_key(tombstone),
         "user_name": tombstone.user_name,
-        "event_time": int(tombstone.event_time),
+        "event_time": _whole(tombstone.event_time),
         "ttl": int(tombstone.event_time + TOMBSTONE_LIFE),
     }
     if tombstone.user_id is not None:
@@ -235,7 +240,7 @@ def block_item(block: Block) -> Item:
 
 
 def _block_words(block: Block) -> Item:
-    return {"reason": block.reason, "created_at": int(block.created_at), **_ordered(block.by)}
+    return {"reason": block.reason, "created_at": _whole(block.created_at), **_ordered(block.by)}
 
 
 def read_block(item: Item, now: float = math.inf) -> Block:
@@ -259,7 +264,7 @@ def lifted_item(lifted: Lifted) -> Item:
         "pk": "lifted",
         "sk": block_key(lifted.block),
         "block": _block_words(lifted.block),
-        "lifted_at": int(lifted.lifted_at),
+        "lifted_at": _whole(lifted.lifted_at),
         "ttl": int(lifted.lifted_at + LIFTED_LIFE),
         **_ordered(lifted.by, lifted.reason),
     }
@@ -277,7 +282,7 @@ def sign_item(sign: Sign) -> Item:
         "pk": "sign",
         "sk": user_key((sign.account_id, sign.user_id)),
         "event_name": sign.event_name,
-        "event_time": int(sign.event_time),
+        "event_time": _whole(sign.event_time),
         "ttl": int(sign.event_time + SIGN_LIFE),
     }
 
@@ -412,11 +417,32 @@ def _check_packed(item: Item) -> None:
 _GRANTED = "granted"  # what versions before had in the place of the decision; nothing reads it any more
 
 
-def readable(items: Iterable[Item], reader: Callable[[Item], _Record]) -> Iterator[_Record]:
-    """Yield the records of items, without those that can't be read; a run names these."""
+def readable(
+    items: Iterable[Item], reader: Callable[[Item], _Record], warn: Callable[[str], object] | None = None
+) -> Iterator[_Record]:
+    """Yield the records of items, without those that can't be read; a run names these.
+
+    :param warn: takes a sentence about each that can't be.
+    """
     for item in items:
-        with suppress(*UNREADABLE):
-            yield reader(item)
+        try:
+            record = reader(item)
+        except UNREADABLE as error:
+            if warn is not None:
+                warn(unread(item, error))
+        else:
+            yield record
+
+
+def unread(item: Item, error: Exception) -> str:
+    """Say that an item can't be read, and what to do."""
+    step = "write it again or delete it"
+    if item["pk"] == "registration":
+        step = "remove the device (remove_device), or register it again with replace (register_replace)"
+    return (
+        f"the registry's item {item['pk']} {item['sk']} can't be read ({type(error).__name__}: {error}) and is left "
+        f"out; look at who wrote it, and {step}"
+    )
 
 
 _READERS: dict[str, Callable[[Item], object]] = {

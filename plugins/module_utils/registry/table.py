@@ -257,9 +257,12 @@ class Registry:
         """Return by gateway the ids of the removals that it returned last and whose receipts are written."""
         return {item["sk"]: item["removal_ids"] for item in self._table.query("recorded")}
 
-    def receipts(self, since: float = 0) -> list[Receipt]:
-        """List the receipts of all removals at or after a time, the earliest first."""
-        return list(readable(self._table.query("receipt", start=receipt_key(since)), read_receipt))
+    def receipts(self, since: float = 0, warn: Warn = _ignore) -> list[Receipt]:
+        """List the receipts of all removals at or after a time, the earliest first.
+
+        :param warn: takes a sentence about each that can't be read.
+        """
+        return list(readable(self._table.query("receipt", start=receipt_key(since)), read_receipt, warn))
 
     # -- gateways
 

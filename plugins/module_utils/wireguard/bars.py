@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shlex
 from typing import Iterable, NamedTuple, Sequence
 
 from .config import PeerLabel
@@ -83,4 +85,4 @@ def _end(of: Bar) -> float:
 
 def how_to_release(name: str) -> str:
     """Write what an operator does to end the bars of a user or device."""
-    return f'run reconcile once with -e \'{{"vpn_release_revoked": ["{name}"]}}\''
+    return f"run reconcile once with -e {shlex.quote(json.dumps({'vpn_release_revoked': [name]}, ensure_ascii=False))}"

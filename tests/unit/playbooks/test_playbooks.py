@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from jinja2 import Environment
 
 ROOT = Path(__file__).parents[3]
 PLAYBOOKS = ROOT / "playbooks"
@@ -70,6 +71,24 @@ def test_paths_of_the_controller_begin_where_the_caller_stands(name: str) -> Non
     uses = re.findall(r"(?<!\w)(?:dest|src|path|_vpn_written): .*", text)
     assert [use for use in uses for path in paths if path in use and "| tracklib.vpn.callers_path" not in use] == []
     assert not paths or "| tracklib.vpn.callers_path" in text or "_vpn_answer_file: " in text  # tasks/answer.yml
+
+
+def test_each_device_that_is_handed_out_has_a_file_of_its_own() -> None:
+    variables = yaml.safe_load((PLAYBOOKS / "handout.yml").read_text())[-1]["vars"]
+
+    def file_of(user_name: str, device: str, **more: str) -> str:
+        given = {"handout_user_name": user_name, "handout_device": device, "vpn_account_id": "111122223333", **more}
+        account = Environment().from_string(variables["_handout_account"]).render(given)
+        return Environment().from_string(variables["_handout_file"]).render(given, _handout_account=account)
+
+    names = [
+        *(file_of("kim", "a-b"), file_of("kim-a", "b"), file_of("kim_a", "b"), file_of("kim@a", "b")),
+        *(file_of("kim", "b", handout_account_id=each) for each in ("111122223333", "444455556666", "777788889999")),
+        file_of("kim_b@444455556666", "b"),
+    ]
+    assert len(set(names)) == len(names)
+    assert names[0] == "kim_a-b.conf.age"
+    assert names[-3] == "kim_b@444455556666.conf.age"
 
 
 @pytest.mark.parametrize("name", SPECS)

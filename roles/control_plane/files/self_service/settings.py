@@ -18,7 +18,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import 
 from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import regional_sts
 from ansible_collections.tracklib.vpn.plugins.module_utils.keys import check_public_key
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import User
-from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY, LIFE, seconds
+from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY, LIFE, LONGEST, seconds
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from .proof import Sts
@@ -66,7 +66,7 @@ class Document(_Document):
     mtu: Annotated[int, Field(ge=576, le=65535)] = DEFAULT_MTU  # of the gateways' interfaces
     devices_per_user: Annotated[int, Field(ge=1)] = 5
     # it can be renewed from its half on, 30 minutes early at least
-    life: Annotated[int, Field(ge=3600)] = seconds("life", LIFE)
+    life: Annotated[int, Field(ge=3600, le=LONGEST)] = seconds("life", LIFE)
     address_quarantine: Annotated[int, Field(ge=0)] = 7 * DAY
     in_force_within: Annotated[int, Field(ge=0)] = 15 * 60
 

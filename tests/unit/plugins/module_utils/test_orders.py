@@ -20,6 +20,8 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.obstacles import (
 from ansible_collections.tracklib.vpn.plugins.module_utils.revocation import Person
 from ansible_collections.tracklib.vpn.plugins.module_utils.whitelist import AccountSweeps
 
+from tests.support.people import result
+
 ACCOUNT = "111122223333"
 NOW = 1_790_000_000.0
 KIM = User(ACCOUNT, "AIDAKIM", "kim", 0, ("vpn",))
@@ -29,6 +31,7 @@ PHONE = LAPTOP._replace(device="phone", public_key="other key")
 END = "2026-09-21T14:14:20Z"
 BY = "arn:aws:iam::111122223333:user/op"
 LOST = Block(ACCOUNT, "AIDAKIM", "laptop", "lost", NOW - 60, BY)
+PEER = result([], [], peers=[LAPTOP]).facts
 LEFT = Block(ACCOUNT, "AIDAKIM", None, "left", NOW - 60)
 
 
@@ -154,9 +157,28 @@ def test_order_to_register_or_renew_says_what_changed(before: Registration | Non
 
 
 def test_order_to_remove_says_when_the_tunnel_goes_off_and_how_it_does_at_once() -> None:
-    said = orders.removed(PERSON, "laptop", ACCOUNT, check_mode=False)
+    said = orders.removed(PERSON, LAPTOP, ACCOUNT, PEER, check_mode=False)
     assert said.startswith("laptop of kim (AIDAKIM) is removed; its tunnel goes off with the next reconcile (ansible-")
     assert said.endswith(" tracklib.vpn.revoke -e revoke_user_name=AIDAKIM -e revoke_device=laptop")
-    assert "would be removed" in orders.removed(PERSON, "laptop", ACCOUNT, check_mode=True)
-    said = orders.removed(PERSON._replace(account_id="444455556666"), "laptop", ACCOUNT, check_mode=False)
+    assert "would be removed" in orders.removed(PERSON, LAPTOP, ACCOUNT, PEER, check_mode=True)
+    said = orders.removed(PERSON._replace(account_id="444455556666"), LAPTOP, ACCOUNT, PEER, check_mode=False)
     assert said.endswith(" -e revoke_account_id=444455556666")
+
+
+def test_removal_of_what_could_not_be_read_says_so_and_what_is_free_again() -> None:
+    damage = "the registry's item x can't be read (ValueError: y) and is left out; look"
+    facts = result([], [], unreadable={LAPTOP.identity: damage}, peers=[LAPTOP]).facts
+    said = orders.removed(PERSON, LAPTOP._replace(addresses=("10.44.0.2",)), ACCOUNT, facts, check_mode=False)
+    held = f"the key {fingerprint('key')}, 10.44.0.2"
+    assert (
+        f"is removed, although the registry's item x can't be read (ValueError: y); what its claims held ({held}) is r"
+        in said
+    )
+    nothing = LAPTOP._replace(public_key="")
+    assert "held (nothing) would be released" in orders.removed(PERSON, nothing, ACCOUNT, facts, check_mode=True)
+
+
+def test_removal_of_what_is_no_peer_offers_no_revocation_which_would_know_the_device_no_more() -> None:
+    said = orders.removed(PERSON, LAPTOP, ACCOUNT, result([], []).facts, check_mode=False)
+    assert "is removed; it was no peer by the last run." in said
+    assert "revoke" not in said

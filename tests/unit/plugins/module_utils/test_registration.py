@@ -54,6 +54,13 @@ def test_renewal_without_a_life_goes_on_for_as_long_as_before() -> None:
     assert made.expires_at == NOW + 510
 
 
+@pytest.mark.parametrize("life", ["36501d", "999999999d", "999999h"])
+def test_life_is_at_most_100_years_so_that_the_registry_can_hold_its_end(life: str) -> None:
+    with pytest.raises(ValueError, match=f"expires_in '{life}' is longer than 100 years; expected at most 36500d"):
+        life_of(life)
+    assert life_of("36500d") == 36500 * DAY
+
+
 @pytest.mark.parametrize("expires_at", [NOW + 400 * DAY, None])
 def test_renewal_never_shortens_a_life_unless_it_is_said(expires_at: int | None) -> None:
     long = registered(expires_at=expires_at, renewed_at=NOW + 60)  # by a clock ahead of this one

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -222,15 +224,47 @@ def test_check_of_a_gateway_that_has_nothing_yet_is_named_and_no_problem(result:
 
 def test_what_a_gateway_missed_is_recorded_until_it_is_reached() -> None:
     assert gateways_to_record(MISSED, {"gateway-1": {}, "gateway-2": {"unreachable": True}}) == [
-        {"name": "gateway-1", "missed": ["kim/laptop"]},
-        {"name": "gateway-2", "missed": ["bob/phone", "kim/laptop"]},
+        {"name": "gateway-1", "removals": [], "missed": ["kim/laptop"]},
+        {"name": "gateway-2", "removals": [], "missed": ["bob/phone", "kim/laptop"]},
     ]
     done = {"changed": False, "removals": []}
-    assert gateways_to_record(MISSED, {"gateway-1": done, "gateway-2": done}) == [{"name": "gateway-2", "removals": []}]
+    assert gateways_to_record(MISSED, {"gateway-1": done, "gateway-2": done}) == [
+        {"name": "gateway-2", "removals": [], "missed": []}
+    ]
     removals = [removal("laptop", "blocked")]
     assert gateways_to_record({}, {"gateway-1": {"changed": True, "removals": removals}, "gateway-2": {}}) == [
-        {"name": "gateway-1", "removals": removals}
+        {"name": "gateway-1", "removals": removals, "missed": []}
     ]
+
+
+def test_r17_gateway_that_failed_may_keep_whom_it_did_not_remove() -> None:
+    left = [{"user_id": "AIDA1", "device": each, "name": f"alice/{each}", "cause": "x"} for each in ("laptop", "phone")]
+    roster = {"generation": 1, "counts": ROSTER["counts"], "left": left}
+    off = {"changed": True, "removed": ["alice/laptop", "alice/phone"], "removals": []}
+    broken = {"failed": True, "msg": "Read-only file system", "removed": ["alice/laptop"], "removals": []}
+    steps = StepResults({"gateway-1": off, "gateway-2": broken})
+    said = " ".join(" ".join(run_lines(roster, steps)).split())
+    assert "gateway-2: FAILED: Read-only file system may still be peers there: alice/phone" in said
+    assert (
+        "in short: alice/laptop can't connect any more; alice/phone is off where the run got to, and may still" in said
+    )
+    assert gateways_to_record(roster, steps.gateways) == [
+        {"name": "gateway-2", "removals": [], "missed": ["alice/phone"]}
+    ]
+
+
+def test_r17_revocation_says_which_gateways_no_inventory_named() -> None:
+    left = [{"user_id": "AIDA1", "device": "laptop", "name": "alice/laptop", "cause": "x"}]
+    roster = {"generation": 1, "counts": ROSTER["counts"], "left": left, "gateways": ["gateway-1", "gateway-2"]}
+    ordered = {"revocations": [{"kind": "block", "user_id": "AIDA1", "user_name": "alice", "device": None}]}
+    done = {"changed": True, "removed": ["alice/laptop"], "removals": []}
+    steps = StepResults({"gateway-1": done}, revocation=ordered)
+    said = " ".join(" ".join(run_lines(roster, steps)).split())
+    assert said.startswith("NOT IN THE INVENTORY: gateway-2, which was set up; whoever was a peer there still is")
+    assert "may still connect through gateway-2; NOT served: gateway-2" in said
+    (problem,) = run_problems(roster, steps, [])
+    assert problem.startswith("gateway-2 isn't in this inventory, though it was set up: whoever was a peer there still")
+    assert run_problems(roster, steps._replace(revocation={}), []) == []
 
 
 @pytest.mark.parametrize(("check_mode", "verb"), [(False, "written"), (True, "would be written")])
@@ -268,6 +302,61 @@ def test_summary_says_in_words_what_changed_for_whom(
     results: list[dict[str, Any]], check_mode: bool, said: str
 ) -> None:
     assert summary(*results, check_mode=check_mode) == said
+
+
+def news(user_id: str, cause: str) -> dict[str, str]:
+    return {"user_id": user_id, "device": "laptop", "name": "alice/laptop", "cause": cause}
+
+
+def test_r1_who_has_the_name_of_somebody_who_left_is_another_user() -> None:
+    done = {
+        "changed": True,
+        "added": ["alice/laptop"],
+        "removed": ["alice/laptop"],
+        "removals": [removal("laptop", "blocked")],
+    }
+    roster = {"joined": [news("AIDA2", "registered")], "left": [news("AIDA1", "user deleted")]}
+    shown = run_lines(roster, StepResults({"gateway-1": done, "gateway-2": done}))
+    assert shown[1:3] == [
+        "  added: alice/laptop (AIDA2) (registered)",
+        "  removed: alice/laptop (AIDA1) (user deleted)",
+    ]
+    assert " ".join(line.strip() for line in shown[6:]) == (
+        "in short: alice/laptop (AIDA1) can't connect any more; alice/laptop (AIDA2) can connect now"
+    )
+
+
+def test_r1_two_users_of_one_name_who_leave_are_two() -> None:
+    others = {**removal("laptop", "tombstoned"), "user_id": "AIDA2"}
+    done = {"changed": True, "removed": ["alice/laptop"] * 2, "removals": [removal("laptop", "blocked"), others]}
+    shown = run_lines({"left": [news("AIDA1", "user blocked: left")]}, StepResults({"gateway-1": done}))
+    assert shown[1:3] == [
+        "  removed: alice/laptop (AIDA1) (user blocked: left)",
+        "  removed: alice/laptop (AIDA2) (its user was deleted)",
+    ]
+    assert " ".join(line.strip() for line in shown[3:]) == (
+        "in short: alice/laptop (AIDA1), alice/laptop (AIDA2) can't connect any more"
+    )
+
+
+def test_r1_check_knows_from_the_roster_alone_who_would_leave_and_come() -> None:
+    roster = {"joined": [news("AIDA2", "registered")], "left": [news("AIDA1", "user deleted")]}
+    done = {"changed": True, "added": ["alice/laptop"], "removed": ["alice/laptop"]}
+    said = run_lines(roster, StepResults({"gateway-1": done}), Scope(check_mode=True))
+    assert "alice/laptop (AIDA1) couldn't connect any more" in " ".join(line.strip() for line in said)
+
+
+def test_device_that_has_another_key_now_did_not_leave() -> None:
+    done = {"changed": True, "added": ["alice/laptop"], "removed": ["alice/laptop"]}
+    rekeyed = {**done, "removals": [removal("laptop", "key_replaced")]}
+    assert summary(rekeyed) == "in short: alice/laptop can connect with another key"
+    left = {**done, "removals": [removal("laptop", "tombstoned")]}
+    assert summary(left) == "in short: alice/laptop can't connect any more; alice/laptop can connect now"
+
+
+def test_r1_who_is_left_out_under_a_name_that_others_have_is_told_apart() -> None:
+    roster = {"left_out": [news("AIDA1", "user blocked: left")], "joined": [news("AIDA2", "registered")]}
+    assert "left out now: alice/laptop (AIDA1) (user blocked: left)" in run_lines(roster, StepResults())
 
 
 @pytest.mark.parametrize(("check_mode", "done"), [(False, "is repaired"), (True, "would be repaired")])
@@ -337,6 +426,36 @@ def test_revocation_that_is_not_written_is_to_be_repeated(written: dict[str, Any
     assert problem.startswith("alice/laptop could not be blocked in the registry: AWS is down. The gateways that")
     command = """-e '{"revoke_user_name": "alice", "revoke_device": "laptop"}'"""
     assert problem.endswith(f"repeat: ansible-playbook -i INVENTORY tracklib.vpn.revoke {command}")
+
+
+@pytest.mark.parametrize(
+    ("device", "name", "what"), [("laptop", "alice/laptop", "alice/laptop"), (None, "alice", "alice, all devices")]
+)
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_repeated_revocation_says_that_nothing_was_written_and_that_the_user_is_off(
+    device: str | None, name: str, what: str, check_mode: bool
+) -> None:
+    record = {"kind": "block", "user_name": "alice", "user_id": "AIDA1", "device": device, "was_there": True}
+    revocation = {"revocations": [record, {**record, "kind": "tombstone"}]}
+    quiet = {"changed": False, "removals": [removal("laptop", "blocked")]}
+
+    def said(*results: Mapping[str, Any], roster: Mapping[str, Any] = ROSTER) -> list[str]:
+        gateways = {f"gateway-{number}": result for number, result in enumerate(results)}
+        return run_lines(roster, StepResults(gateways, revocation=revocation), Scope(check_mode=check_mode))
+
+    assert said(quiet)[0] == f"already written: block of {what} (AIDA1)"
+    assert said(quiet)[-1] == f"in short: {name} was off already"
+    off = {**quiet, "changed": True, "removed": ["alice/laptop"]}
+    for unknown in (said(quiet, {}), said(off, quiet), said(quiet, {**quiet, "failed": True}), said(quiet, roster={})):
+        assert "off already" not in " ".join(unknown)
+
+
+def test_command_that_repeats_a_revocation_can_be_pasted_and_means_the_same_user() -> None:
+    given = {**GIVEN, "revoke_account_id": "444455556666", "revoke_reason": "alice's laptop; $(id)"}
+    (problem,) = revocation_problems({}, given, "AWS is down.")
+    command = shlex.split(problem.partition("repeat: ")[2])
+    assert command[:-1] == ["ansible-playbook", "-i", "INVENTORY", "tracklib.vpn.revoke", "-e"]
+    assert json.loads(command[-1]) == given
 
 
 def test_revocation_without_a_roster_says_that_the_registry_has_it() -> None:

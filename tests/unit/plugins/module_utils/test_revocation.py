@@ -178,6 +178,22 @@ def test_registrations_of_other_accounts_are_not_meant(registry: Registry) -> No
         identify(has(None), registry, ALICE)
 
 
+@pytest.mark.parametrize("name", ["Zoe", "AIDA9"])
+def test_name_that_another_account_knows_is_refused_with_the_account_and_the_variable(
+    registry: Registry, name: str
+) -> None:
+    registry.store_sweep(Sweep(OTHER, 0, {"AIDA9": User(OTHER, "AIDA9", "zoe", 0)}), 1)
+    sentence = (
+        f"nobody is called {name} in account {ACCOUNT}, and nothing was written. Somebody of this name or id is in "
+        f"account {OTHER}: if you mean that user, name the account by the playbook's variable, such as "
+        r"revoke_account_id \(identity_account_id of the module\)"
+    )
+    with pytest.raises(UnknownUserError, match=sentence):
+        identify(has(None), registry, ALICE._replace(user_name=name))
+    with pytest.raises(UnknownUserError, match=sentence):
+        identify_one(has(None), registry.facts(), ALICE._replace(user_name=name))
+
+
 def test_r4_silence_of_iam_blocks_the_known_ids_and_deletes_nobody(registry: Registry) -> None:
     registry.store_sweep(sweep(AIDA1="alice"), 1)
     whom = identify(silent, registry, ALICE)

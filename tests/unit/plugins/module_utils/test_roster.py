@@ -302,6 +302,14 @@ def test_r5_held_peer_whose_new_key_is_unfit_stays_as_it_was() -> None:
     assert sorted(roster.peers) == EVERYONE
 
 
+def test_r1_held_peer_whose_label_another_has_too_is_named_with_the_id() -> None:
+    swept = account(sweep(*users(range(1, 4), groups=()), user(0, user_name="user1", groups=())))
+    peers = [EVERYONE[0]._replace(user_name="user1"), *EVERYONE[1:]]
+    assert decided([swept], peers, peers=peers).held_names == [
+        *("user1/laptop (AIDA0)", "user1/laptop (AIDA1)", "user2/laptop", "user3/laptop")
+    ]
+
+
 def test_r9_address_of_a_held_peer_is_nobody_elses() -> None:
     """Its item vanished, so that the registry may have given the address to a newcomer."""
     newcomer = registration(9, addresses=EVERYONE[0].addresses)

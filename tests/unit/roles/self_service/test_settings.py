@@ -83,6 +83,7 @@ def test_networks_are_what_the_users_groups_grant_in_their_account(
         ({"devices_per_user": 0}, "devices_per_user: Input should be greater than or equal to 1"),
         ({"life": "30d"}, "life: Input should be a valid integer"),
         ({"life": 3599}, "life: Input should be greater than or equal to 3600"),
+        ({"life": 10**10}, "life: Input should be less than or equal to 3153600000"),
     ],
 )
 def test_wrong_settings_are_refused_naming_what_is_wrong(changes: dict[str, Any], expected: str) -> None:

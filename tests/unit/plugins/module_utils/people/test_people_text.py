@@ -13,6 +13,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.people.devices import
     devices_report,
     expiring_report,
     renewal,
+    status_words,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import (
     ago,
@@ -133,6 +134,15 @@ def test_device_that_a_gateway_doesnt_have_yet_says_so() -> None:
     said, failures = devices(WELL, gateway("gw-1", peer(1)))
     assert "may connect, but isn't on gw-1 yet: run reconcile" in " ".join(said.split())
     assert failures == []
+
+
+def test_device_that_a_gateway_keeps_out_by_a_revocation_is_not_sent_to_reconcile_which_would_fail() -> None:
+    seen = view(WELL, gateway("gw-1", barred=[{"name": "user2"}]), gateway("gw-2"))
+    words = {each["name"]: status_words(each, NOW) for each in seen["devices"]}
+    assert words["user2/laptop"] == (
+        "may connect, but is kept out on gw-1 by a revocation without a roster: repeat it, or see why, but isn't on "
+        "gw-2 yet: run reconcile"
+    )
 
 
 def test_blocked_device_says_by_whom_why_and_since_when() -> None:
@@ -357,3 +367,18 @@ def test_r1_renewal_of_a_name_that_two_have_had_names_the_id() -> None:
     swept = account(sweep(user(1), user(3, user_name="user1")))
     found = result([swept], [registration(1, expires_at=NOW + DAY), registration(3, user_name="user1")])
     assert "renew_user_name=AIDA1 " in expiring_report(view(found), 14 * DAY, NOW).lines[-1]
+
+
+def test_r1_each_of_two_accounts_has_its_own_command_for_devices_of_one_label() -> None:
+    there = account(sweep(user(3, account_id=OTHER, user_name="user1"), account=OTHER))
+    elsewhere = registration(3, account_id=OTHER, user_name="user1", expires_at=NOW + DAY)
+    found = result([BOTH, there], [registration(1, expires_at=NOW + DAY), elsewhere])
+    shown = {**view(found), "devices": [{**each, "status": "peer"} for each in view(found)["devices"]]}
+    said = expiring_report(shown, 14 * DAY, NOW)
+    renew = "ansible-playbook -i INVENTORY tracklib.vpn.renew -e renew_user_name"
+    wanted = {
+        "AIDA1": f"{renew}=AIDA1 -e renew_device=laptop",
+        "AIDA3": f"{renew}=AIDA3 -e renew_device=laptop -e renew_account_id={OTHER}",
+    }
+    assert {each["user_id"]: each["renew"] for each in said.data["devices"]} == wanted
+    assert said.lines[-2:] == list(wanted.values())

@@ -14,6 +14,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.people.seen import Ga
 from ansible_collections.tracklib.vpn.plugins.module_utils.people.why import why_report
 
 from tests.support.decisions import (
+    ACCOUNT,
     DAY,
     NOW,
     OTHER,
@@ -154,7 +155,19 @@ def test_registered_peer_that_the_gateway_lacks_needs_a_reconcile() -> None:
 def test_barred_peer_says_how_the_bar_is_ended() -> None:
     broken = first_break(why(WELL, gateway("gw-1", barred=[{"name": "USER1"}])))
     assert broken["finding"] == "kept out there by a revocation of USER1"
-    assert 'vpn_release_revoked": ["USER1"]' in broken["next_step"]
+    repeat, release = broken["next_step"].split("; or, to let them in, ")
+    assert repeat == "repeat the revocation, which the registry didn't get"
+    assert 'vpn_release_revoked": ["USER1"]' in release
+
+
+def test_r1_bar_on_somebody_else_of_the_name_keeps_nobody_out() -> None:
+    others = [{"name": "user1", "account_id": ACCOUNT, "user_id": "AIDA7"}]
+    assert first_break(why(WELL, gateway("gw-1", barred=others)))["next_step"] == "run reconcile"
+
+
+def test_bar_that_the_registry_has_ends_with_the_next_run() -> None:
+    recorded = [{"name": "user1", "generation": 6}]
+    assert first_break(why(WELL, gateway("gw-1", barred=recorded)))["next_step"] == "run reconcile"
 
 
 def test_interface_that_is_down_is_named() -> None:

@@ -95,3 +95,56 @@ def test_r17_registration_that_cannot_be_read_is_left_out_of_lists(registry: Reg
     _before, first = registry.devices.register(laptop(), POOLS)
     Table(client, TABLE).write_all([{"pk": "registration", "sk": f"{ACCOUNT}/AIDAALICE/phone", "public_key": 5}])
     assert registry.devices.registrations() == registry.devices.registrations_of(ALICE) == [first]
+
+
+# -- registrations that can't be read
+
+
+def damage(registry: Registry, client: Any, **changes: Any) -> None:
+    (item,) = [each for each in registry.items() if each["pk"] == "registration"]
+    Table(client, TABLE).write_all([{**item, **changes}])
+
+
+DAMAGES: list[dict[str, Any]] = [{"expires_at": 2**45}, {"public_key": 5}, {"addresses": 5}]
+
+
+@pytest.mark.parametrize("change", DAMAGES, ids=str)
+def test_r17_registration_that_cannot_be_read_is_removed_with_its_claims(
+    registry: Registry, client: Any, change: dict[str, Any]
+) -> None:
+    registry.devices.register(laptop(), POOLS)
+    damage(registry, client, **change)
+    found = registry.devices.registration(ALICE, "laptop")
+    assert found == laptop(addresses=("10.44.0.2",), expires_at=0)
+    assert registry.devices.remove(found) == found
+    claims = {item["sk"]: item for item in registry.items() if item["pk"] == "claim"}
+    assert claims["key#KEY"]["released_at"] == NOW
+    assert claims["address#10.44.0.2"]["free_at"] > NOW
+    assert registry.devices.registrations() == []
+
+
+@pytest.mark.parametrize("change", DAMAGES, ids=str)
+def test_r17_registration_that_cannot_be_read_is_replaced_and_keeps_its_address(
+    registry: Registry, client: Any, change: dict[str, Any]
+) -> None:
+    registry.devices.register(laptop(), POOLS)
+    damage(registry, client, **change)
+    _before, after = registry.devices.register(laptop(public_key="NEW"), POOLS)
+    assert registry.devices.registrations() == [after] == [laptop(public_key="NEW", addresses=("10.44.0.2",))]
+    claims = {item["sk"]: item for item in registry.items() if item["pk"] == "claim"}
+    assert claims["key#KEY"]["released_at"] == NOW
+    assert "released_at" not in claims["key#NEW"]
+
+
+def test_r9_registration_that_cannot_be_read_frees_nothing_that_others_hold(registry: Registry, client: Any) -> None:
+    registry.devices.register(laptop(), POOLS)
+    damage(registry, client, public_key="BOBS", addresses=["10.44.0.3"], expires_at=2**45)
+    bob = registry.devices.register(laptop(user_id="AIDABOB", user_name="bob", public_key="BOBS"), POOLS)[1]
+    found = registry.devices.registration(ALICE, "laptop")
+    assert found is not None
+    registry.devices.remove(found)
+    assert [(each["sk"], each["holder"]) for each in registry.items() if each["pk"] == "claim" and len(each) < 5] == [
+        ("address#10.44.0.3", f"{ACCOUNT}/AIDABOB/laptop"),
+        ("key#BOBS", f"{ACCOUNT}/AIDABOB/laptop"),
+    ]
+    assert registry.devices.registrations() == [bob]

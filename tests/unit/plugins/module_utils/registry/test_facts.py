@@ -79,7 +79,8 @@ def test_r17_item_that_cannot_be_read_is_named_and_costs_no_other(table: Table, 
     before, found = facts(table), facts(table, odd)
     (problem,) = found.problems
     assert problem.startswith(f"the registry's item {odd['pk']} {odd['sk']} can't be read (")
-    assert problem.endswith(") and is left out; look at who wrote it, and write it again or delete it")
+    step = "remove the device (remove_device), or register it again with replace (register_replace)"
+    assert problem.endswith(step if odd["pk"] == "registration" else "write it again or delete it")
     unreadable = found.registered._replace(unreadable={})
     assert found._replace(problems=[], registered=unreadable, gateways=before.gateways) == before
 

@@ -72,6 +72,14 @@ def test_registration_is_written_in_the_form_that_tables_have() -> None:
     assert items.registration_item(RENEWED) == {**items.registration_item(REGISTRATION), **further}
 
 
+def test_time_that_nothing_could_read_again_is_not_written() -> None:
+    for odd in (2**40, float("inf")):
+        with pytest.raises(ValueError, match="instead of a time"):
+            items.registration_item(REGISTRATION._replace(expires_at=odd))
+        with pytest.raises(ValueError, match="instead of a time"):
+            items.block_item(Block(ACCOUNT, "AIDAALICE", None, "lost", odd))
+
+
 @pytest.mark.parametrize("registration", [REGISTRATION, RENEWED])
 def test_registration_reads_back_the_same(registration: Registration) -> None:
     found = items.read_registration(items.registration_item(registration))
