@@ -12,12 +12,11 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .model import printable
-from .people.layout import command
+from .people.layout import WIDTH, command
 from .registry.receipts import FORMATS
 
 _REKEYED = "key_replaced"  # a gateway's reason for a device that stays, with another key
 SHOWN = 20  # names of one kind; a first roster may add thousands
-_WIDTH = 88  # Ansible indents a list of lines and quotes each: with that, a screen of 100 columns
 
 # Why a gateway takes a peer off, in words; where the roster says more, that is shown.
 _REASONS = {
@@ -110,7 +109,7 @@ def run_lines(roster: Mapping[str, Any], steps: StepResults, scope: Scope = WHOL
 def _fitted(line: str) -> list[str]:
     indent = " " * (len(line) - len(line.lstrip()) + 4)
     return textwrap.wrap(
-        printable(line), _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        printable(line), WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
 
 

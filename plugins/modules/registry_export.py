@@ -70,12 +70,16 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     registry,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.files import present, write_private
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.export import check_whole, to_file
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.export import check_each, check_whole, to_file
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.items import counts
 
 
 def _items(module: AnsibleAWSModule) -> list[dict[str, Any]]:
     items = registry(module).items()
+    try:
+        check_each(items)
+    except ValueError as error:
+        raise ValueError(f"nothing was exported: {error}") from None
     try:
         check_whole(items)
     except ValueError as error:

@@ -318,3 +318,18 @@ def test_playbooks_export_and_import(filled: Vpn, tmp_path: Path, playbook: Play
     assert others(filled).items() == filled.registry().items()
     assert "registry_export_file is not set, expected the file to write" in playbook("registry_export", expect=2)
     assert "registry_import_file is not set, expected a file that" in playbook("registry_import", expect=2)
+
+
+@pytest.mark.parametrize("kept", [("pk", "sk"), ("pk", "sk", "owner")])
+def test_export_names_the_items_that_no_import_would_take(filled: Vpn, tmp_path: Path, kept: tuple[str, ...]) -> None:
+    claim, receipt = filled.items("claim")[0], filled.items("receipt")[0]
+    for item in (claim, receipt):
+        damaged = {name: value for name, value in item.items() if name in kept}
+        filled.dynamodb.put_item(TableName=filled.table, Item=damaged)
+    failure = filled.fails("registry_export", dest=str(tmp_path / "it"))
+    assert (
+        f"nothing was exported: these items can't be read, and no import would take them: claim {claim['sk']['S']} (Key"
+        in failure
+    )
+    assert f"receipt {receipt['sk']['S']} (" in failure
+    assert not (tmp_path / "it").exists()

@@ -14,7 +14,7 @@ from typing import Any, Mapping, NamedTuple, Sequence
 from .. import timespan
 from ..model import DEVICE_NAME, USER_NAME, printable
 
-WIDTH = 100  # characters of a line
+WIDTH = 88  # of a line: Ansible indents a list of lines and quotes each, which makes a screen of 100 columns
 SHOWN = 20  # rows of one kind
 _NAMES_SHOWN = 5
 _NARROWEST = 8

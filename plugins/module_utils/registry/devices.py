@@ -22,6 +22,7 @@ from .dynamodb import ATTEMPTS, Delete, Item, Put, RegistryError, RegistryErrorC
 from .items import (
     UNREADABLE,
     device_key,
+    device_of,
     read_registration,
     read_removed,
     readable,
@@ -258,17 +259,18 @@ class RegisteredDevices:
         :raises RegistryError: naming the device.
         """
         claim = self._table.get("claim", f"key#{registration.public_key}")
-        if claim is None or claim["holder"] == device_key(registration):
+        if claim is None or claim.get("holder") == device_key(registration):
             return
-        if claim["owner"] == user_key(registration.owner) and "released_at" in claim:
+        if claim.get("owner") == user_key(registration.owner) and "released_at" in claim:
             return
-        if claim["holder"].startswith("gateway/"):
+        holder_key = str(claim.get("holder", "?"))
+        if holder_key.startswith("gateway/") or holder_key.count("/") != 2:  # a claim that can't be read holds, too
             raise RegistryError(
-                f"the public key of {registration.label} is that of {claim['holder']}: make a key on this device with "
+                f"the public key of {registration.label} is that of {holder_key}: make a key on this device with "
                 "`wg genkey`",
                 RegistryErrorCode.KEY_HELD,
             )
-        account_id, user_id, device = claim["holder"].split("/")
+        account_id, user_id, device = device_of(holder_key)
         holder = self.registration((account_id, user_id), device)
         name = holder.label if holder is not None else f"a removed device ({device}) of user id {user_id}"
         raise RegistryError(

@@ -20,6 +20,7 @@ from .items import UNREADABLE, check_item
 with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing SDK
     from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
+_NAMED = 5  # of what is wrong
 _FORMAT = {"format": "tracklib.vpn registry", "version": 1}
 
 
@@ -51,9 +52,30 @@ def from_file(content: bytes) -> list[Item]:
     return items
 
 
+def check_each(items: Sequence[Item]) -> None:
+    """Refuse items that from_file() would refuse, for a file with one could never be imported.
+
+    :raises ValueError: naming the items, and what to do.
+    """
+    odd = []
+    for item in items:
+        try:
+            check_item(item)
+        except UNREADABLE as error:
+            odd.append(f"{item['pk']} {item['sk']} ({type(error).__name__}: {error})")
+    if odd:
+        more = f" and {len(odd) - _NAMED} more" if len(odd) > _NAMED else ""
+        raise ValueError(
+            f"these items can't be read, and no import would take them: {', '.join(odd[:_NAMED])}{more}. Look at who "
+            "wrote them. Remove the device of a registration or claim (remove_device), and register it again "
+            "(registrations_info has each device's key and addresses); delete any other item"
+        )
+
+
 def check_whole(items: Sequence[Item]) -> None:
     """Refuse items of different moments: a registration and its claims change at once (R9, one key, one device).
 
+    :param items: each of which can be read.
     :raises ValueError: naming the devices.
     """
     held = {
@@ -71,7 +93,7 @@ def check_whole(items: Sequence[Item]) -> None:
     if torn:
         raise ValueError(
             "registrations and claims of these devices don't belong together (account/user id/device): "
-            + ", ".join(torn[:5])
+            + ", ".join(torn[:_NAMED])
         )
 
 

@@ -449,7 +449,7 @@ _READERS: dict[str, Callable[[Item], object]] = {
     "registry": lambda item: _text(item["value"]),
     "registration": read_registration,
     "removed": read_removed,
-    "claim": itemgetter("holder"),
+    "claim": lambda item: _text(item["holder"]),
     "devices": lambda item: int(item["version"]),
     "block": read_block,
     "lifted": read_lifted,

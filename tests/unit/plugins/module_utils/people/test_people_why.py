@@ -37,7 +37,7 @@ WELL = result([BOTH], registrations((1, 2)))
 
 def why(found: Any, *gateways: GatewaySeen, user_name: str = "user1", device: str | None = None) -> Explained:
     said = why_report(view(found, *gateways, user_name=user_name), user_name, device, NOW)
-    assert all(len(line) <= 100 or "ansible-playbook" in line for line in said.lines)  # a command has one line
+    assert all(len(line) <= 88 or "ansible-playbook" in line for line in said.lines)  # a command has one line
     return said
 
 

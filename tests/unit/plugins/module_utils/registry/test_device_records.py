@@ -45,6 +45,14 @@ def test_r9_key_of_a_gateway_is_refused_and_nothing_is_written(registry: Registr
     assert registry.items() == table
 
 
+@pytest.mark.parametrize("claim", [{}, {"holder": 5}, {"holder": "alice"}], ids=str)
+def test_r9_claim_that_cannot_be_read_holds_its_key(registry: Registry, client: Any, claim: dict[str, Any]) -> None:
+    Table(client, TABLE).write_all([{"pk": "claim", "sk": "key#KEY", **claim}])
+    with pytest.raises(RegistryError, match="the public key of alice/laptop is that of ") as caught:
+        registry.devices.register(laptop(), POOLS)
+    assert caught.value.code is RegistryErrorCode.KEY_HELD
+
+
 def test_r9_device_cannot_change_to_the_key_of_a_gateway(registry: Registry) -> None:
     registry.claim_key("gateway-1", "GATEWAY")
     _before, first = registry.devices.register(laptop(), POOLS)
