@@ -202,7 +202,7 @@ def unreadable(order: Orders) -> str:
         ExpressionAttributeValues={":pk": {"S": "registration"}},
     )["Items"]
     order.vpn.dynamodb.put_item(TableName=order.vpn.table, Item={**item, "expires_at": {"N": str(2**45)}})
-    return item["sk"]["S"]
+    return str(item["sk"]["S"])
 
 
 def test_r17_device_whose_registration_cannot_be_read_is_removed(order: Orders, unreadable: str) -> None:
