@@ -195,14 +195,14 @@ def test_check_mode_of_remove_device_previews_it(order: Orders) -> None:
 
 @pytest.fixture
 def unreadable(order: Orders) -> str:
-    """The key of kim's laptop, whose registration ends at what is no time."""
+    """Have the registration of kim's laptop end at what is no time, and return its sk."""
     (item,) = order.vpn.dynamodb.scan(
         TableName=order.vpn.table,
         FilterExpression="pk = :pk",
         ExpressionAttributeValues={":pk": {"S": "registration"}},
     )["Items"]
     order.vpn.dynamodb.put_item(TableName=order.vpn.table, Item={**item, "expires_at": {"N": str(2**45)}})
-    return item["sk"]["S"]
+    return str(item["sk"]["S"])
 
 
 def test_r17_device_whose_registration_cannot_be_read_is_removed(order: Orders, unreadable: str) -> None:
