@@ -195,7 +195,7 @@ def test_check_mode_of_remove_device_previews_it(order: Orders) -> None:
 
 @pytest.fixture
 def unreadable(order: Orders) -> str:
-    """The key of kim's laptop, whose registration ends at what is no time."""
+    """Have the registration of kim's laptop end at what is no time, and return its sk."""
     (item,) = order.vpn.dynamodb.scan(
         TableName=order.vpn.table,
         FilterExpression="pk = :pk",
