@@ -327,7 +327,10 @@ def main() -> None:
     with one_line_failures(module):
         read_label(module)
         if module.params["device"] is None:
-            raise ValueError("device is missing, expected it or a label such as alice/laptop as the user's name")
+            raise ValueError(
+                f"{module.params['user_name']}: device is missing; expected 1 to 32 lower-case letters, digits and "
+                "hyphens, or a label such as alice/laptop as the user's name"
+            )
         ensure = ensure_absent
         if module.params["state"] == "present":
             ensure = ensure_present

@@ -120,7 +120,7 @@ def public_key(private: str) -> str:
 def test_recipient_opens_it_with_age_and_has_the_registered_key(
     handout: Handout, people: dict[str, Path], kind: str
 ) -> None:
-    result = handout(public(people[kind]), domains=["internal.example"])
+    result = handout(public(people[kind]), domains=["internal.example"], dns="line")
     assert stat.S_IMODE(handout.dest.stat().st_mode) == 0o600
     config = opened(handout.dest, people[kind])
     assert public_key(private_key(config)) == result["registration"]["public_key"]

@@ -121,6 +121,10 @@ def test_r12_age_is_told_in_minutes() -> None:
     assert why_no_peers(aged, 3600) == (
         "the roster is 120 minutes old, 60 are allowed; peers wait for the next reconcile"
     )
+    ahead = replace(gateway, state=replace(gateway.state, made_at=NOW + 7300))
+    assert why_no_peers(ahead, 0) == (
+        "the roster is from 121 minutes ahead of this gateway's clock; set the clock, run a reconcile"
+    )
 
 
 def test_start_without_a_file_is_refused() -> None:
