@@ -15,14 +15,14 @@ from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     Block,
-    Owner,
     Registration,
     Sweep,
     Tombstone,
     User,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.devices import RegisteredDevices
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import Table
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import Item, Table
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.items import read_registration
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
 
@@ -166,16 +166,16 @@ def test_device_that_is_renewed_meanwhile_is_left_alone(vpn: Vpn) -> None:
     seen = add(vpn.registry(), "alice", int(now - 91 * DAY))
     renewed = seen._replace(expires_at=float(int(now + DAY)), renewed_at=float(int(now)))
 
-    class Interrupted(RegisteredDevices):
+    class Interrupted(Table):
         """Lets the device be renewed after it was read, once more, and before it is removed."""
 
-        def registration(self, owner: Owner, device: str) -> Registration | None:
-            found = super().registration(owner, device)
-            if found == seen:
+        def get(self, pk: str, sk: str) -> Item | None:
+            found = super().get(pk, sk)
+            if pk == "registration" and found is not None and read_registration(found) == seen:
                 vpn.registry().devices.register(renewed, parse_pools(POOLS))
             return found
 
-    assert Interrupted(Table(vpn.dynamodb, vpn.table)).remove(seen, unchanged=True) is None
+    assert RegisteredDevices(Interrupted(vpn.dynamodb, vpn.table)).remove(seen, unchanged=True) is None
     assert vpn.registry().devices.registrations() == [renewed]
     assert not any("released_at" in claim or "free_at" in claim for claim in vpn.items("claim"))
     assert vpn.registry().devices.remove(seen, unchanged=True) is None

@@ -34,7 +34,7 @@ class GatewaySeen(NamedTuple):
 
     def bar_on(self, label: PeerLabel) -> Mapping[str, Any] | None:
         """Find what keeps a device out there by a revocation without a roster, first what no later run ends."""
-        found = [bar for bar in self.info.get("barred", []) if _as_bar(bar).names(label)]
+        found = [barring for barring in self.info.get("barred", []) if _as_bar(barring).names(label)]
         return min(found, key=_is_recorded, default=None)
 
     @property
@@ -89,22 +89,22 @@ def _endpoint(host: str | None, port: int | None) -> str | None:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _as_bar(bar: Mapping[str, Any]) -> Bar:
-    user_name, _slash, device = bar["name"].partition("/")
-    return Bar(user_name, device, bar.get("account_id", ""), bar.get("user_id", ""))
+def _as_bar(barring: Mapping[str, Any]) -> Bar:
+    user_name, _slash, device = barring["name"].partition("/")
+    return Bar(user_name, device, barring.get("account_id", ""), barring.get("user_id", ""))
 
 
-def _is_recorded(bar: Mapping[str, Any]) -> bool:
-    return bool(bar.get("generation", 0))
+def _is_recorded(barring: Mapping[str, Any]) -> bool:
+    return bool(barring.get("generation", 0))
 
 
 def peer_view(gateway: GatewaySeen, peer: Mapping[str, Any] | None, label: PeerLabel = NOBODY) -> dict[str, Any]:
     """Say of a device what a gateway knows of it; `barred` names a revocation that only an operator can end."""
-    bar = gateway.bar_on(label)
+    barring = gateway.bar_on(label)
     view = {
         "gateway": gateway.name,
         "is_peer": peer is not None if gateway.info else None,
-        "barred": None if bar is None or _is_recorded(bar) else bar["name"],
+        "barred": None if barring is None or _is_recorded(barring) else barring["name"],
     }
     for name in ("latest_handshake", "endpoint", "transfer_rx", "transfer_tx"):
         view[name.replace("latest", "last")] = None if peer is None else peer.get(name)
@@ -141,7 +141,7 @@ def gateway_view(gateway: GatewaySeen) -> dict[str, Any]:
         "roster_age": info.get("roster_age"),
         "peers": len(gateway.peers) if info else None,
         "barred": [each["name"] for each in info.get("barred", [])],
-        "unrecorded": [each["name"] for each in info.get("barred", []) if not each.get("generation", 0)],
+        "unrecorded": [each["name"] for each in info.get("barred", []) if not _is_recorded(each)],
         "drift": list(info.get("drift", [])),
         "notices": list(info.get("notices", [])),
         "problems": list(info.get("problems", [])),
