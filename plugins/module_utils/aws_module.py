@@ -237,16 +237,21 @@ def standing(module: AnsibleAWSModule, person: Person, facts: RegistryFacts) -> 
     )
 
 
-def read_label(module: AnsibleAWSModule) -> None:
+def read_label(module: AnsibleAWSModule, *, needs_device: bool = False) -> None:
     """Take a label such as `alice/laptop` for the module's options `user_name` and `device`, and check both.
 
-    :raises ValueError: no IAM user or no device can have such a name.
+    :raises ValueError: no IAM user or no device can have such a name, or a device is needed and there is none.
     """
     user_name, device = read_whom(module.params["user_name"], module.params["device"] or "")
     module.params.update(user_name=user_name, device=device or None)
     check_user_name(module)
     if device:
         check_device_name(device, user_name)
+    elif needs_device:
+        raise ValueError(
+            f"{user_name}: device is missing; expected 1 to 32 lower-case letters, digits and hyphens, or a label such "
+            "as alice/laptop as the user's name"
+        )
 
 
 def check_user_name(module: AnsibleAWSModule) -> None:

@@ -325,12 +325,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     with one_line_failures(module):
-        read_label(module)
-        if module.params["device"] is None:
-            raise ValueError(
-                f"{module.params['user_name']}: device is missing; expected 1 to 32 lower-case letters, digits and "
-                "hyphens, or a label such as alice/laptop as the user's name"
-            )
+        read_label(module, needs_device=True)
         ensure = ensure_absent
         if module.params["state"] == "present":
             ensure = ensure_present
