@@ -13,7 +13,7 @@ import json
 import pkgutil
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 from urllib.parse import urlsplit
 
 from ..client.config import ClientTunnel, DnsFlavour, dns_flavour, render
@@ -39,7 +39,6 @@ _DONE = {
 }
 # what a tunnel of ours may be in the way of: the function, or whoever gives the credentials
 _MAYBE_THE_TUNNEL = ("unreachable", "no_credentials")
-_Found = TypeVar("_Found")
 
 
 class SelfService(NamedTuple):
@@ -53,6 +52,14 @@ class SelfService(NamedTuple):
     def keys(self) -> dict[str, str]:
         """The public keys of the user's devices, by name."""
         return {device["device"]: device["public_key"] for device in self.listed["devices"]}
+
+    def present(self, device: str, public_key: str, *, rotate: bool = False) -> Enrollment:
+        """Register or renew a device, see ensure_present()."""
+        return ensure_present(self.credentials, self.function, self.listed, device, public_key, rotate=rotate)
+
+    def absent(self, device: str) -> Enrollment:
+        """Remove a device, see ensure_absent()."""
+        return ensure_absent(self.credentials, self.function, self.listed, device)
 
 
 def main() -> None:
@@ -133,16 +140,16 @@ def _up(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     name = arguments.device or machine.note().get("device")
     if name is None:
         raise ValueError("name the device, such as laptop: enroll up laptop")
-    caller = _caller(arguments, screen)
-    dns = machine.dns(_wanted_dns(arguments), caller.listed["tunnel"])
+    service = _service(arguments, screen)
+    dns = machine.dns(_wanted_dns(arguments), service.listed["tunnel"])
     new_key = getattr(arguments, "new_key", False)
     public_key = machine.public_key() if not new_key else None
     if public_key is None:
-        if name in caller.keys and not new_key:  # say so before there is a key
-            ensure_present(caller.credentials, caller.function, caller.listed, name, "")
+        if name in service.keys and not new_key:  # say so before there is a key
+            service.present(name, "")
         public_key = machine.ensure_key(new_key)
     screen.say(f"the private key is in {machine.key_file} and stays there")
-    enrollment = ensure_present(caller.credentials, caller.function, caller.listed, name, public_key, rotate=new_key)
+    enrollment = service.present(name, public_key, rotate=new_key)
     _report(enrollment, name, screen)
     tunnel = client_tunnel(enrollment, arguments.gateway, dns, ipv6=machine.has_ipv6())
     connection = Connection(machine, screen, tunnel)
@@ -179,11 +186,10 @@ def _status(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
 def _renew(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     if arguments.device in (None, Machine(arguments.interface).note().get("device")):
         return _up(arguments, screen)
-    caller = _caller(arguments, screen)
-    if arguments.device not in caller.keys:
-        raise ValueError(f"you have no device {arguments.device}; yours are {', '.join(caller.keys) or 'none'}")
-    key = caller.keys[arguments.device]
-    enrollment = ensure_present(caller.credentials, caller.function, caller.listed, arguments.device, key)
+    service = _service(arguments, screen)
+    if arguments.device not in service.keys:
+        raise ValueError(f"you have no device {arguments.device}; yours are {', '.join(service.keys) or 'none'}")
+    enrollment = service.present(arguments.device, service.keys[arguments.device])
     _report(enrollment, arguments.device, screen)
     return _result(enrollment, arguments.device)
 
@@ -211,8 +217,8 @@ def _remove(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     if name is None:
         raise ValueError("name the device to remove, such as laptop: enroll remove laptop")
     try:
-        caller = _caller(arguments, screen)
-        enrollment = ensure_absent(caller.credentials, caller.function, caller.listed, name)
+        service = _service(arguments, screen)
+        enrollment = service.absent(name)
     except SelfServiceError as error:
         if name != noted:
             raise
@@ -227,43 +233,33 @@ def _remove(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
 
 
 def _devices(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
-    caller = _caller(arguments, screen)
-    for device in caller.listed["devices"]:
+    service = _service(arguments, screen)
+    for device in service.listed["devices"]:
         blocked = f"; blocked: {device['blocked']}" if device["blocked"] is not None else ""
         screen.line(f"{device['device']:16} {', '.join(device['addresses'])}  {_life(device)}{blocked}")
-    return {"devices": caller.listed["devices"], "limit": caller.listed["limit"]}
+    return {"devices": service.listed["devices"], "limit": service.listed["limit"]}
 
 
 def _phone(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     terminal.check(sys.stdout)
-    caller = _caller(arguments, screen)
-    if arguments.device in caller.keys and not arguments.new_key:
-        key = caller.keys[arguments.device]
-        enrollment = ensure_present(caller.credentials, caller.function, caller.listed, arguments.device, key)
+    service = _service(arguments, screen)
+    if arguments.device in service.keys and not arguments.new_key:
+        enrollment = service.present(arguments.device, service.keys[arguments.device])
         _report(enrollment, arguments.device, screen)
         screen.say("its key was shown once and isn't stored; --new-key makes another one, for the phone to scan")
         return _result(enrollment, arguments.device)
     private_key, public_key = new_key()
-    enrollment = ensure_present(
-        caller.credentials, caller.function, caller.listed, arguments.device, public_key, rotate=arguments.new_key
-    )
-    tunnel = client_tunnel(enrollment, arguments.gateway, _apps_dns(arguments, caller.listed["tunnel"]))
+    enrollment = service.present(arguments.device, public_key, rotate=arguments.new_key)
+    tunnel = client_tunnel(enrollment, arguments.gateway, _apps_dns(arguments, service.listed["tunnel"]))
     message = "Scan this with the WireGuard app. It is shown once. Press Enter when done."
     terminal.show_once(render(tunnel, private_key=private_key), message, sys.stdout, sys.stdin)
     return _given(enrollment, arguments.device, tunnel, screen)
 
 
 def _app(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
-    caller = _caller(arguments, screen)
-    enrollment = ensure_present(
-        caller.credentials,
-        caller.function,
-        caller.listed,
-        arguments.device,
-        arguments.public_key,
-        rotate=arguments.new_key,
-    )
-    tunnel = client_tunnel(enrollment, arguments.gateway, _apps_dns(arguments, caller.listed["tunnel"]))
+    service = _service(arguments, screen)
+    enrollment = service.present(arguments.device, arguments.public_key, rotate=arguments.new_key)
+    tunnel = client_tunnel(enrollment, arguments.gateway, _apps_dns(arguments, service.listed["tunnel"]))
     with open(arguments.output, "w", encoding="utf-8") as file:
         file.write(render(tunnel))
     screen.say(f"the configuration is in {arguments.output}; put it below the PrivateKey line that the app has")
@@ -285,7 +281,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Screen], dict[str, Any]]] = {
 # -- what they share
 
 
-def _caller(arguments: argparse.Namespace, screen: Screen) -> SelfService:
+def _service(arguments: argparse.Namespace, screen: Screen) -> SelfService:
     """Ask the function what it has of the user; a tunnel of this machine that is in the way is taken down.
 
     R18, recovery: an ended registration leaves a tunnel through which nothing is found any more, the function neither.
@@ -299,10 +295,7 @@ def _caller(arguments: argparse.Namespace, screen: Screen) -> SelfService:
         credentials = user_credentials(session)
         return SelfService(credentials, function, self_service.devices(credentials, function))
 
-    return _without_own_tunnel(Machine(arguments.interface), ask, screen)
-
-
-def _without_own_tunnel(machine: Machine, ask: Callable[[], _Found], screen: Screen) -> _Found:
+    machine = Machine(arguments.interface)
     try:
         return ask()
     except SelfServiceError as error:
