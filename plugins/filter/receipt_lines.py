@@ -43,7 +43,7 @@ _value:
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.receipts import FORMATS
+from ansible_collections.tracklib.vpn.plugins.module_utils.people.receipt_lines import FORMATS
 
 
 def receipt_lines(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from .model import printable
 from .people.layout import WIDTH, command
-from .registry.receipts import FORMATS
+from .people.receipt_lines import table
 
 _REKEYED = "key_replaced"  # a gateway's reason for a device that stays, with another key
 SHOWN = 20  # names of one kind; a first roster may add thousands
@@ -101,9 +101,9 @@ def run_lines(roster: Mapping[str, Any], steps: StepResults, scope: Scope = WHOL
         *_sign_lines(steps.signs),
     ]
     fitted = [line for each in lines for line in _fitted(each)]
-    receipts = steps.recording.get("receipts", [])
-    table = ["receipts:", *(f"  {line}" for line in FORMATS["table"](receipts))] if receipts else []
-    return [*fitted, *table, *_fitted(_summary(roster, steps, scope))]
+    receipts = [] if scope.check_mode else steps.recording.get("receipts", [])
+    proofs = ["receipts:", *table(receipts)] if receipts else []
+    return [*fitted, *proofs, *_fitted(_summary(roster, steps, scope))]
 
 
 def _fitted(line: str) -> list[str]:

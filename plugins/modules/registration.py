@@ -63,31 +63,6 @@ options:
   reason:
     description: Why the device is removed, for the record of it, which the registry keeps for 90 days.
     type: str
-  access:
-    description:
-      - The access policy, C(vpn_access). With it, RV(still_blocked_by) tells of a user who is in no group that grants
-        access. Only O(state=present) reads it.
-    type: list
-    elements: dict
-    suboptions:
-      groups:
-        description: Names of IAM groups.
-        type: list
-        elements: str
-        required: true
-      networks:
-        description: Networks behind the gateway in CIDR form; not looked at.
-        type: list
-        elements: str
-        required: true
-      accounts:
-        description: Accounts in which these groups grant access. By default O(account_id).
-        type: list
-        elements: str
-      ports:
-        description: Ports; not looked at.
-        type: list
-        elements: str
   address_pools:
     description:
       - Networks in CIDR form that addresses come from. A device gets one address of each IP version.
@@ -108,6 +83,7 @@ options:
     type: str
 extends_documentation_fragment:
   - tracklib.vpn.registry
+  - tracklib.vpn.access.optional
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3

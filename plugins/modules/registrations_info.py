@@ -25,33 +25,9 @@ options:
       - Return only registrations that expire within this time from now, such as V(7d) or V(12h), the earliest first.
       - Those that have expired already aren't among them.
     type: str
-  access:
-    description:
-      - The access policy, C(vpn_access). With it, RV(registrations[].networks) says what it grants the user by the last
-        complete sweep in the registry.
-    type: list
-    elements: dict
-    suboptions:
-      groups:
-        description: Names of IAM groups.
-        type: list
-        elements: str
-        required: true
-      networks:
-        description: Networks behind the gateway in CIDR form.
-        type: list
-        elements: str
-        required: true
-      accounts:
-        description: Accounts in which these groups grant access. By default O(account_id).
-        type: list
-        elements: str
-      ports:
-        description: Ports; not looked at.
-        type: list
-        elements: str
 extends_documentation_fragment:
   - tracklib.vpn.registry
+  - tracklib.vpn.access.optional
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3

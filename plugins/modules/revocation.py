@@ -48,31 +48,6 @@ options:
       - A user or device that is blocked already keeps the first reason.
       - Or why the block is lifted, for the record of it, which the registry keeps for 90 days.
     type: str
-  access:
-    description:
-      - The access policy, C(vpn_access). With it, RV(still_blocked_by) tells of a user who is in no group that grants
-        access. Only O(state=unblocked) reads it.
-    type: list
-    elements: dict
-    suboptions:
-      groups:
-        description: Names of IAM groups.
-        type: list
-        elements: str
-        required: true
-      networks:
-        description: Networks behind the gateway in CIDR form; not looked at.
-        type: list
-        elements: str
-        required: true
-      accounts:
-        description: Accounts in which these groups grant access. By default O(account_id).
-        type: list
-        elements: str
-      ports:
-        description: Ports; not looked at.
-        type: list
-        elements: str
   identity_account_id:
     description: Account of the user, when it isn't O(account_id).
     type: str
@@ -81,6 +56,7 @@ options:
     type: str
 extends_documentation_fragment:
   - tracklib.vpn.registry
+  - tracklib.vpn.access.optional
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3

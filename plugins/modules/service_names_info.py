@@ -43,32 +43,8 @@ options:
       - List only names whose zone, namespace, Cloud Map service or load balancer has all these tags, and ECS services
         that have them.
     type: dict
-  access:
-    description:
-      - The access policy, C(vpn_access). With it, RV(names[].reachable) says whether a name's addresses lie within the
-        networks that it grants.
-    type: list
-    elements: dict
-    suboptions:
-      networks:
-        description: Networks behind the gateway in CIDR form.
-        type: list
-        elements: str
-        required: true
-      groups:
-        description: Names of IAM groups; not looked at.
-        type: list
-        elements: str
-        required: true
-      accounts:
-        description: Accounts of the groups; not looked at.
-        type: list
-        elements: str
-      ports:
-        description: Ports; not looked at.
-        type: list
-        elements: str
 extends_documentation_fragment:
+  - tracklib.vpn.access.optional
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3

@@ -50,6 +50,18 @@ def test_r16_limit_without_localhost_is_refused_with_what_to_write(
     assert "changed=0" in said
 
 
+def test_handout_of_a_gateway_that_nobody_can_dial_registers_nothing(playbook: Playbook, inventory: str) -> None:
+    options = {
+        **NOTHING_GRANTED,
+        "handout_user_name": "alice",
+        "handout_device": "laptop",
+        "handout_recipient": "age1x",
+    }
+    said = " ".join(playbook("handout", "-i", inventory, expect=2, **options).split())
+    assert "The inventory has no wireguard_endpoint for gw1" in said
+    assert "Nothing was registered" in said
+
+
 def test_r4_revocation_of_nobody_fails_with_the_nearest_names_and_reaches_no_gateway(
     playbook: Playbook, inventory: str, vpn: Vpn
 ) -> None:

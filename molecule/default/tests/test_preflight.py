@@ -51,6 +51,11 @@ def test_reachable_instance_metadata_is_refused(unsafe: dict[str, Any]) -> None:
     assert "modify-instance-metadata-options" in refusal.failures[0]
 
 
+def test_host_key_of_an_unknown_instance_is_refused_before_anything_is_changed() -> None:
+    refusal = site(gateway_publish_host_key=True, instance_id="{{ undef() }}")
+    assert "no instance_id for gateway-13" in refusal.failures[0]
+
+
 @pytest.mark.parametrize("pools", [["10.20.0.0/20"], ["10.44.0.0/20", "10.44.8.0/24"], ["10.44.0.1/20"]], ids=str)
 def test_bad_address_pools_are_refused(pools: list[str]) -> None:
     refusal = site(vpn_address_pools=pools)

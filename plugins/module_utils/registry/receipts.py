@@ -5,29 +5,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
-from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
+from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 from ..keys import fingerprint
-from ..model import Block, Receipt, Registration, Removed, Tombstone, printable
-from ..timespan import utc
+from ..model import Block, Receipt, Registration, Removed, Tombstone
 from ..whitelist import Reason
 
 _REVOKED = "revoked"  # a gateway's reason for what an operator asked it for
 _REMOVED = "removed"  # its reason for registrations that somebody removed
 _WITHOUT_ROSTER = (_REVOKED, Reason.EXPIRED)  # reasons that a gateway finds by itself
-_TIMES = ("deleted_at", "removed_at", "last_handshake")
-_COLUMNS = {  # and the most characters of a cell; CSV and JSON have everything, whole
-    "removed_at": ("REMOVED", 20),
-    "gateway": ("GATEWAY", 10),
-    "name": ("DEVICE", 18),
-    "delay": ("DELAY", 7),
-    "why": ("WHY", 20),
-    "who": ("BY", 15),
-}
 
 
 class Causes(NamedTuple):
@@ -149,58 +136,3 @@ def _expired_at(removal: Mapping[str, Any], registrations: Iterable[Registration
             if expires_at is not None and expires_at <= removal["removed_at"]:
                 return int(expires_at)
     return None
-
-
-def table(receipts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Lay out receipts, as the modules return them, for people: a heading and a line of at most 100 characters each."""
-    rows = [[title for title, _width in _COLUMNS.values()], *(_row(_readable(receipt)) for receipt in receipts)]
-    widths = [max(len(cell) for cell in column) for column in zip(*rows)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-
-
-def json_lines(receipts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Write receipts as one JSON document, with times as text."""
-    return json.dumps([_readable(receipt) for receipt in receipts], indent=1).splitlines()
-
-
-def csv_lines(receipts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Write receipts as CSV with a heading; no spreadsheet takes a cell for a formula (R15, data is never code)."""
-    names = [*Receipt._fields, "delay", "delay_in_run"]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for receipt in receipts:
-        writer.writerow({name: _inert(value) for name, value in _readable(receipt).items()})
-    return text.getvalue().splitlines()
-
-
-FORMATS: dict[str, Callable[[Sequence[Mapping[str, Any]]], list[str]]] = {
-    "table": table,
-    "json": json_lines,
-    "csv": csv_lines,
-}
-
-
-def _readable(receipt: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: utc(value) if name in _TIMES and value is not None else value for name, value in receipt.items()}
-
-
-def _row(receipt: Mapping[str, Any]) -> list[str]:
-    delay_, by = receipt["delay"], receipt.get("by")
-    values = {
-        **receipt,
-        "name": f"{receipt['user_name']}/{receipt['device']}",
-        "delay": None if delay_ is None else f"{delay_} s",
-        "why": receipt.get("detail") or receipt["reason"],
-        "who": None if by is None else by.rpartition("/")[2],  # of an ARN, the name
-    }
-    return [_cell(values[name], width) for name, (_title, width) in _COLUMNS.items()]
-
-
-def _cell(value: Any, width: int) -> str:
-    text = "-" if value is None else printable(value)
-    return text if len(text) <= width else f"{text[: width - 1]}…"
-
-
-def _inert(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")) else value

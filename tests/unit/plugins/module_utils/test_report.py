@@ -379,8 +379,10 @@ def test_check_names_everybody_who_is_left_out() -> None:
 def test_receipts_are_a_table_under_one_heading() -> None:
     heading, columns, row, _summary = run_lines({}, StepResults(recording={"receipts": [RECEIPT]}))
     assert heading == "receipts:"
-    assert columns.strip().startswith("REMOVED")
+    assert columns.startswith("REMOVED")
     assert "alice/laptop" in row
+    checked = run_lines({}, StepResults(recording={"receipts": [RECEIPT]}), Scope(check_mode=True))
+    assert not [line for line in checked if "alice/laptop" in line], "nothing was removed that had a time"
 
 
 def test_problems_come_from_every_step() -> None:
