@@ -91,6 +91,7 @@ class Registration(NamedTuple):
     renewed_at: float | None = None  # when its present life began, if not with its creation
     handed_out: bool = False  # its private key was made by an operator
     by: str | None = None  # the ARN of who registered it, or changed or renewed it last
+    fixed_end: bool = False  # an operator set when it ends, and only one can move that
 
     @property
     def owner(self) -> Owner:

@@ -58,6 +58,7 @@ def updated(registered: Registration | None, wanted: Wanted, now: int) -> Regist
         addresses=(),
         created_at=now,
         expires_at=_end(registered, wanted, now),
+        fixed_end=wanted.life is not None and wanted.life != math.inf,
         by=wanted.by,
     )
     if registered is None:
@@ -71,7 +72,11 @@ def updated(registered: Registration | None, wanted: Wanted, now: int) -> Regist
         )
     registration = registration._replace(handed_out=registered.handed_out and same_key)
     if not registered.has_expired(now) and not wanted.renew:
-        return registration._replace(expires_at=registered.expires_at, renewed_at=registered.renewed_at)
+        return registration._replace(
+            expires_at=registered.expires_at, renewed_at=registered.renewed_at, fixed_end=registered.fixed_end
+        )
+    if wanted.life is None:
+        registration = registration._replace(fixed_end=registered.fixed_end)
     if same_key and registration.expires_at == registered.expires_at:  # it would live no longer
         return registration._replace(renewed_at=registered.renewed_at)
     return registration._replace(renewed_at=now)

@@ -177,8 +177,8 @@ def _write_all(writes: Iterable[Write]) -> list[str]:
 
 
 def _deciding(facts: RegistryFacts) -> RegistryFacts:
-    """Leave out who registered what: it keeps books, and no decision or roster has it."""
-    registrations = [each._replace(by=None) for each in facts.registered.registrations]
+    """Leave out who registered what, and who set its end: that keeps books, and no decision or roster has it."""
+    registrations = [each._replace(by=None, fixed_end=False) for each in facts.registered.registrations]
     return facts._replace(registered=facts.registered._replace(registrations=registrations))
 
 

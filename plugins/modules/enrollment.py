@@ -187,6 +187,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     one_line_failures,
     session,
 )
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.credentials import user_credentials
 from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.device import (
     Enrollment,
     checked,
@@ -194,7 +195,6 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.device import 
     ensure_present,
     gateway,
     mtu,
-    user_credentials,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import (
     Function,

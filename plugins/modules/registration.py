@@ -46,6 +46,7 @@ options:
     description:
       - How long a new or renewed registration lives, such as V(30d), V(12h) or V(90m); V(never) if it isn't to expire.
       - Without it, a new one lives for 30 days, a renewed one as long as before, and never shorter than it did.
+      - An end that it sets is fixed. By self-service the user can't renew the device beyond it.
       - An unexpired registration keeps its expiry, so that running again changes nothing; an expired one is renewed.
       - The gateways take an expired device off by themselves. A renewed one works again after the next run of
         C(tracklib.vpn.reconcile).
@@ -145,6 +146,7 @@ registration:
     expires_at: 1792592000
     renewed_at: null
     handed_out: false
+    fixed_end: true
     by: arn:aws:iam::111122223333:user/operator
 still_blocked_by:
   description: What keeps the device off the gateways although it is registered, in words, as M(tracklib.vpn.revocation)

@@ -102,6 +102,10 @@ registrations:
       description: Whether its private key was made by an operator and handed out.
       type: bool
       sample: false
+    fixed_end:
+      description: Whether an operator set when it ends, so that its user can't renew it.
+      type: bool
+      sample: false
     by:
       description: The ARN of who registered it, or changed or renewed it last; null if that isn't known.
       type: str

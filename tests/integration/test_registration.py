@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sweep, Tombstone, User
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.devices import RegisteredDevices
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.devices import Quota, RegisteredDevices
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError, Table, Write
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
@@ -367,7 +367,7 @@ class Interrupted(Table):
 
 def add(devices: RegisteredDevices, device: str, pools: list[str], limit: int = 2) -> None:
     wanted = Registration(ACCOUNT, "AIDA1", device, "alice", keys.generate()[1], (), 0)
-    devices.change(wanted.owner, device, lambda _before: wanted, parse_pools(pools), limit=limit)
+    devices.change(wanted.owner, device, lambda _before: wanted, parse_pools(pools), quota=Quota(limit, changes=20))
 
 
 def test_device_that_came_meanwhile_counts_for_the_limit(vpn: Vpn) -> None:

@@ -25,6 +25,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     Tombstone,
     User,
 )
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.devices import Quota
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 
 from tests.support import fault_proxy as faults
@@ -41,7 +42,7 @@ FEW_TRIES = {"retries": {"mode": "standard", "total_max_attempts": 2}}
 def register(registry: Registry, wanted: Registration) -> Registration:
     """As self-service does, which counts a user's devices."""
     devices = registry.devices
-    return devices.change(wanted.owner, wanted.device, lambda _found: wanted, parse_pools(POOLS), limit=5)[1]
+    return devices.change(wanted.owner, wanted.device, lambda _found: wanted, parse_pools(POOLS), quota=Quota(5, 20))[1]
 
 
 @pytest.fixture

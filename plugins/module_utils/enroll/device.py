@@ -17,23 +17,10 @@ from . import function as self_service
 from .function import Function, SelfServiceError
 
 if TYPE_CHECKING:
-    from boto3.session import Session
     from botocore.credentials import ReadOnlyCredentials
 
-# what botocore calls the ways by which credentials can only be a role's; "login" gives a user's, too
-_ROLE_SESSIONS = {
-    "sso": "single sign-on",
-    "assume-role": "an assumed role",
-    "assume-role-with-web-identity": "a role assumed by a web identity",
-    "iam-role": "an instance's role",
-    "container-role": "a container's role",
-}
-_USE_YOUR_OWN = (
-    "the VPN knows IAM users only. Use a profile with the access keys of your own IAM user, or with an MFA session "
-    "that was made with them (aws sts get-session-token), or sign in as your IAM user (aws login)"
-)
-
 _HANDSHAKE = 30  # seconds that a handshake may take once the gateways have the device
+_IN_WORDS = {"registered": "registered", "rotated": "given another key", "renewed": "renewed"}
 _ARN = re.compile(r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}")
 
 
@@ -76,30 +63,6 @@ def checked(function: Function) -> Function:
     return function
 
 
-def user_credentials(session: Session) -> ReadOnlyCredentials:
-    """Return the credentials that a session has, unless they are plainly a role's.
-
-    A role's that look like a user's own, such as exported ones, are refused by the function.
-
-    :raises SelfServiceError: `no_credentials`, `role_session`.
-    """
-    from botocore.exceptions import BotoCoreError
-
-    try:
-        credentials = session.get_credentials()
-        kind = None if credentials is None else _ROLE_SESSIONS.get(credentials.method)
-        if kind is not None:
-            raise SelfServiceError(
-                f"these AWS credentials are a role's session ({kind}), and {_USE_YOUR_OWN}", "role_session"
-            )
-        frozen = None if credentials is None else credentials.get_frozen_credentials()
-    except BotoCoreError as error:
-        raise SelfServiceError(f"no AWS credentials: {error}", "no_credentials") from None
-    if frozen is None:
-        raise SelfServiceError(f"no AWS credentials were found; {_USE_YOUR_OWN}", "no_credentials")
-    return frozen
-
-
 def ensure_present(
     credentials: ReadOnlyCredentials,
     function: Function,
@@ -128,14 +91,16 @@ def ensure_present(
         tunnel=listed["tunnel"],
         due=_due(listed, name, clock()),
     )
-    expires_at = 0 if before is None else before["expires_at"]
     calls = {
         "registered": lambda: self_service.register(credentials, function, name, public_key),
         "rotated": lambda: self_service.rotate(credentials, function, name, public_key),
-        "renewed": lambda: _renew(credentials, function, name, expires_at),
+        "renewed": lambda: self_service.renew(credentials, function, name),
     }
     for action in () if check_mode else actions:
-        answer = calls[action]()
+        try:
+            answer = calls[action]()
+        except SelfServiceError as error:
+            raise _explained(error, name, action) from None
         result = result._replace(**{field: answer[field] for field in ("device", "tunnel", "in_force_from")})
     expired = before is not None and _over(before["expires_at"], clock())
     return result._replace(unknown=expired or not {"registered", "rotated"}.isdisjoint(actions))
@@ -197,20 +162,25 @@ def _needed(before: Mapping[str, Any] | None, public_key: str, rotate: bool, now
     return (*rotated, *renewed)
 
 
-def _renew(credentials: ReadOnlyCredentials, function: Function, name: str, expires_at: float) -> dict[str, Any]:
-    """As self_service.renew, but AWS's own refusal means that the session isn't fresh enough for the renew URL."""
-    try:
-        return self_service.renew(credentials, function, name)
-    except SelfServiceError as error:
-        if error.code != "forbidden":
-            raise
-        raise SelfServiceError(
-            f"device {name} must be renewed by {utc(expires_at)}, and AWS refused that call: authenticate with AWS "
-            "again. Make a new session with your MFA device (aws sts get-session-token --serial-number ARN "
-            "--token-code CODE), then run this again with its credentials",
+def _explained(error: SelfServiceError, name: str, action: str) -> SelfServiceError:
+    """Say what to do here. The function answered before, so a refusal of AWS's own is about how the user signed in."""
+    if error.code == "forbidden":
+        return SelfServiceError(
+            f"device {name} was not {_IN_WORDS[action]}: AWS showed your devices and refused that call, which may need "
+            "a fresh MFA session. Make one with your MFA device (aws sts get-session-token --serial-number ARN "
+            "--token-code CODE), then run this again with its credentials; the script asks for the code by itself "
+            "where it runs in a terminal",
             "authenticate_again",
             error.status,
-        ) from None
+        )
+    if error.code == "key_held":
+        return SelfServiceError(
+            f"device {name} was not {_IN_WORDS[action]}: {error}. Make another key: on this machine with --new-key (of "
+            "the playbook enroll_new_key=true), in a WireGuard app by adding another empty tunnel",
+            error.code,
+            error.status,
+        )
+    return error
 
 
 def _due(listed: Mapping[str, Any], name: str, now: float) -> list[dict[str, Any]]:

@@ -52,7 +52,8 @@ class SelfServiceError(RuntimeError):
 class Function(NamedTuple):
     """What an operator tells users of the function, and how this machine trusts its address.
 
-    `arn` is without alias; `sts_url` only where STS isn't AWS's own endpoint of the function's region. `verify` is
+    `arn` is without alias; `manage_url` lists and removes, `renew_url` does what lets a device in or gives it time;
+    `sts_url` only where STS isn't AWS's own endpoint of the function's region. `verify` is
     botocore's: a file of certificates, or whether certificates are checked.
     """
 
@@ -115,7 +116,7 @@ def register(credentials: ReadOnlyCredentials, function: Function, device: str, 
     :raises SelfServiceError: the function refused, or could not be reached.
     """
     body = {"device": device, "public_key": public_key}
-    return _call(credentials, function, "POST", f"{function.manage_url.rstrip('/')}/devices", body)
+    return _call(credentials, function, "POST", f"{function.renew_url.rstrip('/')}/devices", body)
 
 
 def devices(credentials: ReadOnlyCredentials, function: Function) -> dict[str, Any]:
@@ -130,7 +131,7 @@ def renew(credentials: ReadOnlyCredentials, function: Function, device: str) -> 
 
 def rotate(credentials: ReadOnlyCredentials, function: Function, device: str, public_key: str) -> dict[str, Any]:
     """Give a device another key; addresses and expiry stay. Answers as `register`."""
-    url = f"{_device_url(function.manage_url, device)}/key"
+    url = f"{_device_url(function.renew_url, device)}/key"
     return _call(credentials, function, "PUT", url, {"public_key": public_key})
 
 

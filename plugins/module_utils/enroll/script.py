@@ -13,6 +13,7 @@ import json
 import pkgutil
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 from urllib.parse import urlsplit
 
@@ -20,7 +21,8 @@ from ..client.config import ClientTunnel, DnsFlavour, dns_flavour, render
 from . import function as self_service
 from . import terminal
 from .connect import Connection, check_private_names
-from .device import Enrollment, checked, ensure_absent, ensure_present, gateway, mtu, user_credentials, utc
+from .credentials import mfa_credentials, user_credentials
+from .device import Enrollment, checked, ensure_absent, ensure_present, gateway, mtu, utc
 from .function import Function, SelfServiceError
 from .machine import HANDSHAKE_AGE, Machine, MachineError, new_key
 from .terminal import Screen
@@ -47,6 +49,7 @@ class SelfService(NamedTuple):
     credentials: ReadOnlyCredentials
     function: Function
     listed: dict[str, Any]  # devices and tunnel
+    sign_in: Callable[[], ReadOnlyCredentials] | None = None  # by MFA; None where nobody can be asked
 
     @property
     def keys(self) -> dict[str, str]:
@@ -54,8 +57,15 @@ class SelfService(NamedTuple):
         return {device["device"]: device["public_key"] for device in self.listed["devices"]}
 
     def present(self, device: str, public_key: str, *, rotate: bool = False) -> Enrollment:
-        """Register or renew a device, see ensure_present()."""
-        return ensure_present(self.credentials, self.function, self.listed, device, public_key, rotate=rotate)
+        """Register or renew a device, see ensure_present(); who must authenticate again is asked for an MFA code."""
+        try:
+            return ensure_present(self.credentials, self.function, self.listed, device, public_key, rotate=rotate)
+        except SelfServiceError as error:
+            if error.code != "authenticate_again" or self.sign_in is None:
+                raise
+        credentials = self.sign_in()
+        listed = self_service.devices(credentials, self.function)
+        return ensure_present(credentials, self.function, listed, device, public_key, rotate=rotate)
 
     def absent(self, device: str) -> Enrollment:
         """Remove a device, see ensure_absent()."""
@@ -293,7 +303,9 @@ def _service(arguments: argparse.Namespace, screen: Screen) -> SelfService:
         session = _session(arguments.profile)
         function = checked(Function(*urls, verify=session.get_config_variable("ca_bundle") or True))
         credentials = user_credentials(session)
-        return SelfService(credentials, function, self_service.devices(credentials, function))
+        sign_in = partial(mfa_credentials, session, function.region, function.sts_url, screen.ask)
+        listed = self_service.devices(credentials, function)
+        return SelfService(credentials, function, listed, sign_in if sys.stdin.isatty() else None)
 
     machine = Machine(arguments.interface)
     try:
@@ -414,6 +426,8 @@ def _life(device: dict[str, Any]) -> str:
         return "it doesn't expire"
     if device["expires_at"] <= time.time():
         return f"expired at {utc(device['expires_at'])}: renew it"
+    if device["renewable_from"] is None:
+        return f"ends at {utc(device['expires_at'])}, which the operators of the VPN set: ask them for more time"
     return f"expires at {utc(device['expires_at'])} and can be renewed from {utc(device['renewable_from'])} on"
 
 

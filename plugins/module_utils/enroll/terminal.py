@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import subprocess
+import sys
 import time
 from typing import TextIO
 
@@ -34,6 +35,12 @@ class Screen:
     def say(self, text: str) -> None:
         """One line of progress."""
         self.line(f"{time.monotonic() - self._began:6.1f}s  {text}")
+
+    def ask(self, question: str) -> str:
+        """Show a question, and return what the user types."""
+        self._stream.write(question)
+        self._stream.flush()
+        return sys.stdin.readline()
 
     def line(self, text: str) -> None:
         """A line as it is."""

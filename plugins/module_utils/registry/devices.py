@@ -3,17 +3,18 @@
 
 """Devices' registrations, and the transactions that change one together with its claims of a key and of addresses.
 
-A key, once registered, belongs to its user for good: after its device is removed only the same user can register it
-again (R1, identity; R9, one key, one device). A freed address rests before it is given to another device.
+A key belongs to its user, also for 90 days after its device is removed or got another one: only the same user can
+register it again (R1, identity; R9, one key, one device). A freed address rests before it is given to another device.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import random
 import time
 from decimal import Decimal
-from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Iterator, Mapping, NamedTuple, Sequence
 
 from ..addresses import Network, choose
 from ..model import Owner, Registration, Removed
@@ -32,7 +33,9 @@ from .items import (
 )
 
 QUARANTINE = 7 * DAY  # that a freed address rests
-_RESTING = 20  # addresses for each device that a user may have; more can't rest, so that no user uses up a pool
+_KEY_KEPT = 90 * DAY  # that a key stays its user's once given up, as long as the record of a removed registration
+# of a pool: so many of a user's addresses may rest, for each device that they may have and of the whole
+_RESTING, _RESTING_SHARE = 20, 20
 
 
 class Choice(NamedTuple):
@@ -40,6 +43,13 @@ class Choice(NamedTuple):
 
     addresses: tuple[str, ...]
     claims: list[Item]
+
+
+class Quota(NamedTuple):
+    """How much a user may have and do without an operator."""
+
+    devices: int
+    changes: int  # of new devices and new keys on a day (UTC)
 
 
 class RegisteredDevices:
@@ -123,16 +133,16 @@ class RegisteredDevices:
         *,
         quarantine: float = QUARANTINE,
         check_mode: bool = False,
-        limit: int | None = None,
+        quota: Quota | None = None,
     ) -> tuple[Registration | None, Registration]:
         """Make a registration, or change one; its addresses are chosen and kept here.
 
         :param wish: what the registration is to be, from what it is; called again when somebody else changed it
             meanwhile, so no change is lost. Addresses and, but for a new one, `created_at` don't count. It may raise.
         :param quarantine: how long an address rests once it is given up, in seconds.
-        :param limit: how many devices the user may have; None for as many as there are addresses.
+        :param quota: None for an operator, who has none.
         :returns: the registration before (None if new) and after.
-        :raises RegistryError: the key is another device's, or the user has `limit` devices.
+        :raises RegistryError: the key is another device's, or the user's quota is used up.
         :raises PoolError: no address is left.
         """
         for attempt in _attempts():
@@ -149,8 +159,8 @@ class RegisteredDevices:
             if before == after or check_mode:
                 return before, after
             writes = self._writes(before, after, item, quarantine)
-            if before is None and limit is not None:
-                writes.append(self._count(after, limit, choice.claims))
+            if quota is not None and (before is None or before.public_key != after.public_key):
+                writes.append(self._count(before, after, quota, pools, choice.claims))
             if self._table.transact(writes):
                 return before, after
             self._check_key(after)
@@ -228,30 +238,23 @@ class RegisteredDevices:
         )
 
     def _release_address(self, holder: Registration, address: str, quarantine: float) -> Put:
-        free_at = int(self._clock() + quarantine)
-        return Put(
-            {
-                "pk": "claim",
-                "sk": f"address#{address}",
-                "holder": device_key(holder),
-                "free_at": free_at,
-                "ttl": free_at,  # DynamoDB then deletes the claim; until it does, free_at decides
-            }
-        )
+        claim = {"pk": "claim", "sk": f"address#{address}", "holder": device_key(holder)}
+        return Put({**claim, **_freed(int(self._clock() + quarantine))})
 
     # -- keys
 
     def _claim_key(self, holder: Registration) -> Put:
         return Put(
             _key_claim(holder),
-            "attribute_not_exists(pk) OR (#owner = :owner AND attribute_exists(released_at))",
-            {"owner": user_key(holder.owner)},
+            "attribute_not_exists(pk) OR (#owner = :owner AND attribute_exists(released_at)) OR free_at <= :now",
+            {"owner": user_key(holder.owner), "now": int(self._clock())},
         )
 
     def _release_key(self, holder: Registration) -> list[Put]:
         if not holder.public_key:  # of a registration that can't be read, and whose key nobody claims
             return []
-        return [Put({**_key_claim(holder), "released_at": int(self._clock())})]
+        now = int(self._clock())
+        return [Put({**_key_claim(holder), "released_at": now, **_freed(now + _KEY_KEPT)})]
 
     def _check_key(self, registration: Registration) -> None:
         """Refuse a registration whose key is another device's.
@@ -259,7 +262,7 @@ class RegisteredDevices:
         :raises RegistryError: naming the device.
         """
         claim = self._table.get("claim", f"key#{registration.public_key}")
-        if claim is None or claim.get("holder") == device_key(registration):
+        if claim is None or claim.get("holder") == device_key(registration) or _free_at(claim) <= self._clock():
             return
         if claim.get("owner") == user_key(registration.owner) and "released_at" in claim:
             return
@@ -301,40 +304,65 @@ class RegisteredDevices:
         writes += [self._release_address(before, address, quarantine) for address in lost]
         return writes
 
-    def _count(self, new: Registration, limit: int, claims: Iterable[Item]) -> Put:
-        """Count a user's devices: the write lets only one new device through at a time, so that none is missed.
+    def _count(
+        self,
+        before: Registration | None,
+        after: Registration,
+        quota: Quota,
+        pools: Sequence[Network],
+        claims: Sequence[Item],
+    ) -> Put:
+        """Count a user's devices and changes: the write lets only one through at a time, so that none is missed.
 
-        :param claims: those of addresses, resting ones among them.
+        :param claims: those of addresses, resting ones among them; of a new device.
         """
-        item = self._table.get("devices", user_key(new.owner))
-        before = (item or {}).get("version", 0)
-        version = before if isinstance(before, Decimal) else 0  # a damaged one costs no registration
-        count = len(self.registrations_of(new.owner))
-        if count >= limit:
+        item = self._table.get("devices", user_key(after.owner)) or {}
+        version = item.get("version", 0)
+        today = int(self._clock() // DAY)
+        changes = _whole(item.get("changes")) if item.get("day") == today else 0
+        if before is None:
+            self._check_devices(after, quota)
+            self._check_resting(after, quota, pools, claims)
+        if changes >= quota.changes:
             raise RegistryError(
-                f"{new.label} can't be registered: {new.user_name} has {count} devices, and {limit} are allowed; "
-                "remove one first",
-                RegistryErrorCode.DEVICE_LIMIT,
+                f"{after.label} can't be {'registered' if before is None else 'given another key'}: {after.user_name} "
+                f"has made {changes} new devices and keys today, and {quota.changes} a day are allowed; try again from "
+                "00:00 UTC on",
+                RegistryErrorCode.TOO_MANY_CHANGES,
             )
-        self._check_resting(new, limit, claims)
+        counted = {"version": _whole(version) + 1, "day": today, "changes": changes + 1}
         return Put(
-            {"pk": "devices", "sk": user_key(new.owner), "version": version + 1},
+            {"pk": "devices", "sk": user_key(after.owner), **counted},
             "attribute_not_exists(version) OR version = :before",
-            {"before": before},
+            {"before": version},
         )
 
-    def _check_resting(self, new: Registration, limit: int, claims: Iterable[Item]) -> None:
+    def _check_devices(self, new: Registration, quota: Quota) -> None:
+        count = len(self.registrations_of(new.owner))
+        if count >= quota.devices:
+            raise RegistryError(
+                f"{new.label} can't be registered: {new.user_name} has {count} devices, and {quota.devices} are "
+                "allowed; remove one first",
+                RegistryErrorCode.DEVICE_LIMIT,
+            )
+
+    def _check_resting(self, new: Registration, quota: Quota, pools: Sequence[Network], claims: Sequence[Item]) -> None:
+        """Have no user's removed devices use up a pool."""
+        smallest = min(pools, key=lambda pool: pool.num_addresses)
+        allowed = min(_RESTING * quota.devices, max(quota.devices, smallest.num_addresses // _RESTING_SHARE))
         now, of_user = self._clock(), f"{user_key(new.owner)}/"
         free_at = [
             _free_at(item)
             for item in claims
-            if now < _free_at(item) < math.inf and str(item.get("holder")).startswith(of_user)
+            if now < _free_at(item) < math.inf
+            and str(item.get("holder")).startswith(of_user)
+            and ipaddress.ip_address(item["sk"].partition("#")[2]) in smallest
         ]
-        if len(free_at) >= _RESTING * limit:
+        if len(free_at) >= allowed:
             until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(int(min(free_at))))
             raise RegistryError(
                 f"{new.label} can't be registered: {len(free_at)} addresses of {new.user_name}'s removed devices rest, "
-                f"the first until {until}; try again then",
+                f"and {allowed} in {smallest} may; the first is free from {until} on, try again then",
                 RegistryErrorCode.TOO_MANY_REMOVALS,
             )
 
@@ -345,6 +373,16 @@ def _attempts() -> Iterator[int]:
         if attempt:
             time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 7)))
         yield attempt
+
+
+def _freed(free_at: int) -> Item:
+    """Return what a claim has once it is given up."""
+    return {"free_at": free_at, "ttl": free_at}  # DynamoDB then deletes the claim; until it does, free_at decides
+
+
+def _whole(found: Any) -> int:
+    """Return a number of the registry's; 0 for a damaged one, which costs no registration."""
+    return int(found) if isinstance(found, Decimal) and found.is_finite() else 0
 
 
 def _free_at(claim: Item) -> float:

@@ -39,6 +39,7 @@ class RegistryErrorCode(Enum):
     KEY_HELD = "key_held"
     DEVICE_LIMIT = "device_limit"
     TOO_MANY_REMOVALS = "too_many_removals"
+    TOO_MANY_CHANGES = "too_many_changes"
     COLLIDED = "collided"
 
 

@@ -7,10 +7,10 @@
 |----------------|----------------------------------|----------------------------------------------------------------|
 | `registry`     | `identity`                       | value: a random id that this registry has once and for good    |
 | `registration` | `ACCOUNT/USER_ID/DEVICE`         | user_name, public_key, addresses, created_at, expires_at,      |
-|                |                                  | renewed_at, handed_out, by                                     |
+|                |                                  | renewed_at, handed_out, fixed_end, by                          |
 | `removed`      | `ACCOUNT/USER_ID/DEVICE`         | of a removed registration: user_name, public_key, removed_at,  |
 |                |                                  | reason, by, ttl                                                |
-| `claim`        | `key#KEY`, `address#ADDRESS`     | holder; released_at (a key), free_at and ttl (an address)      |
+| `claim`        | `key#KEY`, `address#ADDRESS`     | holder; once given up: released_at (a key), free_at, ttl       |
 | `devices`      | `ACCOUNT/USER_ID`                | version, raised with each device registered under a limit      |
 | `block`        | `ACCOUNT/USER_ID[/DEVICE]`       | reason, created_at, by                                         |
 | `lifted`       | `ACCOUNT/USER_ID[/DEVICE]`       | of the block that was lifted last: block (reason, created_at,  |
@@ -101,8 +101,9 @@ def registration_item(registration: Registration) -> Item:
         item["expires_at"] = _whole(registration.expires_at)
     if registration.renewed_at is not None:
         item["renewed_at"] = _whole(registration.renewed_at)
-    if registration.handed_out:
-        item["handed_out"] = True
+    for name in ("handed_out", "fixed_end"):
+        if getattr(registration, name):
+            item[name] = True
     return {**item, **_ordered(registration.by)}
 
 
@@ -123,6 +124,7 @@ def read_registration(item: Item) -> Registration:
         expires_at=_time(item["expires_at"]) if "expires_at" in item else None,
         renewed_at=_time(item["renewed_at"]) if "renewed_at" in item else None,
         handed_out=bool(item.get("handed_out", False)),
+        fixed_end=bool(item.get("fixed_end", False)),
         by=_words(item.get("by")),
     )
 

@@ -159,10 +159,15 @@ class Forged:
         iam: dict[str, Any] | None,
         proof: str | None = None,
         body: Any = None,
-        alias: str | None = "manage",
+        alias: str | None = "",
         encoded: bool = False,
     ) -> tuple[int, str]:
-        """Status and code (`ok` for a success). `body` is text, or what is to be JSON; `encoded` says it is base64."""
+        """Status and code (`ok` for a success). `body` is text, or what is to be JSON; `encoded` says it is base64.
+
+        `alias` is empty for the one that serves such calls.
+        """
+        if alias == "":
+            alias = "renew" if method in ("POST", "PUT") else "manage"
         text = body if isinstance(body, str) else "" if body is None else json.dumps(body)
         headers = {"content-type": "application/json"}
         if proof is not None:

@@ -164,7 +164,7 @@ def test_no_spelling_of_a_path_touches_anothers_device(number: int, people: Peop
     alice.register("laptop")
     before, iam = people.written(), context_of(people, bob)
     for name in (spellings(device)[number] for device in OTHERS):
-        for method, rest, alias in (("DELETE", "", "manage"), ("PUT", "/key", "manage"), ("PUT", "/renewal", "renew")):
+        for method, rest, alias in (("DELETE", "", "manage"), ("PUT", "/key", "renew"), ("PUT", "/renewal", "renew")):
             body = {"public_key": GOOD_KEY} if rest == "/key" else None
             status, code = forged(method, f"/devices/{name}{rest}", iam, bob.proof(), body, alias)
             assert status in (400, 404, 405), (name, code)
@@ -246,7 +246,7 @@ def fuzzed(people: People) -> tuple[People, Person, dict[str, Any]]:
 def test_good_input_is_accepted(people: People) -> None:
     """What the tests above send would be, but for what is bad in it."""
     answer = requests.post(
-        f"{people.function.manage_url}/devices",
+        f"{people.function.renew_url}/devices",
         json={"device": "laptop", "public_key": keys.generate()[1]},
         auth=Signing(people.user("alice")),
         timeout=PATIENCE,

@@ -109,6 +109,24 @@ def test_sixth_device_is_refused(people: People) -> None:
     alice.register("device-5")
 
 
+def test_new_keys_have_a_limit_each_day_so_that_nobody_starts_runs_all_day(
+    people: People, forged: Forged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SETTINGS", json.dumps({**SETTINGS, "changes_per_day": 3}))
+    alice = people.user("alice")
+    iam = context_of(people, alice)
+
+    def rotate() -> tuple[int, str]:
+        body = {"public_key": keys.generate()[1]}
+        return forged("PUT", "/devices/laptop/key", iam, alice.proof(), body)
+
+    alice.register("laptop")
+    assert [rotate() for _number in range(4)] == [(200, "ok")] * 2 + [(409, "too_many_changes")] * 2
+    assert forged("DELETE", "/devices/laptop", iam, alice.proof()) == (200, "ok")
+    notices = people.notices()
+    assert len(notices) == 4, "the refused ones start no run"
+
+
 def test_user_who_registers_and_removes_all_day_cannot_use_up_a_pool(
     people: People, forged: Forged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,7 +134,7 @@ def test_user_who_registers_and_removes_all_day_cannot_use_up_a_pool(
     alice, bob = people.user("alice"), people.user("bob")
     iam = context_of(people, alice)
     devices, pools = people.vpn.registry().devices, parse_pools(POOLS)
-    for number in range(10):  # 20 addresses
+    for number in range(20):
         removed = Registration(ACCOUNT, iam["userId"], f"old-{number}", "alice", keys.generate()[1], (), time.time())
         devices.remove(devices.register(removed, pools)[1])
     device = {"device": "laptop", "public_key": keys.generate()[1]}
@@ -223,6 +241,29 @@ def test_handed_out_key_must_be_rotated_before_it_is_renewed(people: People) -> 
     assert refused(carol.renew, "laptop").code == "handed_out"
     assert carol.rotate("laptop", keys.generate()[1])["device"]["handed_out"] is False
     carol.renew("laptop")
+
+
+def test_end_that_an_operator_set_is_not_moved_by_its_user(people: People) -> None:
+    alice = people.user("alice")
+    before = aged(people, alice, "laptop", days_left=-1, fixed_end=True)
+    error = refused(alice.renew, "laptop")
+    assert (error.status, error.code) == (409, "fixed_end")
+    assert before.expires_at is not None
+    assert time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(before.expires_at)) in str(error)
+    (device,) = alice.devices()["devices"]
+    assert (device["renewable_from"], device["fixed_end"]) == (None, True)
+    alice.rotate("laptop", keys.generate()[1])
+    assert refused(alice.renew, "laptop").code == "fixed_end"
+
+
+def test_renewal_never_shortens_a_life(people: People) -> None:
+    alice = people.user("alice")
+    now = int(time.time())
+    long = aged(people, alice, "laptop", days_left=60, created_at=now - 100 * DAY)
+    error = refused(alice.renew, "laptop")
+    assert error.code == "too_early"
+    (device,) = alice.devices()["devices"]
+    assert (device["expires_at"], device["renewable_from"]) == (long.expires_at, now + 30 * DAY)
 
 
 def test_device_that_does_not_expire_is_not_renewed(people: People) -> None:

@@ -47,10 +47,11 @@ class Enrolling:
             **({"public_key": KEY} if options.get("state") != "absent" else {}),
             **options,
         }
-        return self._run("enrollment", given, check=check, env={**_environment(person), **(env or {})})
+        return self._run("enrollment", given, check=check, env={**environment_of(person), **(env or {})})
 
 
-def _environment(person: Person | None) -> dict[str, str]:
+def environment_of(person: Person | None) -> dict[str, str]:
+    """What gives botocore a person's credentials; None for nobody's."""
     if person is None:
         return {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
     access_key, secret_key, token, *_account = person.credentials
@@ -69,10 +70,13 @@ def denying() -> Iterator[str]:
     """A function URL that a policy denies: AWS answers, the function is never asked."""
 
     class Denying(http.server.BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(403)
             self.end_headers()
             self.wfile.write(b'{"Message":"Forbidden"}')
+
+        do_PUT = do_POST
 
         def log_message(self, *_: object) -> None:
             """Stay quiet."""
@@ -178,6 +182,28 @@ def test_renewal_that_a_policy_denies_says_to_authenticate_again(people: People,
     assert done["code"] == "authenticate_again"
     assert "get-session-token" in done["msg"]
     assert people.vpn.registry().devices.registrations() == [before]
+
+
+def test_policy_that_wants_a_fresh_session_wants_it_for_registering_and_rotating_too(
+    people: People, enroll: Enrolling
+) -> None:
+    """Else who has none removes the device and registers it again."""
+    alice = people.user("alice")
+    alice.register("phone")
+    with denying() as url:
+        for device, rotate in (("laptop", False), ("phone", True)):
+            done = enroll(alice, device, renew_url=url, rotate=rotate)
+            assert done["code"] == "authenticate_again"
+        assert enroll(alice, "phone", renew_url=url, state="absent")["actions"] == ["removed"]
+    assert people.vpn.registry().devices.registrations() == []
+
+
+def test_key_of_another_device_is_refused_with_what_to_do_here(people: People, enroll: Enrolling) -> None:
+    people.user("bob").register("laptop", KEY)
+    done = enroll(people.user("alice"))
+    assert done["code"] == "key_held"
+    assert "enroll_new_key=true" in done["msg"]
+    assert "wg genkey" not in done["msg"]
 
 
 @pytest.mark.parametrize(

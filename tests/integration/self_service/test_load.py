@@ -116,7 +116,9 @@ def test_renewal_and_rotation_at_once_lose_nothing(people: People) -> None:
 CALL = """
 import json, sys
 from tests.support.function_server import FUNCTION_ARN, Context, handler
-print(handler(json.load(sys.stdin), Context(f"{FUNCTION_ARN}:manage", "request"))["statusCode"])
+event = json.load(sys.stdin)
+alias = "manage" if event["requestContext"]["http"]["method"] == "DELETE" else "renew"
+print(handler(event, Context(f"{FUNCTION_ARN}:{alias}", "request"))["statusCode"])
 """
 
 

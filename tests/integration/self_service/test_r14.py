@@ -249,10 +249,10 @@ def test_sts_that_fails_changes_nothing(
 
 
 ROUTES = [
-    ("POST", "/devices", "register", "manage"),
+    ("POST", "/devices", "register", "renew"),
     ("GET", "/devices", "list", "manage"),
     ("PUT", "/devices/laptop/renewal", "renew", "renew"),
-    ("PUT", "/devices/laptop/key", "rotate", "manage"),
+    ("PUT", "/devices/laptop/key", "rotate", "renew"),
     ("DELETE", "/devices/laptop", "remove", "manage"),
 ]
 

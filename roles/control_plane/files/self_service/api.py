@@ -51,8 +51,9 @@ from .settings import SelfServiceSettings
 MANAGE, RENEW = "manage", "renew"  # aliases of the function, each with a URL of its own
 
 _DESCRIPTION = (
-    "Users of the VPN keep their own devices with it. The function has two URLs: `manage` for everything but "
-    "renewal, `renew` for renewal alone. docs/self-service.md explains calls, codes and limits."
+    "Users of the VPN keep their own devices with it. The function has two URLs: `renew` for what lets a device in or "
+    "gives it time (register, rotate, renew), `manage` for listing and removing. "
+    "docs/self-service.md explains calls, codes and limits."
 )
 _SIGNATURE = {
     "name": "Authorization",
@@ -64,6 +65,11 @@ _METHODS = (
     (re.compile("/devices/[^/]+"), "DELETE"),
     (re.compile("/devices/[^/]+/(renewal|key)"), "PUT"),
 )
+_QUOTAS: dict[RegistryErrorCode | None, RefusalCode] = {
+    RegistryErrorCode.DEVICE_LIMIT: RefusalCode.DEVICE_LIMIT,
+    RegistryErrorCode.TOO_MANY_REMOVALS: RefusalCode.TOO_MANY_REMOVALS,
+    RegistryErrorCode.TOO_MANY_CHANGES: RefusalCode.TOO_MANY_CHANGES,
+}
 
 
 class Api:
@@ -149,7 +155,7 @@ class Api:
 
     def register(self, body: Annotated[NewDevice, Body()], proof: Proof) -> DeviceAnswer:
         """Register a device of the caller's. Again with the same key it changes nothing."""
-        admitted = self._admit("register", MANAGE, proof, body.device)
+        admitted = self._admit("register", RENEW, proof, body.device)
         change = self._devices.register(admitted, body.device, body.public_key)
         return self._changed(admitted, change)
 
@@ -157,7 +163,7 @@ class Api:
         """The caller's devices."""
         admitted = self._admit("list", MANAGE, proof)
         return DevicesAnswer(
-            devices=[_device(registration, admitted) for registration in self._devices.of(admitted)],
+            devices=[self._device(registration, admitted) for registration in self._devices.of(admitted)],
             limit=self._settings.document.devices_per_user,
             tunnel=self._tunnel(admitted.user),
         )
@@ -169,14 +175,14 @@ class Api:
 
     def rotate(self, device: DeviceInPath, body: Annotated[NewKey, Body()], proof: Proof) -> DeviceAnswer:
         """Give a device another key; addresses and expiry stay."""
-        admitted = self._admit("rotate", MANAGE, proof, device)
+        admitted = self._admit("rotate", RENEW, proof, device)
         return self._changed(admitted, self._devices.rotate(admitted, device, body.public_key))
 
     def remove(self, device: DeviceInPath, proof: Proof) -> RemovedAnswer:
         """Remove a device; its addresses rest, its key stays the caller's."""
         admitted = self._admit("remove", MANAGE, proof, device)
         removed = self._devices.remove(admitted, device)
-        return RemovedAnswer(device=_device(removed, admitted), in_force_from=self._committed())
+        return RemovedAnswer(device=self._device(removed, admitted), in_force_from=self._committed())
 
     # -- what every route does
 
@@ -204,10 +210,14 @@ class Api:
     def _changed(self, admitted: Admitted, change: DeviceChange) -> DeviceAnswer:
         in_force_from = self._committed() if change.changed else self._in_force_from()
         return DeviceAnswer(
-            device=_device(change.registration, admitted),
+            device=self._device(change.registration, admitted),
             tunnel=self._tunnel(admitted.user),
             in_force_from=in_force_from,
         )
+
+    def _device(self, registration: Registration, admitted: Admitted) -> DeviceOut:
+        blocked = admitted.blocked.get(registration.device)
+        return device_out(registration, self._devices.renewable_from(registration), blocked)
 
     def _committed(self) -> int:
         """Ask for a reconcile; return when it is done at the latest. A lost message only makes it wait for the next."""
@@ -265,11 +275,9 @@ class Api:
 
 def _of_registry(error: RegistryError) -> Refusal:
     if error.code is RegistryErrorCode.KEY_HELD:  # by whom is none of the caller's business
-        return Refusal(RefusalCode.KEY_HELD, "another device has this public key; make a new one with `wg genkey`")
-    if error.code is RegistryErrorCode.DEVICE_LIMIT:
-        return Refusal(RefusalCode.DEVICE_LIMIT, str(error))
-    if error.code is RegistryErrorCode.TOO_MANY_REMOVALS:
-        return Refusal(RefusalCode.TOO_MANY_REMOVALS, str(error))
+        return Refusal(RefusalCode.KEY_HELD, "another device has this public key, and a key is for one device")
+    if error.code in _QUOTAS:
+        return Refusal(_QUOTAS[error.code], str(error))
     return Refusal(RefusalCode.COLLIDED, "too many others changed the registry at the same time; try again")
 
 
@@ -277,7 +285,3 @@ def _function(arn: str) -> tuple[str, str | None]:
     """The function's ARN without alias, and the alias."""
     parts = arn.split(":")
     return ":".join(parts[:7]), parts[7] if len(parts) > 7 else None
-
-
-def _device(registration: Registration, admitted: Admitted) -> DeviceOut:
-    return device_out(registration, admitted.blocked.get(registration.device))

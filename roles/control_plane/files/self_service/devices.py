@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError
 from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import sweep_of_user
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sweep, User
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.devices import Quota
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.whitelist import Reason, refusal
 
@@ -139,17 +140,22 @@ class OwnDevices:
                 raise _no_such_device(admitted, device)
             if before.renewed_at is not None and 0 <= now - before.renewed_at < REPEATED:
                 return before
+            renewable_from = self.renewable_from(before)
             if before.handed_out:
                 raise Refusal(
                     RefusalCode.HANDED_OUT,
                     f"the key of {before.label} was handed out; rotate it on the device, then renew",
                 )
-            if before.renewable_from is None:
+            if before.expires_at is None:
                 raise Refusal(RefusalCode.NEVER_EXPIRES, f"{before.label} doesn't expire")
-            if now < before.renewable_from:
+            if renewable_from is None:
                 raise Refusal(
-                    RefusalCode.TOO_EARLY, f"{before.label} can be renewed from {_utc(before.renewable_from)} on"
+                    RefusalCode.FIXED_END,
+                    f"the operators of the VPN set that {before.label} ends at {_utc(before.expires_at)}; ask them for "
+                    "more time",
                 )
+            if now < renewable_from:
+                raise Refusal(RefusalCode.TOO_EARLY, f"{before.label} can be renewed from {_utc(renewable_from)} on")
             return before._replace(
                 user_name=admitted.user.user_name,
                 expires_at=now + self._settings.document.life,
@@ -158,6 +164,15 @@ class OwnDevices:
             )
 
         return self._change(admitted, device, wanted)
+
+    def renewable_from(self, registration: Registration) -> float | None:
+        """Return from when on its user can renew a registration: half of its life is over, and it would live longer.
+
+        :returns: None if it doesn't expire, or an operator set when it does.
+        """
+        if registration.expires_at is None or registration.renewable_from is None or registration.fixed_end:
+            return None
+        return max(registration.renewable_from, registration.expires_at - self._settings.document.life)
 
     def rotate(self, admitted: Admitted, device: str, public_key: str) -> DeviceChange:
         """Give a device another key; its expiry stays."""
@@ -191,9 +206,7 @@ class OwnDevices:
 
     def _refuse_gateways_key(self, public_key: str) -> None:
         if public_key in {gateway.public_key for gateway in self._settings.document.gateways}:
-            raise Refusal(
-                RefusalCode.KEY_HELD, "this is the gateway's own public key; make one on this device with `wg genkey`"
-            )
+            raise Refusal(RefusalCode.KEY_HELD, "this is the gateway's own public key")
 
     def _change(
         self, admitted: Admitted, device: str, wanted: Callable[[Registration | None], Registration]
@@ -206,7 +219,7 @@ class OwnDevices:
             wanted,
             self._settings.pools,
             quarantine=document.address_quarantine,
-            limit=document.devices_per_user,
+            quota=Quota(document.devices_per_user, document.changes_per_day),
         )
         return DeviceChange(after, before != after)
 

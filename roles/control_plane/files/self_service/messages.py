@@ -67,7 +67,11 @@ class DeviceOut(BaseModel):
     addresses: list[str]
     created_at: int
     expires_at: Annotated[int | None, Field(description="Null: it doesn't expire.")]
-    renewable_from: Annotated[int | None, Field(description="When half of its life is over.")]
+    renewable_from: Annotated[
+        int | None,
+        Field(description="From when on its user can renew it. Null: no end, or a fixed one."),
+    ]
+    fixed_end: Annotated[bool, Field(description="Operators set when it ends, and only they can move that.")]
     handed_out: Annotated[bool, Field(description="Its private key was made by an operator.")]
     blocked: Annotated[str | None, Field(description="Why it may not connect.")]
 
@@ -143,7 +147,7 @@ def responses(answer: type[BaseModel], *statuses: int) -> dict[int, Any]:
     }
 
 
-def device_out(registration: Registration, blocked: str | None) -> DeviceOut:
+def device_out(registration: Registration, renewable_from: float | None, blocked: str | None) -> DeviceOut:
     """Write a registration as it is answered; `blocked` is the reason, if there is one."""
     return DeviceOut(
         device=registration.device,
@@ -151,7 +155,8 @@ def device_out(registration: Registration, blocked: str | None) -> DeviceOut:
         addresses=list(registration.addresses),
         created_at=int(registration.created_at),
         expires_at=_seconds(registration.expires_at),
-        renewable_from=_seconds(registration.renewable_from),
+        renewable_from=_seconds(renewable_from),
+        fixed_end=registration.fixed_end,
         handed_out=registration.handed_out,
         blocked=blocked,
     )

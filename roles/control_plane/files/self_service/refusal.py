@@ -48,9 +48,11 @@ class RefusalCode(enum.Enum):
     DEVICE_EXISTS = ("device_exists", 409)
     DEVICE_LIMIT = ("device_limit", 409)
     TOO_MANY_REMOVALS = ("too_many_removals", 409)
+    TOO_MANY_CHANGES = ("too_many_changes", 409)
     KEY_HELD = ("key_held", 409)
     TOO_EARLY = ("too_early", 409)
     NEVER_EXPIRES = ("never_expires", 409)
+    FIXED_END = ("fixed_end", 409)
     HANDED_OUT = ("handed_out", 409)
     # the function
     INTERNAL = ("internal", 500)

@@ -65,6 +65,7 @@ class Document(_Document):
     answers_other_names: bool = False  # whether the gateways' resolvers answer others than private ones, too
     mtu: Annotated[int, Field(ge=576, le=65535)] = DEFAULT_MTU  # of the gateways' interfaces
     devices_per_user: Annotated[int, Field(ge=1)] = 5
+    changes_per_day: Annotated[int, Field(ge=1)] = 20  # new devices and new keys of a user
     # it can be renewed from its half on, 30 minutes early at least
     life: Annotated[int, Field(ge=3600, le=LONGEST)] = seconds("life", LIFE)
     address_quarantine: Annotated[int, Field(ge=0)] = 7 * DAY

@@ -40,7 +40,7 @@ def registered(**changes: Any) -> Registration:
 
 def test_new_registration_lives_for_its_time_from_now_on() -> None:
     made = updated(None, wanted(), NOW)
-    assert made == registered(addresses=(), created_at=NOW, expires_at=NOW + 3600, renewed_at=None)
+    assert made == registered(addresses=(), created_at=NOW, expires_at=NOW + 3600, renewed_at=None, fixed_end=True)
 
 
 def test_registration_lives_for_30_days_unless_somebody_says_otherwise() -> None:
@@ -52,6 +52,24 @@ def test_registration_lives_for_30_days_unless_somebody_says_otherwise() -> None
 def test_renewal_without_a_life_goes_on_for_as_long_as_before() -> None:
     made = updated(registered(), wanted(renew=True, life=None), NOW)
     assert made.expires_at == NOW + 510
+
+
+@pytest.mark.parametrize(
+    ("before", "asked", "fixed"),
+    [
+        (None, {"life": None}, False),
+        (None, {"life": 3600.0}, True),
+        (None, {"life": life_of("never")}, False),
+        (registered(), {}, False),  # its life isn't over: nothing about its end changes
+        (registered(fixed_end=True), {"public_key": keys.generate()[1]}, True),
+        (registered(), {"renew": True}, True),
+        (registered(fixed_end=True), {"renew": True, "life": None}, True),
+        (registered(fixed_end=True), {"renew": True, "life": life_of("never")}, False),
+        (registered(expires_at=NOW - 1), {"life": None}, False),
+    ],
+)
+def test_end_that_an_operator_sets_is_fixed(before: Registration | None, asked: dict[str, Any], fixed: bool) -> None:
+    assert updated(before, wanted(**asked), NOW).fixed_end is fixed
 
 
 @pytest.mark.parametrize("life", ["36501d", "999999999d", "999999h"])

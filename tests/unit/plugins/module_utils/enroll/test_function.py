@@ -79,10 +79,10 @@ def test_each_call_goes_to_its_own_url(front: Front) -> None:
     self_service.rotate(ALICE, front.function, "laptop", "KEY")
     self_service.remove(ALICE, front.function, "laptop")
     assert [(method, path) for method, path, _headers, _body in front.requests] == [
-        ("POST", "/manage/devices"),
+        ("POST", "/renew/devices"),
         ("GET", "/manage/devices"),
         ("PUT", "/renew/devices/laptop/renewal"),
-        ("PUT", "/manage/devices/laptop/key"),
+        ("PUT", "/renew/devices/laptop/key"),
         ("DELETE", "/manage/devices/laptop"),
     ]
     assert json.loads(front.requests[0][3]) == {"device": "laptop", "public_key": "KEY"}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import PoolError, parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.devices import QUARANTINE, RegisteredDevices
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.devices import QUARANTINE, Quota, RegisteredDevices
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import (
     Item,
     Put,
@@ -29,6 +29,7 @@ DAY = 24 * 3600
 ACCOUNT = "111122223333"
 ALICE, BOB = (ACCOUNT, "AIDAALICE"), (ACCOUNT, "AIDABOB")
 POOLS = parse_pools(["10.44.0.0/24", "fd44::/64"])
+CHANGES = 7  # that a user may make on a day
 TINY = parse_pools(["10.44.0.0/29"])  # five addresses
 
 
@@ -51,7 +52,8 @@ def claims(registry: Registry) -> dict[str, dict[str, Any]]:
 
 
 def add(devices: RegisteredDevices, wanted: Registration, limit: int | None, pools: Any = POOLS) -> Registration:
-    return devices.change(wanted.owner, wanted.device, lambda _before: wanted, pools, limit=limit)[1]
+    quota = None if limit is None else Quota(limit, changes=CHANGES)
+    return devices.change(wanted.owner, wanted.device, lambda _before: wanted, pools, quota=quota)[1]
 
 
 # -- what is there
@@ -167,6 +169,20 @@ def test_r1_key_of_a_removed_device_stays_its_users(registry: Registry, devices:
         devices.register(bobs(), POOLS)
     assert devices.register(laptop(device="phone"), POOLS)[1].public_key == "KEY"
     assert "released_at" not in claims(registry)["key#KEY"]
+
+
+def test_claim_of_a_key_that_was_given_up_ends_with_the_record_of_the_device(
+    registry: Registry, devices: RegisteredDevices, clock: Clock
+) -> None:
+    devices.remove(devices.register(laptop(), POOLS)[1])
+    claim = claims(registry)["key#KEY"]
+    assert claim["free_at"] == claim["ttl"] == NOW + 90 * DAY
+    clock.now = NOW + 90 * DAY - 1
+    with pytest.raises(RegistryError, match="already held"):
+        devices.register(bobs(), POOLS)
+    clock.now += 1
+    assert devices.register(bobs(), POOLS)[1].public_key == "KEY"
+    assert "free_at" not in claims(registry)["key#KEY"]
 
 
 def test_r1_recreated_user_does_not_inherit_a_key(devices: RegisteredDevices) -> None:
@@ -445,7 +461,37 @@ def test_each_device_registered_under_a_limit_raises_the_users_version(
     add(devices, laptop(), 5)
     add(devices, laptop(device="phone", public_key="2"), 5)
     counters = [item for item in registry.items() if item["pk"] == "devices"]
-    assert counters == [{"pk": "devices", "sk": "111122223333/AIDAALICE", "version": 2}]
+    today = int(NOW // DAY)
+    assert counters == [{"pk": "devices", "sk": "111122223333/AIDAALICE", "version": 2, "day": today, "changes": 2}]
+
+
+def test_new_devices_and_keys_of_a_user_have_a_limit_each_day(devices: RegisteredDevices, clock: Clock) -> None:
+    for number in range(CHANGES - 1):
+        add(devices, laptop(public_key=str(number)), 5)
+    add(devices, laptop(public_key="0"), 5)  # back to an earlier key is a change, too
+    for refused in (laptop(public_key="more"), laptop(device="phone", public_key="other")):
+        with pytest.raises(RegistryError, match=f"alice has made {CHANGES} new devices and keys today") as caught:
+            add(devices, refused, 5)
+        assert caught.value.code is RegistryErrorCode.TOO_MANY_CHANGES
+    add(devices, laptop(public_key="0", expires_at=NOW + 2 * DAY), 5)  # neither
+    add(devices, bobs(public_key="bob's"), 5)
+    add(devices, laptop(public_key="operator's"), None)
+    clock.now = (NOW // DAY + 1) * DAY
+    assert add(devices, laptop(public_key="next day"), 5).public_key == "next day"
+
+
+@pytest.mark.parametrize(("network", "allowed"), [("10.44.0.0/24", 12), ("10.44.0.0/29", 2), ("10.44.0.0/20", 40)])
+def test_removed_devices_of_a_user_hold_a_share_of_the_smallest_pool_at_most(
+    devices: RegisteredDevices, network: str, allowed: int
+) -> None:
+    pools = parse_pools([network, "fd44::/64"])
+    for number in range(allowed):
+        device = add(devices, laptop(device=f"d{number}", public_key=f"{number}"), None, pools)
+        devices.remove(device)
+    with pytest.raises(RegistryError, match=f"and {allowed} in {network} may; the first is free from") as caught:
+        add(devices, laptop(), 2, pools)
+    assert caught.value.code is RegistryErrorCode.TOO_MANY_REMOVALS
+    add(devices, bobs(), 2, pools)
 
 
 @pytest.mark.parametrize("damaged", [{"version": "x"}, {}], ids=str)
@@ -470,13 +516,13 @@ def test_device_that_came_meanwhile_counts_for_the_limit(
 
 
 def test_user_who_registers_and_removes_all_day_has_to_wait(devices: RegisteredDevices, clock: Clock) -> None:
-    pool = parse_pools(["10.44.0.0/24"])
+    pool = parse_pools(["10.44.0.0/20"])
     for number in range(20):
-        devices.remove(add(devices, laptop(device=f"d{number}", public_key=f"{number}"), 1, pool), quarantine=DAY)
+        devices.remove(add(devices, laptop(device=f"d{number}", public_key=f"{number}"), None, pool), quarantine=DAY)
         clock.now += 1
     complaint = (
-        "alice/laptop can't be registered: 20 addresses of alice's removed devices rest, the first until "
-        "2027-01-16 08:00 UTC; try again then"
+        "alice/laptop can't be registered: 20 addresses of alice's removed devices rest, and 20 in 10.44.0.0/20 "
+        "may; the first is free from 2027-01-16 08:00 UTC on, try again then"
     )
     with pytest.raises(RegistryError, match=complaint) as caught:
         add(devices, laptop(), 1, pool)
@@ -488,7 +534,7 @@ def test_user_who_registers_and_removes_all_day_has_to_wait(devices: RegisteredD
 
 
 def test_user_with_a_higher_limit_may_remove_more(devices: RegisteredDevices) -> None:
-    pool = parse_pools(["10.44.0.0/24"])
+    pool = parse_pools(["10.44.0.0/20"])
     for number in range(20):
-        devices.remove(add(devices, laptop(device=f"d{number}", public_key=f"{number}"), 1, pool))
+        devices.remove(add(devices, laptop(device=f"d{number}", public_key=f"{number}"), None, pool))
     add(devices, laptop(), 2, pool)

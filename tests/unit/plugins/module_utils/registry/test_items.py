@@ -41,7 +41,7 @@ REGISTRATION = Registration(
     addresses=("10.44.0.2", "fd44::2"),
     created_at=1000.0,
 )
-RENEWED = REGISTRATION._replace(expires_at=3000.0, renewed_at=2000.0, handed_out=True)
+RENEWED = REGISTRATION._replace(expires_at=3000.0, renewed_at=2000.0, handed_out=True, fixed_end=True)
 RECEIPT = Receipt(
     gateway="gateway-1",
     removal_id="42",
@@ -68,7 +68,7 @@ def test_registration_is_written_in_the_form_that_tables_have() -> None:
         "addresses": ["10.44.0.2", "fd44::2"],
         "created_at": 1000,
     }
-    further = {"expires_at": 3000, "renewed_at": 2000, "handed_out": True}
+    further = {"expires_at": 3000, "renewed_at": 2000, "handed_out": True, "fixed_end": True}
     assert items.registration_item(RENEWED) == {**items.registration_item(REGISTRATION), **further}
 
 
@@ -145,7 +145,8 @@ SWEEP = Sweep(
 )
 
 
-DECISION = Decision((REGISTRATION, RENEWED._replace(device="phone")), (Departure(ACCOUNT, "AIDABOB", "laptop", 5.0),))
+DECIDING = RENEWED._replace(fixed_end=False)  # what a decision has of it
+DECISION = Decision((REGISTRATION, DECIDING._replace(device="phone")), (Departure(ACCOUNT, "AIDABOB", "laptop", 5.0),))
 
 
 def test_sweep_reads_back_with_what_decides() -> None:
@@ -267,11 +268,11 @@ def test_r17_record_of_nobodys_or_an_odd_order_holds_all_the_same(
 
 
 def test_decision_is_stored_in_the_form_that_earlier_versions_read() -> None:
-    decision = Decision(peers=(RENEWED._replace(by=BY),))
+    decision = Decision(peers=(RENEWED._replace(by=BY),))  # what orders its end decides nothing
     (head,) = items.decision_items(decision, 1)
     (peer,) = json.loads(zlib.decompress(head["data"]))["peers"]
     assert len(peer) == 10
-    assert items.read_decision(head).peers == (RENEWED,)
+    assert items.read_decision(head).peers == (DECIDING,)
 
 
 EVERY = [
