@@ -20,10 +20,10 @@ MODULE_UTILS = ROOT / "plugins/module_utils"
 DESTINATION = ROOT / ".cache/build/tracklib-vpn-enroll.pyz"
 PACKAGE = "tracklib_vpn"
 MODULES = (
-    "addresses.py", "client/__init__.py", "client/config.py", "client/qr.py", "enroll/__init__.py",
+    "addresses.py", "client/__init__.py", "client/config.py", "client/overlap.py", "client/qr.py", "enroll/__init__.py",
     "enroll/connect.py", "enroll/credentials.py", "enroll/device.py", "enroll/function.py", "enroll/machine.py",
-    "enroll/script.py", "enroll/terminal.py", "keys.py", "model.py", "names/__init__.py", "names/dns.py",
-    "wireguard/__init__.py", "wireguard/managed.py",
+    "enroll/script.py", "enroll/terminal.py", "enroll/tunnel.py", "keys.py", "model.py", "names/__init__.py",
+    "names/dns.py", "wireguard/__init__.py", "wireguard/managed.py",
 )  # fmt: skip
 
 

@@ -216,8 +216,9 @@ def test_r18_device_is_told_of_no_dns_server_that_it_would_ask_for_every_name_un
 def test_phone_scans_a_code_on_a_dark_terminal(laptop: Device, tmp_path: Path) -> None:
     dest, key_file, private = phone(laptop, tmp_path, ".txt")
     laptop.write(device="phone", dest=str(dest), embed_key_from=str(key_file))
+    shown = re.sub("\x1b\\[(97;40|0)m", "", dest.read_text())
     halves = {"█": (False, False), "▀": (False, True), "▄": (True, False), " ": (True, True)}
-    dots = [[halves[letter][half] for letter in line] for line in dest.read_text().splitlines() for half in (0, 1)]
+    dots = [[halves[letter][half] for letter in line] for line in shown.splitlines() for half in (0, 1)]
     assert f"PrivateKey = {private}\n" in scanned(drawn(dots, tmp_path / "terminal.pbm"))
 
 
@@ -227,7 +228,10 @@ def test_phone_scans_an_svg(laptop: Device, tmp_path: Path) -> None:
     size = int(re.findall(r'width="(\d+)"', dest.read_text())[0]) // 6
     dots = [[False] * size for _row in range(size)]
     column = row = 0.0
-    (path,) = re.findall(r' d="([^"]+)"', dest.read_text())
+    ground, path = re.findall(r'<path[^>]* d="([^"]+)"', dest.read_text())
+    assert re.search(r'<path fill="(#fff|white)"[^>]* d="' + re.escape(ground), dest.read_text()), (
+        "whatever is behind it"
+    )
     for command, numbers in re.findall(r"([Mmh])([^Mmh]*)", path):
         values = [float(number) for number in numbers.split()]
         if command == "h":

@@ -58,6 +58,7 @@ def start(**changes: Any) -> None:
             {"endpoint": f"{host.address}:51820", "public_key": actions.shell(host.name, "wg show wg0 public-key")}
             for host in GATEWAYS
         ],
+        "changes_per_day": 1000,  # the tests' users enroll all day
         **changes,
     }
     environment = {

@@ -328,6 +328,28 @@ def test_machine_without_ipv6_is_enrolled(bob: Laptop) -> None:
         actions.shell(bob.name, "; ".join(f"sysctl -q -w {switch}=0" for switch in switches))
 
 
+def test_network_that_the_laptop_is_in_is_named_before_anything_is_registered_and_left_out_on_request(
+    bob: Laptop,
+) -> None:
+    granted = "10.20.0.0/16"
+    actions.shell(
+        bob.name, "ip link add home0 type dummy; ip link set home0 up; ip address add 10.20.200.1/16 dev home0"
+    )
+    try:
+        with pytest.raises(LabError, match=f"{granted} of the tunnel lies in {granted} at home0"):
+            bob.script("up --dns none laptop")
+        assert actions.registry().devices.registrations_of((aws.ACCOUNT, bob.user_id)) == []
+        for arguments in (f"up --dns none --exclude-network {granted} laptop", "up --dns none"):  # it is remembered
+            bob.script(arguments)
+            assert granted not in actions.shell(bob.name, f"grep AllowedIPs {CONFIG}")
+        actions.shell(bob.name, "ip address flush dev home0; ip address add 10.20.200.1/24 dev home0")
+        said = bob.script("up --dns none --exclude-network 192.168.77.0/24")
+        assert "10.20.200.0/24 at home0 is this machine's own" in said
+        assert "tracklib service" in bob.page()
+    finally:
+        actions.shell(bob.name, "ip link delete home0")
+
+
 def test_app_gets_all_but_the_key_that_it_made(bob: Laptop) -> None:
     private, public = keys.generate()
     said = json.loads(bob.script(f"app tablet --public-key {public} --output tablet.conf --json 2>/dev/null"))
@@ -343,7 +365,8 @@ def test_app_gets_all_but_the_key_that_it_made(bob: Laptop) -> None:
 def test_r10_phone_is_enrolled_from_the_laptop_and_its_key_is_shown_once(bob: Laptop, tmp_path: Path) -> None:
     with pytest.raises(LabError, match="shown on a terminal only"):
         bob.script("phone phone")
-    terminal = f"(sleep 5; echo) | script --quiet --return --command '{SCRIPT} phone --profile bob phone' /dev/null"
+    command = f"stty cols 100 rows 60; {SCRIPT} phone --profile bob phone"
+    terminal = f"(sleep 5; echo) | script --quiet --return --command '{command}' /dev/null"
     screen = actions.shell(bob.name, f'su - admin -c "{terminal}"')
     config = scanned(screen, tmp_path)
     private_key = config.split("PrivateKey = ")[1].split("\n")[0]

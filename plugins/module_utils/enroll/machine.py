@@ -19,6 +19,7 @@ import time
 from typing import Any, Mapping, NamedTuple
 
 from ..client.config import DnsFlavour, asks_every_name
+from ..client.overlap import Attached, bsd_routes, linux_routes
 from ..wireguard.managed import MARKER, PACKAGES
 
 HANDSHAKE_AGE = 180  # seconds; a peer that answers makes a new handshake after two minutes
@@ -130,8 +131,22 @@ class Machine(NamedTuple):
         except OSError:
             return False
 
+    def attached(self) -> list[Attached]:
+        """List the networks that this machine is in; none where that can't be told."""
+        own = self._real_interface()
+        try:
+            if sys.platform == "darwin":
+                found = list(bsd_routes(_capture(["netstat", "-rn", "-f", "inet"])))
+            else:
+                texts = (_capture(["ip", "-json", version, "route", "show"]) for version in ("-4", "-6"))
+                found = [one for text in texts for one in linux_routes(text)]
+        except (MachineError, ValueError):
+            return []
+        return [one for one in found if one.interface != own]
+
     def note(self) -> dict[str, Any]:
-        """Read what is known of this machine's registration: device, addresses, expires_at, renewable_from, endpoint.
+        """Read what is known of this machine's registration: device, addresses, expires_at, renewable_from, endpoint,
+        excluded.
 
         :returns: nothing, if it was never enrolled by this script.
         """

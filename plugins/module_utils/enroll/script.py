@@ -9,29 +9,35 @@ Needs Python 3.9, botocore and, for this machine's tunnel, WireGuard's tools. `m
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import pkgutil
 import sys
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Iterator, NamedTuple
 from urllib.parse import urlsplit
 
 from ..client.config import ClientTunnel, DnsFlavour, dns_flavour, render
+from ..client.qr import qr_code
 from . import function as self_service
 from . import terminal
 from .connect import Connection, check_private_names
 from .credentials import mfa_credentials, user_credentials
-from .device import Enrollment, checked, ensure_absent, ensure_present, gateway, mtu, utc
+from .device import Enrollment, checked, ensure_absent, ensure_present, utc
 from .function import Function, SelfServiceError
 from .machine import HANDSHAKE_AGE, Machine, MachineError, new_key
 from .terminal import Screen
+from .tunnel import check_networks, client_tunnel, longest
 
 if TYPE_CHECKING:
     from botocore.credentials import ReadOnlyCredentials
 
 SETTINGS = "settings.json"  # in the script itself, put there when it was packed
 
+_CODES = (".svg", ".png")
 _AUTO = "auto"  # the machine's own way to learn of DNS servers
 _DONE = {
     "registered": "registered",
@@ -113,6 +119,12 @@ def _parser() -> argparse.ArgumentParser:
     local.add_argument("--interface", default="vpn0", help="name of the WireGuard interface (default %(default)s)")
     tunnel.add_argument("--gateway", metavar="HOST:PORT", help="the gateway to dial; by default the first")
     flavours = [_AUTO, *(one.value for one in DnsFlavour)]
+    tunnel.add_argument(
+        "--exclude-network",
+        metavar="CIDR",
+        action="append",
+        help="leave a network out of the tunnel, such as that of the place where you are; none for no network",
+    )
     tunnel.add_argument("--dns", choices=flavours, default=_AUTO, help="how to use the DNS servers in the tunnel")
 
     def add(name: str, help_: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -133,6 +145,9 @@ def _parser() -> argparse.ArgumentParser:
     phone = add("phone", "make a key for a phone, and show it as a QR code once", calling, local, tunnel)
     phone.add_argument("device", help=device)
     phone.add_argument("--new-key", action="store_true", help="make another key for a phone that has one")
+    phone.add_argument(
+        "--output", metavar="FILE", help="write it to a file instead: FILE.svg or FILE.png, or FILE.conf as text"
+    )
     app = add("app", "register the public key that an app shows, and write the rest for it", calling, local, tunnel)
     app.add_argument("device", help=device)
     app.add_argument("--public-key", metavar="KEY", required=True, help="what the app shows as its public key")
@@ -152,6 +167,8 @@ def _up(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         raise ValueError("name the device, such as laptop: enroll up laptop")
     service = _service(arguments, screen)
     dns = machine.dns(_wanted_dns(arguments), service.listed["tunnel"])
+    excluded = getattr(arguments, "exclude_network", None) or machine.note().get("excluded", [])
+    check_networks(machine, service.listed["tunnel"], excluded, screen)
     new_key = getattr(arguments, "new_key", False)
     public_key = machine.public_key() if not new_key else None
     if public_key is None:
@@ -161,9 +178,9 @@ def _up(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     screen.say(f"the private key is in {machine.key_file} and stays there")
     enrollment = service.present(name, public_key, rotate=new_key)
     _report(enrollment, name, screen)
-    tunnel = client_tunnel(enrollment, arguments.gateway, dns, ipv6=machine.has_ipv6())
+    tunnel = client_tunnel(enrollment, arguments.gateway, dns, excluded, ipv6=machine.has_ipv6())
     connection = Connection(machine, screen, tunnel)
-    machine.keep_note(_note(enrollment, tunnel))
+    machine.keep_note({**_note(enrollment, tunnel), "excluded": excluded})
     connection.establish(enrollment)
     _remind(enrollment, screen)
     settings = _settings(arguments.settings)
@@ -251,25 +268,56 @@ def _devices(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
 
 
 def _phone(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
-    terminal.check(sys.stdout)
+    output = arguments.output and Path(arguments.output)
+    if output and output.suffix not in (*_CODES, ".conf"):
+        raise ValueError(f"--output {output} is refused; expected a name that ends with .svg, .png or .conf")
+    if output is None or output.suffix in _CODES:
+        terminal.check(None if output else sys.stdout)
     service = _service(arguments, screen)
     if arguments.device in service.keys and not arguments.new_key:
         enrollment = service.present(arguments.device, service.keys[arguments.device])
         _report(enrollment, arguments.device, screen)
         screen.say("its key was shown once and isn't stored; --new-key makes another one, for the phone to scan")
         return _result(enrollment, arguments.device)
+    sample = render(_apps_tunnel(arguments, longest(service.listed)), private_key=new_key()[0])
+    if output is None:
+        terminal.check_size(sys.stdout, sample)
+    elif output.suffix in _CODES:
+        qr_code(sample, output.suffix)
     private_key, public_key = new_key()
-    enrollment = service.present(arguments.device, public_key, rotate=arguments.new_key)
-    tunnel = client_tunnel(enrollment, arguments.gateway, _apps_dns(arguments, service.listed["tunnel"]))
-    message = "Scan this with the WireGuard app. It is shown once. Press Enter when done."
-    terminal.show_once(render(tunnel, private_key=private_key), message, sys.stdout, sys.stdin)
+    with _new_file(output) as file:
+        enrollment = service.present(arguments.device, public_key, rotate=arguments.new_key)
+        tunnel = _apps_tunnel(arguments, enrollment)
+        text = render(tunnel, private_key=private_key)
+        if output and file:
+            file.write(text.encode() if output.suffix == ".conf" else qr_code(text, output.suffix))
+    if output:
+        screen.say(f"{output} holds the private key: delete it once the app has it")
+    else:
+        message = "Scan this with the WireGuard app. It is shown once. Press Enter when done."
+        terminal.show_once(text, message, sys.stdout, sys.stdin)
     return _given(enrollment, arguments.device, tunnel, screen)
+
+
+@contextlib.contextmanager
+def _new_file(path: Path | None) -> Iterator[BinaryIO | None]:
+    """Open a file for a secret; nothing is left of it if that fails which it is for."""
+    if path is None:
+        yield None
+        return
+    # nobody may have it open already
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        try:
+            yield file
+        except BaseException:
+            path.unlink()
+            raise
 
 
 def _app(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     service = _service(arguments, screen)
     enrollment = service.present(arguments.device, arguments.public_key, rotate=arguments.new_key)
-    tunnel = client_tunnel(enrollment, arguments.gateway, _apps_dns(arguments, service.listed["tunnel"]))
+    tunnel = _apps_tunnel(arguments, enrollment)
     with open(arguments.output, "w", encoding="utf-8") as file:
         file.write(render(tunnel))
     screen.say(f"the configuration is in {arguments.output}; put it below the PrivateKey line that the app has")
@@ -360,39 +408,12 @@ def _wanted_dns(arguments: argparse.Namespace) -> DnsFlavour | None:
     return None if arguments.dns == _AUTO else dns_flavour(arguments.dns)
 
 
-def _apps_dns(arguments: argparse.Namespace, tunnel: dict[str, Any]) -> DnsFlavour:
-    """How an app is told of DNS servers: it asks them for every name, so they have to answer every name."""
-    wanted = _wanted_dns(arguments)
-    if wanted is not None:
-        return wanted
-    return DnsFlavour.LINE if tunnel.get("answers_other_names", False) and tunnel["domains"] else DnsFlavour.NONE
-
-
-def client_tunnel(enrollment: Enrollment, endpoint: str | None, dns: DnsFlavour, *, ipv6: bool = True) -> ClientTunnel:
-    """Return the tunnel of a registered device: what the function said, and how this device asks for names.
-
-    :param endpoint: the gateway to dial; None for the first.
-    :param ipv6: whether the machine has IPv6; wg-quick fails for an address that it can't set.
-    """
-    device, said = enrollment.device, enrollment.tunnel
-    if device is None:
-        raise ValueError("there is no registration to make a tunnel of")
-    dialled = gateway(said, endpoint)
-    flavour = dns if dns is not DnsFlavour.RESOLVED or said["domains"] else DnsFlavour.NONE
-
-    def fit(texts: list[str]) -> list[str]:
-        return [text for text in texts if ipv6 or ":" not in text]
-
-    return ClientTunnel(
-        addresses=fit(device["addresses"]),
-        gateway_public_key=dialled["public_key"],
-        endpoint=dialled["endpoint"],
-        networks=fit(said["networks"]),
-        dns_servers=fit(said["dns_servers"]),
-        domains=said["domains"],
-        dns=flavour,
-        mtu=mtu(said),
-    )
+def _apps_tunnel(arguments: argparse.Namespace, enrollment: Enrollment) -> ClientTunnel:
+    """Return the tunnel of an app, which asks DNS servers for every name: so they have to answer every name."""
+    said, dns = enrollment.tunnel, _wanted_dns(arguments)
+    if dns is None:
+        dns = DnsFlavour.LINE if said.get("answers_other_names", False) and said["domains"] else DnsFlavour.NONE
+    return client_tunnel(enrollment, arguments.gateway, dns, arguments.exclude_network or [])
 
 
 def _given(enrollment: Enrollment, name: str, tunnel: ClientTunnel, screen: Screen) -> dict[str, Any]:

@@ -1,21 +1,19 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""A secret as a QR code on a terminal: seen once, stored nowhere (R10, secrets stay home).
+"""The user's terminal: progress, questions, and a secret as a QR code, seen once and stored nowhere.
 
-segno draws it, or else qrencode.
+R10, secrets stay home.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
-import subprocess
+import os
 import sys
 import time
 from typing import TextIO
 
-from ..client.qr import qr_code
+from ..client.qr import is_possible, qr_code, size
 
 # the terminal's second screen has no scrollback: what was on it is gone when the first one comes back
 _SECOND_SCREEN, _FIRST_SCREEN = "\x1b[?1049h\x1b[H", "\x1b[?1049l"
@@ -48,40 +46,45 @@ class Screen:
         self._stream.flush()
 
 
-def check(terminal: TextIO) -> None:
-    """Check, before there is a secret, that it can be shown.
+def check(terminal: TextIO | None) -> None:
+    """Check, before anything is asked, that a QR code can be drawn, and shown on a terminal if there is to be one.
 
     :raises TerminalError: nothing here makes QR codes, or the output isn't a terminal.
     """
-    if not _has_segno() and shutil.which("qrencode") is None:
+    if not is_possible():
         raise TerminalError(
             "nothing here makes QR codes; install segno (pip install segno) or qrencode (apt, dnf, brew)"
         )
-    if not terminal.isatty():
+    if terminal is not None and not terminal.isatty():
         raise TerminalError(
-            "the QR code holds a private key and is shown on a terminal only; don't redirect the output"
+            "the QR code holds a private key and is shown on a terminal only; don't redirect the output, or have it "
+            "written to a file by --output phone.svg"
+        )
+
+
+def check_size(terminal: TextIO, text: str) -> None:
+    """Check, before there is a secret, that its QR code fits the terminal.
+
+    :param text: as long as the secret's.
+    :raises TerminalError: the terminal is too small.
+    """
+    columns, lines = size(qr_code(text, ".txt"))
+    lines += 2  # the message below
+    has = os.get_terminal_size(terminal.fileno())
+    if 0 < has.columns < columns or 0 < has.lines < lines:  # 0 is a terminal that doesn't know
+        raise TerminalError(
+            f"the QR code takes {columns} columns and {lines} lines, and this terminal has {has.columns} and "
+            f"{has.lines}: enlarge the window, make its letters smaller, or have the code written to a file by "
+            "--output phone.svg (or .png)"
         )
 
 
 def show_once(text: str, message: str, terminal: TextIO, keyboard: TextIO) -> None:
     """Show `text` as a QR code, with a message below, until somebody presses Enter."""
-    terminal.write(f"{_SECOND_SCREEN}{_code(text)}\n{message}\n")
+    terminal.write(f"{_SECOND_SCREEN}{qr_code(text, '.txt').decode()}{message}\n")
     terminal.flush()
     try:
         keyboard.readline()
     finally:
         terminal.write(_FIRST_SCREEN)
         terminal.flush()
-
-
-def _code(text: str) -> str:
-    if _has_segno():
-        return qr_code(text, ".txt").decode()
-    done = subprocess.run(
-        ["qrencode", "-t", "ANSIUTF8", "-m", "2"], input=text, stdout=subprocess.PIPE, text=True, check=True
-    )
-    return done.stdout
-
-
-def _has_segno() -> bool:
-    return importlib.util.find_spec("segno") is not None

@@ -11,8 +11,10 @@ import http.server
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
+import termios
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +25,7 @@ import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 
 from tests.integration.conftest import REGION, ROOT
+from tests.integration.test_client_config import scanned
 from tests.support.waiting import PATIENCE
 
 from .people import People, Person
@@ -76,9 +79,15 @@ class Script:
         subprocess.run([sys.executable, ROOT / "tools/enroll_script.py", self._path], check=True, capture_output=True)
 
     def __call__(
-        self, person: Person, *arguments: str, typed: str | None = None, config: str = "", **settings: str
+        self,
+        person: Person,
+        *arguments: str,
+        typed: str | None = None,
+        screen: tuple[int, int] | None = None,
+        config: str = "",
+        **settings: str,
     ) -> subprocess.CompletedProcess[str]:
-        """Run it; with `typed` in a terminal in which somebody types that."""
+        """Run it; with `typed` somebody types that, with `screen` in a terminal of so many columns and lines."""
         function = self._function._asdict() | settings
         named = {f"function_{name}" if name == "arn" else name: function[name] for name in function if name != "verify"}
         (self._directory / "vpn.json").write_text(json.dumps({"vpn_self_service": named}))
@@ -91,31 +100,47 @@ class Script:
             "AWS_ENDPOINT_URL": self._aws_url,
             **environment_of(person),
         }
-        with _keyboard(typed) as stdin:
-            return subprocess.run(
+        with _terminal(typed, screen) as (stdin, stdout, shown):
+            done = subprocess.run(
                 [sys.executable, self._path, *arguments, "--settings", "vpn.json"],
                 env=environment,
                 cwd=self._directory,
                 stdin=stdin,
-                capture_output=True,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
                 text=True,
                 check=False,
                 timeout=PATIENCE,
             )
+        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout or "".join(shown), done.stderr)
 
 
 @contextlib.contextmanager
-def _keyboard(typed: str | None) -> Iterator[int]:
-    if typed is None:
-        yield subprocess.DEVNULL
+def _terminal(typed: str | None, screen: tuple[int, int] | None) -> Iterator[tuple[int, int, list[str]]]:
+    """What is to be standard input and output, and what is shown on the screen in the end."""
+    if typed is None and screen is None:
+        yield subprocess.DEVNULL, subprocess.PIPE, []
         return
     ours, its = pty.openpty()
-    os.write(ours, typed.encode())
+    columns, lines = screen or (80, 24)
+    termios.tcsetwinsize(its, (lines, columns))
+    shown: list[str] = []
+    os.write(ours, (typed or "").encode())
+    reader = threading.Thread(target=_read, args=(ours, shown), daemon=True)
+    reader.start()
     try:
-        yield its
+        yield its, its if screen else subprocess.PIPE, shown
     finally:
-        os.close(ours)
         os.close(its)
+        reader.join(PATIENCE)
+        os.close(ours)
+
+
+def _read(terminal: int, shown: list[str]) -> None:
+    """Read until nobody has the terminal open any more."""
+    with contextlib.suppress(OSError):
+        while octets := os.read(terminal, 65536):
+            shown.append(octets.decode(errors="replace"))
 
 
 @pytest.fixture
@@ -192,3 +217,70 @@ def test_end_that_operators_set_is_shown_as_theirs(people: People, script: Scrip
     alice = people.user("alice")
     aged(people, alice, "laptop", days_left=3, fixed_end=True)
     assert "which the operators of the VPN set: ask them for more time" in script(alice, "devices").stdout
+
+
+# -- a phone
+
+
+def phone(script: Script, person: Person, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return script(person, "phone", "phone", *arguments, **options)
+
+
+def test_qr_code_that_the_terminal_can_not_show_is_refused_before_anything_is_registered(
+    people: People, script: Script
+) -> None:
+    alice = people.user("alice")
+    done = phone(script, alice, screen=(80, 24), typed="\n")
+    found = re.search(r"the QR code takes (\d+) columns and (\d+) lines, and this terminal has 80 and 24", done.stderr)
+    assert found is not None, done.stderr
+    assert "--output phone.svg" in done.stderr
+    assert people.vpn.registry().devices.registrations() == []
+    done = phone(script, alice, screen=(int(found[1]), int(found[2])), typed="\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    code = [line for line in done.stdout.replace("\r", "").splitlines() if "\x1b[97;40m" in line]
+    lines = [re.sub("\x1b\\[[0-9;?]*[A-Za-z]", "", line) for line in code]
+    assert max(map(len, lines)) <= int(found[1])
+    assert len(lines) <= int(found[2]) - 2
+    assert all(line.endswith("\x1b[0m") for line in code), "the colours are the code's own"
+
+
+def test_qr_code_is_written_to_a_file_that_a_phone_scans(people: People, script: Script, tmp_path: Path) -> None:
+    alice, picture = people.user("alice"), tmp_path / "phone.png"
+    done = phone(script, alice, "--output", picture.name)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{picture.name} holds the private key: delete it" in done.stdout
+    assert picture.stat().st_mode & 0o777 == 0o600
+    text = scanned(picture)
+    assert "#" not in text
+    (registration,) = people.vpn.registry().devices.registrations()
+    private_key = text.split("PrivateKey = ")[1].split("\n")[0]
+    assert keys.public_key_of(private_key) == registration.public_key
+    assert private_key not in done.stdout + done.stderr
+
+
+def test_configuration_with_the_key_is_written_as_text_on_request(
+    people: People, script: Script, tmp_path: Path
+) -> None:
+    done = phone(script, people.user("alice"), "--output", "phone.conf")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "PrivateKey = " in (tmp_path / "phone.conf").read_text()
+
+
+def test_file_that_is_there_or_can_not_be_written_costs_no_registration(
+    people: People, script: Script, tmp_path: Path
+) -> None:
+    alice = people.user("alice")
+    (tmp_path / "phone.svg").write_text("mine")
+    for name in ("phone.svg", "nowhere/phone.svg", "phone.pdf"):
+        done = phone(script, alice, "--output", name)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert name in done.stderr
+    assert (tmp_path / "phone.svg").read_text() == "mine"
+    assert people.vpn.registry().devices.registrations() == []
+
+
+def test_registration_that_is_refused_leaves_no_file(people: People, script: Script, tmp_path: Path) -> None:
+    with denying() as url:
+        done = phone(script, people.user("alice"), "--output", "phone.png", renew_url=url)
+    assert "authenticate_again" in done.stderr
+    assert not (tmp_path / "phone.png").exists()
