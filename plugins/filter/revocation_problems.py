@@ -23,6 +23,10 @@ options:
   failure:
     description: Why there is no roster; null if there is one.
     type: str
+  refused:
+    description: Why gateways refused the roster, by their names. The user was cut off there without it.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -45,8 +49,13 @@ from typing import Any, Callable, Mapping
 from ansible_collections.tracklib.vpn.plugins.module_utils import report
 
 
-def revocation_problems(written: Mapping[str, Any], given: Mapping[str, Any], failure: str | None = None) -> list[str]:
-    return report.revocation_problems(written, given, failure)
+def revocation_problems(
+    written: Mapping[str, Any],
+    given: Mapping[str, Any],
+    failure: str | None = None,
+    refused: Mapping[str, str] | None = None,
+) -> list[str]:
+    return report.revocation_problems(written, given, failure, refused)
 
 
 class FilterModule:

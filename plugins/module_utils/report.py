@@ -174,7 +174,8 @@ def _lingering_lines(gateway: str, roster: Mapping[str, Any], result: Mapping[st
     names = still_peers(roster, gateway, result)
     if names:
         yield f"  may still be peers there: {_names(names, scope)}"
-        yield f"  the registry has their removal; repeat this{_unlimited(scope)} once the gateway answers"
+        once = "the reason above is gone" if is_served(result) else "the gateway answers"
+        yield f"  the registry has their removal; repeat this{_unlimited(scope)} once {once}"
 
 
 def _written_lines(revocation: Mapping[str, Any], scope: Scope) -> Iterator[str]:
@@ -365,7 +366,7 @@ def _off_before(roster: Mapping[str, Any], steps: StepResults, removed: Sequence
 
 
 def _is_applied(result: Mapping[str, Any]) -> bool:
-    return is_served(result) and not result.get("failed", False)
+    return is_served(result) and not result.get("failed", False) and not result.get("stale", False)
 
 
 def _changed(removed: Sequence[_Device], added: Sequence[_Device], scope: Scope) -> Iterator[tuple[list[_Device], str]]:
@@ -449,23 +450,37 @@ def _has_failed(result: Mapping[str, Any], expected: str) -> bool:
     return bool(result) and not result.get("skipped", False) and expected not in result
 
 
-def revocation_problems(written: Mapping[str, Any], given: Mapping[str, Any], failure: str | None) -> list[str]:
+def revocation_problems(
+    written: Mapping[str, Any],
+    given: Mapping[str, Any],
+    failure: str | None,
+    refused: Mapping[str, str] | None = None,
+) -> list[str]:
     """Return what an operator has to do after a revocation.
 
     `written` is the result of the module `revocation`, empty when it didn't run; `given` has the variables of the
-    playbook `revoke`; `failure` says why there is no roster, None when there is one.
+    playbook `revoke`; `failure` says why there is no roster, None when there is one; `refused` why gateways refused
+    it, by their names.
     """
     recorded = bool(written) and not written.get("failed", False)
-    return [] if failure is None else [_not_durable(given, failure, recorded=recorded)]
+    problems = [] if failure is None else [_not_durable(given, failure, recorded=recorded)]
+    return problems + [
+        f"{gateway} refused the roster of this revocation: {_first_line(why)} {_whom(given)} was cut off there without "
+        "it, and stays so until a roster that it accepts revokes the same"
+        for gateway, why in (refused or {}).items()
+    ]
+
+
+def _whom(given: Mapping[str, Any]) -> str:
+    return "/".join(given[name] for name in ("revoke_user_name", "revoke_device") if name in given)
 
 
 def _not_durable(given: Mapping[str, Any], failure: str, *, recorded: bool) -> str:
-    whom = "/".join(given[name] for name in ("revoke_user_name", "revoke_device") if name in given)
     what = "blocked in the registry"
     if recorded:
         what = "taken through a new roster, the registry has the revocation"
     return (
-        f"{whom} could not be {what}: {failure} "
+        f"{_whom(given)} could not be {what}: {failure} "
         "The gateways that are reported above as served cut the tunnel without a roster and keep it cut (in a check, "
         "they would). "
         f"Until it succeeds, repeat: {command('revoke')} -e {shlex.quote(json.dumps(dict(given)))}"

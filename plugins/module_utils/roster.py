@@ -105,6 +105,7 @@ def decide(
     )
     before = {peer.identity: peer for peer in last.peers if peer.identity in peers or peer.identity not in explained}
     must_hold = {(account.account_id, user_id) for account in accounts for user_id in account.absences.held}
+    must_hold |= _of_missing_accounts(accounts, last)
     guarded = guard(
         [
             _loss(peer, excluded.get(identity), registered, policy)._replace(must_hold=peer.owner in must_hold)
@@ -136,6 +137,16 @@ def decide(
         release_token=guarded.token,
         decision=Decision(tuple(peers.values()), guarded.departures, _left_out(excluded.values())),
     )
+
+
+def _of_missing_accounts(accounts: Sequence[AccountSweeps], last: Decision) -> set[Owner]:
+    """Find the users of accounts that aren't configured any more, if such an account had two peers or more.
+
+    An account that somebody left out by mistake is as if all its users were absent (R4, confirmed revocation).
+    """
+    swept = {account.account_id for account in accounts}
+    missing = Counter(peer.account_id for peer in last.peers if peer.account_id not in swept)
+    return {peer.owner for peer in last.peers if missing[peer.account_id] > 1}
 
 
 def _grounds(registration: Registration, whitelist: Whitelist, policy: Policy, now: float) -> Grounds | None:

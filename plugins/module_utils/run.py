@@ -114,7 +114,7 @@ def run(
         last=last,
         now=now,
     )
-    problems = [*_problems(accounts, roster), *damage, *facts.problems]
+    problems = [*_problems(accounts, roster), *damage, *facts.problems, *_forgotten(facts, before)]
     if refused:
         problems.append(refused)
     if not check_mode:
@@ -187,6 +187,17 @@ def _assumed(facts: RegistryFacts, granting: GrantingGroups) -> Decision:
     accounts = [AccountSweeps(account_id, sweep, stored=None) for account_id, sweep in facts.sweeps.items()]
     whitelist = Whitelist(accounts, facts.tombstones, facts.blocks, granting)
     return Decision(tuple(each for each in facts.registered.registrations if whitelist.refusal(each) is None))
+
+
+def _forgotten(facts: RegistryFacts, assumed: Decision) -> list[str]:
+    """Say that removals weren't counted from what the last run decided, though there was one."""
+    if facts.decision is not None or facts.decision_problem is not None or not facts.sweeps:
+        return []
+    problem = (
+        f"the registry has no decision of an earlier run, so removals were counted from the {len(assumed.peers)} peers "
+        "that the last complete sweeps give: a mistake that these have wasn't noticed. Look at who was removed"
+    )
+    return [problem]
 
 
 def _swept(

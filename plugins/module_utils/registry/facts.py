@@ -88,14 +88,15 @@ def read_facts(table: Table, now: float) -> RegistryFacts:
     problems += [_from_ahead(item) for item in ahead]
     registrations = read(table.query("registration"), read_registration)
     removed = read(table.query("removed"), read_removed)
-    gateways = list(table.query("gateway"))
+    gateways, blocks = list(table.query("gateway")), list(table.query("block"))
+    problems += [_wide(item) for item in blocks if item["sk"].count("/") > 2]
     keys = read(gateways, lambda item: str(item["public_key"]))
     recorded = list(table.query("recorded"))
     acknowledged = read(recorded, lambda item: [str(each) for each in item["removal_ids"]])
     missed = {gateway: names for gateway, names in read(recorded, read_missed) if names}
     return RegistryFacts(
         tombstones=read(tombstones, partial(read_tombstone, now=now)),
-        blocks=read(table.query("block"), partial(read_block, now=now)),
+        blocks=read(blocks, partial(read_block, now=now)),
         signs=read(signs, partial(read_sign, now=now)),
         sweeps={sweep.account_id: sweep for sweep in read(of_accounts, lambda head: read_sweep(head, packed, now))},
         decision=decision,
@@ -119,9 +120,17 @@ def _decision(heads: Sequence[Item], packed: Sequence[Item]) -> tuple[Decision |
         problem = (
             f"the last run's decision, from which removals count, can't be read ({type(error).__name__}: {error}). "
             "Confirmed revocations are applied, and nothing else. Look at who wrote the item (pk `sweep`, sk "
-            "`decision`), check that IAM and vpn_access are well, and delete it"
+            "`decision`), check that IAM and vpn_access are well, and delete it: the next run "
+            "counts removals from the last complete sweeps, which may already have a mistake"
         )
         return None, problem
+
+
+def _wide(item: Item) -> str:
+    return (
+        f"the registry's item block {item['sk']} names no device that can be (expected ACCOUNT/USER_ID/DEVICE), and "
+        "counts for all of the user's; look at who wrote it, and write it again or delete it"
+    )
 
 
 def _from_ahead(item: Item) -> str:

@@ -246,12 +246,13 @@ def _block_words(block: Block) -> Item:
 
 
 def read_block(item: Item, now: float = math.inf) -> Block:
-    """Read a block: whom it is for is all that it must say.
+    """Read a block: whom it is for is all that it must say; where it isn't clear which device, all of them.
 
     :param now: what it can't have been made after.
     :raises: one of UNREADABLE.
     """
-    account_id, user_id, device = (f"{item['sk']}/" if item["sk"].count("/") == 1 else item["sk"]).split("/")
+    account_id, user_id, *devices = item["sk"].split("/")
+    device = devices[0] if len(devices) == 1 else None
     try:
         created_at = min(_time(item["created_at"]), now)
     except UNREADABLE:

@@ -46,6 +46,11 @@ class Site(NamedTuple):
         return self.state_dir / f"{self.name}.json"
 
     @property
+    def state_copy(self) -> Path:
+        """A copy of what no run could tell again, should the state file be lost."""
+        return self.config_dir / f"{self.name}.state-copy"
+
+    @property
     def next_expiry(self) -> Path:
         """When the next peer expires, for the timer that takes it off."""
         return self.run_dir / f"{self.name}.next-expiry"

@@ -18,7 +18,8 @@ from .report import NOTHING, Report
 from .state import Removal, State
 from .steps import ChangeInterface, MoveAside, ReadBack, RecordState, RemovePeers, SetPeers, Step, WriteFile
 
-_DAY = 24 * 3600  # seconds
+# seconds; AWS's signatures keep a controller's clock within 5 minutes, and no time zone is apart from another by this
+_MISTAKE = 20 * 60
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,29 @@ def known_state(snapshot: Snapshot) -> State:
     marked = wg_config.generation(snapshot.config_text)
     if snapshot.state is None and snapshot.state_error is None and marked is None:
         _refuse_foreign(snapshot)
-    state = saved_state(snapshot)
+    state = snapshot.state or snapshot.state_copy or State()
     return replace(state, generation=max(state.generation, marked or 0))
+
+
+def lost_state(snapshot: Snapshot) -> Report:
+    """Say that the state was lost, and what of it is known all the same."""
+    site = snapshot.site
+    if snapshot.state is not None or wg_config.generation(snapshot.config_text) is None:
+        return NOTHING
+    if snapshot.state_copy is not None:
+        return Report(repaired=[f"{site.state} lost; the registry to follow and the bars are from {site.state_copy}"])
+    problem = (
+        f"{site.state} was lost, and its copy {site.state_copy}: which registry this gateway follows and whom it bars "
+        "is forgotten. Repeat the revocations that the registry didn't get"
+    )
+    return Report(problems=[problem])
 
 
 def is_overtaken(generation: int, state: State, now: int) -> bool:
     """Tell whether a later roster than that of a generation was here (R6, no resurrection).
 
-    One that is recorded as more than a day ahead of this gateway's clock was made by a mistake, and would keep out all
-    that is made now.
+    One that is recorded as more than 20 minutes ahead of this gateway's clock was made by a mistake, and would keep out
+    all that is made now, revocations too.
     """
     return generation < state.generation and not _is_mistaken(generation, state, now)
 
@@ -62,12 +77,16 @@ def mistaken_generation(generation: int, state: State, now: int) -> list[str]:
     """Say that the recorded generation is taken for a mistake, if it is."""
     if not _is_mistaken(generation, state, now):
         return []
-    ahead = f"{(state.generation // 1000 - now) // _DAY} days ahead of this gateway's clock"
-    return [f"generation {state.generation}, recorded here, is {ahead}: a mistake, whose place {generation} takes"]
+    minutes = (state.generation // 1000 - now) // 60
+    notice = (
+        f"generation {state.generation}, recorded here, is {minutes} minutes ahead of this gateway's clock: a mistake, "
+        f"whose place {generation} takes"
+    )
+    return [notice]
 
 
 def _is_mistaken(generation: int, state: State, now: int) -> bool:
-    return generation <= (now + _DAY) * 1000 < state.generation
+    return generation <= (now + _MISTAKE) * 1000 < state.generation
 
 
 def _refuse_foreign(snapshot: Snapshot) -> None:

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Former interfaces: ours by their state file, and configured no more. They are taken down, and nothing is forgotten.
+"""Former interfaces: ours by state file or configuration, and configured no more. They are taken down.
+
+Nothing is forgotten by that.
 
 Until then a former interface serves its peers under its own rules, and confirmed revocations apply to it, too. Pure,
 apart from `other_sites` and `former_sites`.
@@ -12,10 +14,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Container, Sequence
 
+from . import config as wg_config
 from .bars import joined
 from .check import CheckedRoster
 from .device import InterfaceChange
-from .files import Site
+from .files import Site, read_text
 from .firewall import table
 from .order import ApplyOrder
 from .plan import Plan, known_state, named_peers, record, saved_state, with_reasons, with_removals
@@ -27,9 +30,11 @@ from .steps import ChangeInterface, MoveAside, Step
 
 
 def other_sites(site: Site) -> list[Site]:
-    """List the other interfaces of ours on a host."""
-    names = sorted(path.stem for path in site.state_dir.glob("*.json"))
-    return [site._replace(name=name) for name in names if name != site.name]
+    """List the other interfaces of ours on a host, also one whose state file is lost."""
+    names = {path.stem for path in site.state_dir.glob("*.json")}
+    configs = (path for path in site.config_dir.glob("*.conf") if path.stem not in names)
+    names |= {path.stem for path in configs if wg_config.generation(read_text(path)) is not None}
+    return [site._replace(name=name) for name in sorted(names - {site.name})]
 
 
 def former_sites(site: Site, others: Container[str]) -> list[Site]:
@@ -99,11 +104,11 @@ def plan_inheritance(snapshot: Snapshot, former: State) -> Plan:
 
 
 def plan_moving_aside(former: Snapshot) -> Plan:
-    """Plan to move the files of a former interface aside; the state last, since that is what it is known by."""
+    """Plan to move the files of a former interface aside, those last which it is known by."""
     state, site = saved_state(former), former.site
-    files = [site.config] if former.config_text else []
-    files += [site.firewall] if former.firewall_text else []
-    steps = [
-        Step(MoveAside(file, file.with_name(f"{file.name}.replaced-{former.now}"))) for file in [*files, site.state]
-    ]
+    files = [site.firewall] if former.firewall_text else []
+    files += [site.state_copy] if former.state_copy or former.state else []
+    files += [site.config] if former.config_text else []
+    files += [site.state] if former.state or former.state_error else []
+    steps = [Step(MoveAside(file, file.with_name(f"{file.name}.replaced-{former.now}"))) for file in files]
     return Plan(tuple(steps), state, state, former)

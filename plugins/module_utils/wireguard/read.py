@@ -16,7 +16,7 @@ from .config import Sections
 from .device import Device, Link, LivePeer
 from .files import Site, read_text
 from .gateway import Gateway
-from .state import State, StateError, load
+from .state import State, StateError, load, load_copy
 
 
 @dataclass(frozen=True, repr=False)  # it holds the private key
@@ -34,6 +34,7 @@ class Snapshot:
     device_error: GatewayError | None  # why an existing interface couldn't be read
     state: State | None  # None if there is none, or it can't be read
     state_error: StateError | None
+    state_copy: State | None = None  # registry and bars, where the state is lost
 
     @property
     def live(self) -> Mapping[str, LivePeer]:
@@ -66,6 +67,7 @@ def read(gateway: Gateway) -> Snapshot:
     text = read_text(gateway.site.config)
     link, device, device_error = _read_device(gateway)
     state, state_error = _read_state(gateway.site)
+    state_copy = load_copy(gateway.site) if state is None else None
     return Snapshot(
         site=gateway.site,
         now=gateway.now(),
@@ -78,6 +80,7 @@ def read(gateway: Gateway) -> Snapshot:
         device_error=device_error,
         state=state,
         state_error=state_error,
+        state_copy=state_copy,
     )
 
 

@@ -11,13 +11,15 @@ completed by the next one and loses no receipt.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Container, Mapping, NamedTuple
 
 from .bars import Bar
 from .commands import GatewayError
 from .config import PeerLabel, label_of
-from .files import Site, write
+from .files import Site, read_text, write
 from .order import Origin
 
 FORMAT = 2
@@ -93,11 +95,23 @@ def load(site: Site) -> State | None:
 
     :raises StateError: the file isn't what save() wrote.
     """
+    return _load(site.state)
+
+
+def load_copy(site: Site) -> State | None:
+    """Read which registry a gateway follows, and whom it bars, where the state file is lost; None without a copy."""
     try:
-        content = json.loads(site.state.read_text(encoding="utf-8"))
+        return _load(site.state_copy)
+    except (OSError, StateError):
+        return None
+
+
+def _load(path: Path) -> State | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
         content = _of_this_format(content)
         if content.pop("format") != FORMAT:
-            raise StateError(f"{site.state} is of another version of this collection")
+            raise StateError(f"{path} is of another version of this collection")
         if content.get("registry") is not None:
             content["registry"] = Origin(**content["registry"])
         content["generation"] = int(content["generation"])
@@ -108,8 +122,10 @@ def load(site: Site) -> State | None:
         return State(**content)
     except FileNotFoundError:
         return None
+    except IsADirectoryError:
+        raise StateError(f"{path} is a directory") from None
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
-        raise StateError(f"{site.state} is corrupt") from None
+        raise StateError(f"{path} is corrupt") from None
 
 
 def _of_this_format(content: dict[str, Any]) -> dict[str, Any]:
@@ -121,10 +137,18 @@ def _of_this_format(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def save(site: Site, state: State) -> None:
-    """Replace the state file. :raises OSError: the old one is still there."""
+    """Replace the state file, and its copy if that differs. :raises OSError: the old one is still there."""
+    write(site.state, _text(state))
+    lasting = _text(State(registry=state.registry, bars=state.bars))
+    with suppress(OSError):  # it is a copy only
+        if read_text(site.state_copy) != lasting:
+            write(site.state_copy, lasting)
+
+
+def _text(state: State) -> str:
     content: dict[str, Any] = {"format": FORMAT, **vars(state)}
     if state.registry is not None:
         content["registry"] = state.registry._asdict()
     content["removals"] = [removal._asdict() for removal in state.removals]
     content["bars"] = [each._asdict() for each in state.bars]
-    write(site.state, json.dumps(content, indent=1) + "\n")
+    return json.dumps(content, indent=1) + "\n"

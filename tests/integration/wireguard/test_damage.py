@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import CommandMissing, run
 
-from tests.support.wireguard_host import Host, Person, allowed, key
+from tests.support.wireguard_host import REGISTRY, Host, Person, allowed, key
 
 ALICE, BOB, CAROL, DAVE = (Person(name, number) for number, name in enumerate(("alice", "bob", "carol", "dave"), 1))
 
@@ -59,7 +59,8 @@ def test_corrupt_state_is_set_aside_and_made_again(host: Host, text: str) -> Non
     assert outcome.problems == []
     aside = host.site.state.with_name(f"{host.site.state.name}.corrupt-{int(host.now)}")
     assert aside.read_text() == text
-    assert str(aside) in outcome.repaired[0]
+    assert str(host.site.state_copy) in outcome.repaired[0]
+    assert str(aside) in outcome.repaired[1]
     assert (host.peers, host.state.generation) == (allowed(BOB, CAROL), 6)
     _survivors_were_left_alone(host)
 
@@ -68,9 +69,51 @@ def test_lost_state_is_made_again_from_the_file(host: Host) -> None:
     host.apply(host.order(5, [ALICE, BOB]))
     host.site.state.unlink()
     outcome = host.apply(host.order(6, [BOB]))
-    assert (outcome.problems, outcome.removed, outcome.repaired) == ([], ["alice/laptop"], [])
+    copy = host.site.state_copy
+    repaired = [f"{host.site.state} lost; the registry to follow and the bars are from {copy}"]
+    assert (outcome.problems, outcome.removed, outcome.repaired) == ([], ["alice/laptop"], repaired)
     assert host.peers == allowed(BOB)
     _survivors_were_left_alone(host)
+    assert host.apply(host.order(7, [BOB])).repaired == []
+
+
+@pytest.mark.parametrize("damage", ["", "{", None])
+def test_r6_r16_lost_state_forgets_neither_bars_nor_the_registry(host: Host, damage: str | None) -> None:
+    host.apply(host.order(5, [ALICE, BOB]))
+    host.revoke("bob")
+    if damage is None:
+        host.site.state.unlink()
+    else:
+        host.site.state.write_text(damage)
+    other = host.order(6, [DAVE], registry=REGISTRY._replace(identity="another", table_id="another"))
+    assert "this roster is from another registry" in host.apply(other).problems[0]
+    outcome = host.apply(host.order(7, [ALICE, BOB]))
+    assert (outcome.added, outcome.barred) == ([], ["bob/laptop"])
+    assert host.peers == allowed(ALICE)
+
+
+def test_r6_state_that_was_lost_with_its_copy_fails_one_run_in_words(host: Host) -> None:
+    host.apply(host.order(5, [ALICE, BOB]))
+    host.site.state.unlink()
+    host.site.state_copy.unlink()
+    (problem,) = host.apply(host.order(6, [ALICE, BOB])).problems
+    assert "which registry this gateway follows and whom it bars is forgotten" in problem
+    assert host.apply(host.order(7, [ALICE, BOB])).problems == []
+
+
+def test_copy_of_the_state_that_cannot_be_written_costs_no_run(host: Host) -> None:
+    host.site.state_copy.mkdir()
+    assert host.apply(host.order(5, [ALICE, BOB])).problems == []
+    assert host.peers == allowed(ALICE, BOB)
+
+
+def test_state_that_is_a_directory_is_set_aside(host: Host) -> None:
+    host.apply(host.order(5, [ALICE, BOB]))
+    host.site.state.unlink()
+    host.site.state.mkdir()
+    outcome = host.apply(host.order(6, [BOB], revoked=[ALICE]))
+    assert (outcome.problems, outcome.removed) == ([], ["alice/laptop"])
+    assert "is a directory; moved to" in " ".join(outcome.repaired)
 
 
 @pytest.mark.parametrize("text", [None, "", "nonsense\n", "[Peer]\n[Interface]\n"])

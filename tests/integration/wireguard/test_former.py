@@ -41,11 +41,29 @@ def test_r8_former_interface_is_taken_down_and_named_before_the_new_one_takes_it
     units = [f"wg-quick@{renamed}.service", f"tracklib-vpn-expire@{renamed}.timer"]
     assert ["systemctl", "disable", "--now", *units] in host.run.changes
     assert {path.name for path in host.site.config_dir.iterdir()} == {
-        *(f"{host.name}.conf", f"{host.name}.nft", f"{renamed}.key"),
-        *(f"{renamed}.{kind}.replaced-{int(host.now)}" for kind in ("conf", "nft")),
+        *(f"{host.name}.conf", f"{host.name}.nft", f"{host.name}.state-copy", f"{renamed}.key"),
+        *(f"{renamed}.{kind}.replaced-{int(host.now)}" for kind in ("conf", "nft", "state-copy")),
     }
     again = host.apply(order)
     assert (again.changed, again.problems, host.run.changes) == (False, [], [])
+
+
+def test_r8_former_interface_whose_state_was_lost_is_taken_down_too_and_what_is_revoked_goes_there(
+    host: Host, renamed: str
+) -> None:
+    host.site._replace(name=renamed).state.unlink()
+    host.run.disabled.add(f"wg-quick@{host.name}.service")
+    outcome = host.apply(host.order(6, [BOB, DAVE], revoked=[CAROL]))
+    assert outcome.removed == ["carol/laptop"]
+    assert _is_up(host, renamed)
+    host.run.disabled.clear()
+    gone = {key(1): Revocation(ALICE.label(), "not_in_group")}
+    outcome = host.apply(host.order(7, [BOB, DAVE], revoked=[CAROL], excluded=gone))
+    assert outcome.problems == []
+    assert f"{renamed}, an interface that is configured no more, taken down" in outcome.repaired
+    assert (_links(host), host.peers) == ({host.name}, allowed(BOB, DAVE))
+    again = host.apply(host.order(8, [BOB, DAVE]))
+    assert (again.changed, again.problems) == (False, [])
 
 
 def test_r16_run_of_an_older_inventory_leaves_the_interface_in_force_and_revokes_there(

@@ -171,7 +171,7 @@ SCENARIOS = {
             "RecordState",
             *REMOVAL,
             *("RecordState", "ChangeInterface", "ChangeInterface", "ChangeInterface"),
-            *("RecordState", "MoveAside", "MoveAside", "MoveAside"),
+            *("RecordState", "MoveAside", "MoveAside", "MoveAside", "MoveAside"),
             *FIREWALL,
             *("RecordState", "WriteFile", "RestartUnit", "RecordState"),
         ],

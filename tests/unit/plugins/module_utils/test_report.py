@@ -418,6 +418,21 @@ GIVEN = {"revoke_user_name": "alice", "revoke_device": "laptop"}
 KNOWN = {"revocations": [{"kind": "block", "user_id": "AIDA1"}]}
 
 
+def test_r4_gateway_that_refused_the_roster_is_named_with_what_was_done_there() -> None:
+    (problem,) = revocation_problems(KNOWN, GIVEN, None, {"gateway-1": "it is from another registry.\nfurther"})
+    assert problem.startswith("gateway-1 refused the roster of this revocation: it is from another registry. ")
+    assert "was cut off there without it" in problem
+
+
+def test_r19_gateway_with_a_later_roster_may_still_have_who_left() -> None:
+    left = [{"name": "alice/laptop", "user_id": "AIDA1", "device": "laptop", "cause": "blocked"}]
+    written = {"kind": "block", "user_name": "alice", "user_id": "AIDA1", "device": None}
+    steps = StepResults({"gateway-1": {"stale": True, "changed": False}}, revocation={"revocations": [written]})
+    lines = run_lines({**ROSTER, "left": left}, steps)
+    assert "  may still be peers there: alice/laptop" in lines
+    assert "off already" not in lines[-1]
+
+
 def test_revocation_that_is_written_and_applied_leaves_nothing_to_do() -> None:
     assert revocation_problems(KNOWN, GIVEN, None) == []
 

@@ -106,6 +106,22 @@ def test_r2_registration_lives_until_the_second_of_its_expiry() -> None:
     assert names(roster) == ["user1/laptop"]
 
 
+@pytest.mark.parametrize(("devices", "is_held"), [((6,), False), ((6, 7), True)])
+def test_r5_users_of_an_account_that_is_configured_no_more_are_held(devices: tuple[int, ...], is_held: bool) -> None:
+    """One account of many, so few of all that no share of them trips."""
+    own = registrations(range(1, 6))
+    others = [registration(number, account_id=OTHER) for number in devices]
+    roster = decided([account(sweep(*users(range(1, 6))))], [*own, *others], peers=[*own, *others])
+    assert held(roster) == ([f"user{number}/laptop" for number in devices] if is_held else [])
+    released = decided(
+        [account(sweep(*users(range(1, 6))))],
+        [*own, *others],
+        peers=[*own, *others],
+        policy=POLICY._replace(release=frozenset([roster.release_token or "-"])),
+    )
+    assert names(released) == [each.label for each in own]
+
+
 def test_peers_keep_the_registrys_order() -> None:
     roster = decided([account(sweep(*users((1, 2, 3))))], registrations((3, 1, 2)))
     assert names(roster) == ["user3/laptop", "user1/laptop", "user2/laptop"]

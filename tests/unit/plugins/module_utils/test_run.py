@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Sign
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import Put, RegistryError, Table
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import Delete, Put, RegistryError, Table
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.run import AccountToSweep, RunOptions, reversals
 
@@ -188,3 +188,14 @@ def test_early_signs_are_counted_and_left(registry: Registry) -> None:
     done = made(registry, Iam([user(1)], unable={"user1"}))
     assert (done.result.signs, names(done.result.roster)) == (1, ["user1/laptop"])
     assert len(registry.facts().signs) == 1
+
+
+def test_r5_decision_that_is_gone_is_told_once(registry: Registry, table: Table) -> None:
+    register(registry, 1, 2)
+    assert made(registry, Iam(users((1, 2)))).problems == [], "the first run has none to count from"
+    table.write(Delete("sweep", "decision"))
+    (problem,) = made(registry, Iam(users((1, 2)))).problems
+    assert problem.startswith(
+        "the registry has no decision of an earlier run, so removals were counted from the 2 peers"
+    )
+    assert made(registry, Iam(users((1, 2)))).problems == []

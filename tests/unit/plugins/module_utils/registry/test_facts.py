@@ -66,7 +66,7 @@ def test_good_items_are_all_read(table: Table) -> None:
         {"pk": "registration", "sk": f"{ACCOUNT}/AIDA9/laptop", "addresses": 5},
         {"pk": "removed", "sk": f"{ACCOUNT}/AIDA9/laptop"},
         {"pk": "tombstone", "sk": f"{ACCOUNT}/event-9"},
-        {"pk": "block", "sk": "a/b/c/d"},
+        {"pk": "block", "sk": "a"},
         {"pk": "sign", "sk": f"{ACCOUNT}/AIDA9"},
         {"pk": "gateway", "sk": "gateway-9"},
         {"pk": "recorded", "sk": "gateway-9"},
@@ -83,6 +83,13 @@ def test_r17_item_that_cannot_be_read_is_named_and_costs_no_other(table: Table, 
     assert problem.endswith(step if odd["pk"] == "registration" else "write it again or delete it")
     unreadable = found.registered._replace(unreadable={})
     assert found._replace(problems=[], registered=unreadable, gateways=before.gateways) == before
+
+
+def test_r17_block_of_a_device_that_can_not_be_holds_for_all_of_the_users(table: Table) -> None:
+    found = facts(table, {"pk": "block", "sk": f"{ACCOUNT}/AIDA1/laptop/extra", "reason": "lost", "created_at": 1})
+    assert [(each.user_id, each.device) for each in found.blocks if each.reason == "lost"] == [("AIDA1", None)]
+    (problem,) = found.problems
+    assert f"block {ACCOUNT}/AIDA1/laptop/extra names no device that can be" in problem
 
 
 @pytest.mark.parametrize(
