@@ -30,7 +30,7 @@ ROSTER = ROOT / ".lab" / "work" / f"roster-{aws.ACCOUNT}-{actions.TABLE}.json"
 TEMPLATES = ROOT / "roles" / "gateway" / "templates"
 RECONCILES = 20
 LAPTOP = "alice-laptop"
-LEAVERS = [f"leaver-{number:02}" for number in range(1, 18)]  # one for each test that has one
+LEAVERS = [f"leaver-{number:02}" for number in range(1, 21)]  # one for each test that has one
 NOWHERE = "http://127.0.0.1:9"  # the discard port of this machine, where nobody listens
 
 
@@ -472,6 +472,67 @@ def test_r4_revoke_reaches_the_gateways_when_aws_is_down_and_stays(
     actions.run_playbook("revoke", **whom)
     actions.run_playbook("reconcile")
     assert leaver.public_key not in actions.live_peers()
+
+
+@pytest.fixture
+def copied_table() -> Iterator[str]:
+    """A copy of the registry, item by item, which the gateways don't follow."""
+    dynamodb, name = aws.client("dynamodb"), f"{actions.TABLE}-copied"
+    found = dynamodb.describe_table(TableName=actions.TABLE)["Table"]
+    schema = {part: found[part] for part in ("KeySchema", "AttributeDefinitions")}
+    dynamodb.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **schema)
+    for page in dynamodb.get_paginator("scan").paginate(TableName=actions.TABLE):
+        for item in page["Items"]:
+            dynamodb.put_item(TableName=name, Item=item)
+    yield name
+    dynamodb.delete_table(TableName=name)
+
+
+def test_r4_r16_revocation_in_a_copied_registry_cuts_off_all_the_same(
+    leaver: actions.Connection, bob: actions.Connection, copied_table: str
+) -> None:
+    whom: dict[str, Any] = {"revoke_user_name": leaver.user_name, "revoke_device": "laptop"}
+    done = actions.run_playbook("revoke", rc=2, vpn_registry_table=copied_table, **whom)
+    for gateway in GATEWAYS:
+        refusal = f"{gateway} refused the roster of this revocation: this roster is from another table"
+        assert refusal in " ".join(done.failures[-1].split())
+        assert leaver.public_key not in actions.live_peers(gateway)
+    assert leaver.cut_off()
+    assert "tracklib service" in (bob.fetch() or "")
+    assert "barred on this gateway" in actions.run_playbook("reconcile", rc=2).failures[0]
+    assert leaver.cut_off()
+    actions.run_playbook("revoke", **whom)
+    actions.run_playbook("reconcile")
+
+
+@pytest.fixture
+def numbers_put_right() -> Iterator[None]:
+    """Gateways and registry with generations of now, whatever a test made of them."""
+    yield
+    _forget_generation()
+    for gateway in GATEWAYS:
+        actions.shell(gateway, f'sed -i \'s/"generation": [0-9]*/"generation": 1/\' {STATE_FILE}')
+        actions.shell(gateway, "sed -i 's/(generation [0-9]*)/(generation 1)/' /etc/wireguard/wg0.conf")
+    actions.run_playbook("reconcile", rc=None)
+
+
+def _forget_generation() -> None:
+    key: Any = {"pk": {"S": "generation"}, "sk": {"S": "generation"}}
+    aws.client("dynamodb").delete_item(TableName=actions.TABLE, Key=key)
+
+
+@pytest.mark.usefixtures("numbers_put_right")
+@pytest.mark.parametrize(("ahead", "rc"), [(23 * 3600, 0), (15 * 60, 2)], ids=["a mistake", "less than a mistake"])
+def test_r4_generation_that_was_put_back_keeps_no_revocation_out(
+    leaver: actions.Connection, ahead: int, rc: int
+) -> None:
+    item: Any = {"pk": {"S": "generation"}, "sk": {"S": "generation"}, "value": {"N": f"{time.time() + ahead:.0f}000"}}
+    aws.client("dynamodb").put_item(TableName=actions.TABLE, Item=item)
+    assert "ahead of this gateway's clock" in actions.run_playbook("reconcile", rc=2).failures[0]
+    _forget_generation()
+    done = actions.run_playbook("revoke", rc=rc, revoke_user_name=leaver.user_name, revoke_device="laptop")
+    assert leaver.cut_off()
+    assert "off already" not in str(done.result("show what happened")["msg"])
 
 
 @contextlib.contextmanager

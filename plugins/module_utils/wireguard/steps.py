@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Mapping, Protocol, Sequence
@@ -72,14 +73,15 @@ class RecordFirewall:
 
 @dataclass(frozen=True)
 class MoveAside:
-    """Keep a damaged file under another name."""
+    """Keep a damaged file, or one of the past, under another name."""
 
     file: Path
     aside: Path
 
     def run(self, _gateway: Gateway, state: State) -> State:
-        """Rename the file."""
-        self.file.replace(self.aside)
+        """Rename the file; one that isn't there was moved by a run that was killed after that."""
+        with suppress(FileNotFoundError):
+            self.file.replace(self.aside)
         return state
 
 
