@@ -227,7 +227,7 @@ class Host:
         given = {**variables(self.name, networks), "connections_per_peer": connections_per_peer}
         roster: dict[str, Any] = {
             "generation": generation,
-            "made_at": NOW + generation,
+            "made_at": changes.pop("made_at", NOW + generation),
             "peers": [peer.entry() for peer in peers],
         }
         rendered = {

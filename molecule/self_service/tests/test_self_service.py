@@ -333,7 +333,8 @@ def test_network_that_the_laptop_is_in_is_named_before_anything_is_registered_an
 ) -> None:
     granted = "10.20.0.0/16"
     actions.shell(
-        bob.name, "ip link add home0 type dummy; ip link set home0 up; ip address add 10.20.200.1/16 dev home0"
+        bob.name,
+        "ip link add home0 type veth peer home1; ip link set home0 up; ip address add 10.20.200.1/16 dev home0",
     )
     try:
         with pytest.raises(LabError, match=f"{granted} of the tunnel lies in {granted} at home0"):

@@ -25,7 +25,6 @@ from ..model import (
     Sweep,
     Tombstone,
 )
-from ..timespan import DAY
 from .devices import RegisteredDevices
 from .dynamodb import Delete, Item, Put, RegistryError, Table
 from .facts import RegistryFacts, read_facts
@@ -63,7 +62,8 @@ _IS_OF_LATER_RUN = "NOT attribute_type(generation, :number) OR generation < :gen
 _NUMBER = {"number": "N"}
 _IDENTITY = ("registry", "identity")
 _GENERATION = ("generation", "generation")
-_AHEAD = DAY * 1000  # ms; AWS takes no call of a clock that is further ahead, so no run has made such a generation
+# ms; AWS takes no call of a clock that is 5 minutes off, so no run has made a generation that is further ahead
+_AHEAD = 20 * 60 * 1000
 
 Warn = Callable[[str], object]  # takes a sentence for an operator
 
@@ -355,8 +355,8 @@ class Registry:
 
 def _damaged_generation(found: object, now: int) -> str:
     return (
-        f"the registry's generation is {found!r}, expected a number at most a day ahead of the time in ms; the time, "
-        f"{now}, takes its place. Gateways still refuse rosters of a lower one than they have seen, unless it is more "
-        "than a day ahead of their clock. Look at who wrote the item (pk `generation`, sk `generation`). If a gateway "
-        "says that a later roster is in force, a clock was ahead: run it again later"
+        f"the registry's generation is {found!r}, expected a number at most 20 minutes ahead of the time in ms; the "
+        f"time, {now}, takes its place. Gateways still refuse rosters of a lower one than they have seen, unless it is "
+        "more than 20 minutes ahead of their clock. Look at who wrote the item (pk `generation`, sk `generation`). If "
+        "a gateway says that a later roster is in force, a clock was ahead: run it again later"
     )

@@ -67,8 +67,8 @@ def lost_state(snapshot: Snapshot) -> Report:
 def is_overtaken(generation: int, state: State, now: int) -> bool:
     """Tell whether a later roster than that of a generation was here (R6, no resurrection).
 
-    One that is recorded as more than 20 minutes ahead of this gateway's clock was made by a mistake, and would keep out
-    all that is made now, revocations too.
+    One that is recorded as more than 20 minutes ahead of this gateway's clock, and of the controller's when it made the
+    installed roster, was made by a mistake. It would keep out all that is made now, revocations too.
     """
     return generation < state.generation and not _is_mistaken(generation, state, now)
 
@@ -86,7 +86,8 @@ def mistaken_generation(generation: int, state: State, now: int) -> list[str]:
 
 
 def _is_mistaken(generation: int, state: State, now: int) -> bool:
-    return generation <= (now + _MISTAKE) * 1000 < state.generation
+    latest = (max(now, state.made_at or 0) + _MISTAKE) * 1000
+    return generation <= latest < state.generation
 
 
 def _refuse_foreign(snapshot: Snapshot) -> None:

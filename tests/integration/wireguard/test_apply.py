@@ -13,7 +13,6 @@ import pytest
 
 from tests.support.wireguard_host import NOW, Host, Person, allowed, key
 
-DAY = 24 * 3600
 
 ALICE, BOB, CAROL, DAVE = (Person(name, number) for number, name in enumerate(("alice", "bob", "carol", "dave"), 1))
 
@@ -420,17 +419,24 @@ def test_r6_higher_generation_is_accepted_and_remembered_without_other_change(ho
     assert host.apply(host.order(5, [ALICE])).stale
 
 
-def test_r17_generation_that_a_wrong_clock_made_keeps_no_later_roster_out(host: Host) -> None:
+def test_r17_generation_that_a_mistake_made_keeps_no_later_roster_out(host: Host) -> None:
     soon, late = (NOW + 20 * 60) * 1000, (NOW + 20 * 60) * 1000 + 1
-    host.apply(host.order(soon, [ALICE]))
-    assert host.apply(host.order(NOW * 1000, [ALICE, BOB])).stale
-    host.apply(host.order(late, [ALICE]))
-    outcome = host.apply(host.order(NOW * 1000, [BOB], revoked=[ALICE]))
+    host.apply(host.order(soon, [ALICE], made_at=NOW))
+    assert host.apply(host.order(NOW * 1000, [ALICE, BOB], made_at=NOW)).stale
+    host.apply(host.order(late, [ALICE], made_at=NOW))
+    outcome = host.apply(host.order(NOW * 1000, [BOB], revoked=[ALICE], made_at=NOW))
     assert (outcome.stale, outcome.problems, outcome.removed) == (False, [], ["alice/laptop"])
     assert f"generation {late}, recorded here, is 20 minutes ahead of this gateway's clock" in outcome.notices[0]
     assert (host.peers, host.state.generation) == (allowed(BOB), NOW * 1000)
-    again = host.apply(host.order(NOW * 1000 + 1, [BOB]))
-    assert (again.notices, host.apply(host.order(NOW * 1000, [BOB])).stale) == ([], True)
+    again = host.apply(host.order(NOW * 1000 + 1, [BOB], made_at=NOW))
+    assert (again.notices, host.apply(host.order(NOW * 1000, [BOB], made_at=NOW)).stale) == ([], True)
+
+
+def test_r6_late_roster_is_stale_also_where_the_gateways_clock_is_hours_behind(host: Host) -> None:
+    hours_ahead = (NOW + 3 * 3600) * 1000
+    host.apply(host.order(hours_ahead, [ALICE], made_at=NOW + 3 * 3600))
+    assert host.apply(host.order((NOW + 3600) * 1000, [ALICE, BOB], made_at=NOW + 3600)).stale
+    assert host.peers == allowed(ALICE)
 
 
 def test_r6_generation_outlives_the_state_file(host: Host) -> None:
