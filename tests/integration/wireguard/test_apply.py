@@ -13,7 +13,6 @@ import pytest
 
 from tests.support.wireguard_host import NOW, Host, Person, allowed, key
 
-
 ALICE, BOB, CAROL, DAVE = (Person(name, number) for number, name in enumerate(("alice", "bob", "carol", "dave"), 1))
 
 
