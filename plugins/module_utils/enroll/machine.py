@@ -18,6 +18,7 @@ import sys
 import time
 from typing import Any, Mapping, NamedTuple
 
+from .. import keys
 from ..client.config import DnsFlavour, asks_every_name
 from ..client.overlap import Attached, bsd_routes, linux_routes
 from ..wireguard.managed import MARKER, PACKAGES
@@ -97,11 +98,7 @@ class Machine(NamedTuple):
         """
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}", self.interface):
             raise MachineError(f"interface {self.interface!r} is refused; expected 1 to 15 letters, digits, _ . or -")
-        if not hasattr(os, "geteuid"):
-            raise MachineError(
-                "this system's tunnels are made by the WireGuard app: add an empty tunnel there, and run `enroll app "
-                "NAME --public-key KEY --output vpn0.conf` with the public key that it shows"
-            )
+        _check_system()
         need("wg", "wg-quick")
         self.check_ours()
 
@@ -119,7 +116,7 @@ class Machine(NamedTuple):
 
     def has_tools(self) -> bool:
         """Tell whether there can be a tunnel here."""
-        return hasattr(os, "geteuid") and _found("wg") and _found("wg-quick")
+        return _has_root() and _found("wg") and _found("wg-quick")
 
     def has_ipv6(self) -> bool:
         """Tell whether an interface here can have an IPv6 address; only Linux can be without."""
@@ -306,13 +303,35 @@ def need(*programs: str) -> None:
 
 
 def _found(program: str) -> bool:
-    path = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin:/opt/homebrew/bin"
-    return shutil.which(program, path=path) is not None
+    places = (os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/opt/homebrew/bin")
+    return shutil.which(program, path=os.pathsep.join(places)) is not None
+
+
+def _has_root() -> bool:
+    return hasattr(os, "geteuid")
+
+
+def _check_system() -> None:
+    """Check that the script makes tunnels here, which it doesn't on Windows.
+
+    :raises MachineError: it doesn't; saying how to get one.
+    """
+    if not _has_root():
+        raise MachineError(
+            "this system's tunnels are made by the WireGuard app: add an empty tunnel there, and run `enroll app NAME "
+            "--public-key KEY --output vpn0.conf` with the public key that it shows. Take a tunnel down in the app, too"
+        )
 
 
 def new_key() -> tuple[str, str]:
     """Make a (private key, public key), which only this process has (R10, secrets stay home)."""
-    need("wg")
+    if not _found("wg"):
+        try:
+            return keys.generate()
+        except ImportError:
+            raise MachineError(
+                "nothing here makes keys: install WireGuard's tools (apt, dnf, brew), or PyNaCl (pip install pynacl)"
+            ) from None
     private = _capture(["wg", "genkey"]).strip()
     return private, _capture(["wg", "pubkey"], private).strip()
 
@@ -341,6 +360,7 @@ def _shell(script: str, *arguments: str) -> str:
 
 def _run(command: list[str], stdin: str = "") -> str:
     """Run a command as root."""
+    _check_system()
     if os.geteuid() != 0:
         command = ["sudo", "--", *command]
     return _capture(command, stdin)

@@ -315,12 +315,14 @@ def _new_file(path: Path | None) -> Iterator[BinaryIO | None]:
 
 
 def _app(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
+    output = Path(arguments.output)
+    if output.is_dir() or not os.access(output if output.exists() else output.parent, os.W_OK):
+        raise ValueError(f"--output {output} can't be written; nothing was registered")
     service = _service(arguments, screen)
     enrollment = service.present(arguments.device, arguments.public_key, rotate=arguments.new_key)
     tunnel = _apps_tunnel(arguments, enrollment)
-    with open(arguments.output, "w", encoding="utf-8") as file:
-        file.write(render(tunnel))
-    screen.say(f"the configuration is in {arguments.output}; put it below the PrivateKey line that the app has")
+    output.write_text(render(tunnel), encoding="utf-8")
+    screen.say(f"the configuration is in {output}; put it below the PrivateKey line that the app has")
     return {**_given(enrollment, arguments.device, tunnel, screen), "output": arguments.output}
 
 

@@ -85,6 +85,7 @@ class Script:
         typed: str | None = None,
         screen: tuple[int, int] | None = None,
         config: str = "",
+        env: dict[str, str] | None = None,
         **settings: str,
     ) -> subprocess.CompletedProcess[str]:
         """Run it; with `typed` somebody types that, with `screen` in a terminal of so many columns and lines."""
@@ -99,10 +100,12 @@ class Script:
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_ENDPOINT_URL": self._aws_url,
             **environment_of(person),
+            **(env or {}),
         }
+        given = [] if arguments[0] in ("down", "status") else ["--settings", "vpn.json"]  # these ask nobody
         with _terminal(typed, screen) as (stdin, stdout, shown):
             done = subprocess.run(
-                [sys.executable, self._path, *arguments, "--settings", "vpn.json"],
+                [sys.executable, self._path, *arguments, *given],
                 env=environment,
                 cwd=self._directory,
                 stdin=stdin,
@@ -284,3 +287,48 @@ def test_registration_that_is_refused_leaves_no_file(people: People, script: Scr
         done = phone(script, people.user("alice"), "--output", "phone.png", renew_url=url)
     assert "authenticate_again" in done.stderr
     assert not (tmp_path / "phone.png").exists()
+
+
+@pytest.mark.parametrize("output", [".", "nowhere/vpn.conf"])
+def test_place_where_an_apps_configuration_can_not_go_costs_no_registration(
+    people: People, script: Script, output: str
+) -> None:
+    done = script(people.user("alice"), "app", "tablet", "--public-key", KEY, "--output", output)
+    assert done.returncode == 1
+    assert f"--output {output} can't be written; nothing was registered" in done.stderr
+    assert people.vpn.registry().devices.registrations() == []
+
+
+# -- a system without root and without WireGuard's tools, as Windows is
+
+
+@pytest.fixture
+def rootless(tmp_path: Path) -> dict[str, str]:
+    """Python without os.geteuid, and a PATH without programs. No test runs on Windows."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text("import os, shutil\ndel os.geteuid\nshutil.which = lambda *_, **__: None\n")
+    return {"PYTHONPATH": str(site), "PATH": str(tmp_path)}
+
+
+def test_every_command_works_without_root_and_tools_or_says_what_does(
+    people: People, script: Script, rootless: dict[str, str], tmp_path: Path
+) -> None:
+    alice = people.user("alice")
+
+    def said(*arguments: str, rc: int = 0) -> str:
+        done = script(alice, *arguments, env=rootless)
+        assert (done.returncode, "Traceback" in done.stderr) == (rc, False), done
+        return done.stdout + done.stderr
+
+    said("app", "tablet", "--public-key", KEY, "--output", "tablet.conf")
+    assert "PrivateKey" not in (tmp_path / "tablet.conf").read_text()
+    said("phone", "phone", "--output", "phone.conf")
+    assert "PrivateKey = " in (tmp_path / "phone.conf").read_text()
+    assert "tablet" in said("devices")
+    assert "nothing to do" in said("renew", "tablet")
+    said("remove", "tablet")
+    for arguments in (["up", "laptop"], ["remove", "--local"], ["down"]):
+        assert "made by the WireGuard app" in said(*arguments, rc=1)
+    assert "has no tunnel vpn0" in said("status")
+    assert [each.device for each in people.vpn.registry().devices.registrations()] == ["phone"]

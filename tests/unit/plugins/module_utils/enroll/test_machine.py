@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import jinja2
 import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.enroll import machine as this_machine
-from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.machine import Machine
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.machine import Machine, MachineError, new_key
 
 TEMPLATE = Path(__file__).parents[5] / "roles/client/templates/unit.conf.j2"
 MACHINE = Machine("vpn0")
@@ -51,6 +54,41 @@ def test_removal_takes_the_drop_in_too(commands: list[list[str]]) -> None:
     MACHINE.take_down()
     directory = os.path.dirname(MACHINE.drop_in_file)
     assert commands.index(["rm", "-rf", directory]) < commands.index(["systemctl", "daemon-reload"])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        Machine.check,
+        Machine.check_ours,
+        Machine.take_down,
+        Machine.ensure_key,
+        Machine.public_key,
+        lambda machine: machine.bring_up(TEXT, restart=True),
+    ],
+)
+def test_system_without_root_is_told_of_the_app(
+    monkeypatch: pytest.MonkeyPatch, call: Callable[[Machine], object]
+) -> None:
+    """As Windows is, where Python has no os.geteuid."""
+    monkeypatch.delattr(os, "geteuid")
+    with pytest.raises(MachineError, match="made by the WireGuard app: add an empty tunnel there"):
+        call(MACHINE)
+    assert (MACHINE.has_tools(), MACHINE.is_up(), MACHINE.handshake_age()) == (False, False, None)
+
+
+def test_key_is_made_without_wireguards_tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(this_machine, "_found", lambda _program: False)
+    private, public = new_key()
+    assert keys.public_key_of(private) == public
+    assert new_key() != (private, public)
+
+
+def test_nothing_that_makes_keys_is_said_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(this_machine, "_found", lambda _program: False)
+    monkeypatch.setitem(sys.modules, "nacl.public", None)
+    with pytest.raises(MachineError, match=r"install WireGuard's tools .*pip install pynacl"):
+        new_key()
 
 
 @pytest.fixture
