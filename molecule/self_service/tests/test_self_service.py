@@ -30,6 +30,8 @@ KEY, CONFIG = "/etc/wireguard/vpn0.key", "/etc/wireguard/vpn0.conf"
 NOTE = "/var/lib/tracklib-vpn/vpn0.json"
 DROP_IN = "/etc/systemd/system/wg-quick@vpn0.service.d"
 PHONE_CONFIG = "/etc/wireguard/phone0.conf"
+TIMER = "tracklib-vpn-renew-vpn0.timer"
+REMINDERS = "/etc/systemd/system/tracklib-vpn-renew-* /usr/local/lib/tracklib-vpn /etc/profile.d/tracklib-vpn.sh"
 UNTIL_GONE = 10  # seconds after its expiry
 
 
@@ -93,8 +95,8 @@ class Laptop:
         """Leave nothing of an enrollment, on the laptop or in the registry."""
         actions.shell(
             self.name,
-            "systemctl disable --quiet --now wg-quick@vpn0 2>&1; ip link delete phone0 2>/dev/null; rm -rf "
-            f"{KEY} {CONFIG} {NOTE} {PHONE_CONFIG} {SCRIPT} /home/admin/.aws {DROP_IN}",
+            f"systemctl disable --quiet --now wg-quick@vpn0 {TIMER} 2>&1; ip link delete phone0 2>/dev/null; rm -rf "
+            f"{KEY} {CONFIG} {NOTE} {PHONE_CONFIG} {SCRIPT} /home/admin/.aws {DROP_IN} {REMINDERS}",
         )
         actions.forget_devices(self.user_name)
 
@@ -349,6 +351,46 @@ def test_network_that_the_laptop_is_in_is_named_before_anything_is_registered_an
         assert "tracklib service" in bob.page()
     finally:
         actions.shell(bob.name, "ip link delete home0")
+
+
+def test_timer_renews_by_the_users_credentials_and_a_login_tells_of_an_end_that_it_can_not_move(bob: Laptop) -> None:
+    said = bob.script("up --dns none laptop")
+    assert "Traceback" not in said
+    assert actions.shell(bob.name, f"systemctl is-active {TIMER}") == "active"
+    ends = bob.expire_in(5 * 24 * 3600)  # of a life of 10 minutes more: past its half
+    bob.change(renewed_at=ends - 20 * 24 * 3600)
+    _tell(bob, ends)
+    actions.shell(bob.name, "systemctl start tracklib-vpn-renew-vpn0.service")
+    noted = json.loads(actions.shell(bob.name, f"cat {NOTE}"))
+    (registration,) = actions.registry().devices.registrations_of((aws.ACCOUNT, bob.user_id))
+    assert noted["expires_at"] == registration.expires_at
+    assert registration.expires_at is not None
+    assert registration.expires_at > ends
+    assert _login(bob) == ""
+
+    soon = int(time.time() + 3 * 24 * 3600 + 600)
+    bob.change(expires_at=soon, renewed_at=None, fixed_end=True)
+    _tell(bob, soon)
+    actions.shell(bob.name, "systemctl start tracklib-vpn-renew-vpn0.service")
+    assert "Your registration in the VPN ends in 3 days. Renew it: enroll up" in _login(bob)
+
+    bob.script("remove --local")
+    assert actions.shell(bob.name, f"systemctl is-active {TIMER}", check=False) == "inactive"
+    assert actions.shell(bob.name, "ls /etc/systemd/system | grep tracklib-vpn-renew", check=False) == ""
+    assert _login(bob) == ""
+
+
+def _tell(laptop: Laptop, expires_at: int) -> None:
+    """Have the laptop know an end of its registration that a test made."""
+    noted = json.loads(actions.shell(laptop.name, f"cat {NOTE}"))
+    changed = {**noted, "expires_at": expires_at, "renewable_from": int(time.time()) - 1}
+    actions.put(laptop.name, NOTE, json.dumps(changed).encode(), "admin")
+
+
+def _login(laptop: Laptop) -> str:
+    """What a user sees of the VPN who logs in."""
+    shown = actions.shell(laptop.name, "su - admin -c 'bash -l -i -c true' 2>/dev/null", check=False)
+    return "\n".join(line for line in shown.splitlines() if "VPN" in line)
 
 
 def test_app_gets_all_but_the_key_that_it_made(bob: Laptop) -> None:

@@ -16,12 +16,14 @@ import shutil
 import subprocess
 import sys
 import time
-from typing import Any, Mapping, NamedTuple
+from contextlib import suppress
+from typing import Any, Mapping, NamedTuple, Sequence
 
 from .. import keys
 from ..client.config import DnsFlavour, asks_every_name
 from ..client.overlap import Attached, bsd_routes, linux_routes
 from ..wireguard.managed import MARKER, PACKAGES
+from . import reminder
 
 HANDSHAKE_AGE = 180  # seconds; a peer that answers makes a new handshake after two minutes
 
@@ -155,9 +157,64 @@ class Machine(NamedTuple):
         return noted if isinstance(noted, dict) else {}
 
     def keep_note(self, noted: Mapping[str, Any]) -> None:
-        """Write what note() reads."""
-        if noted != self.note():
-            _run(["sh", "-c", _WRITE, "sh", self.note_file, "022"], stdin=json.dumps(noted))
+        """Write what note() reads; its user may change it, as the timer does."""
+        if noted == self.note():
+            return
+        text = json.dumps(noted)
+        if os.path.exists(self.note_file) and os.access(self.note_file, os.W_OK):
+            with open(self.note_file, "w", encoding="utf-8") as file:
+                file.write(text)
+        else:
+            _run(["sh", "-c", _WRITE, "sh", self.note_file, "022"], stdin=text)
+            _run(["chown", str(os.getuid()), self.note_file])
+
+    def remind(self, script: str, arguments: Sequence[str]) -> None:
+        """Have the registration renewed by a daily timer, and its end told where that isn't possible.
+
+        :param script: path of this script.
+        :param arguments: of it after `remind`.
+        """
+        _install(script, reminder.script_file(self.interface))
+        if sys.platform == "darwin":
+            self._load_agent(arguments)
+        elif _has_systemd():
+            files = reminder.unit_files(self.interface, _user_name(), os.getuid(), arguments)
+            changed = {path: text for path, text in files.items() if not _holds(path, text)}
+            for path, text in changed.items():
+                _run(["sh", "-c", _WRITE, "sh", path, "022"], stdin=text)
+            if changed:
+                _run(["systemctl", "daemon-reload"])
+            _run(["systemctl", "--quiet", "enable", "--now", reminder.timer(self.interface)])
+        login = reminder.LOGIN_FILE
+        if os.path.isdir(os.path.dirname(login)) and not _holds(login, reminder.LOGIN_MESSAGE):
+            _run(["sh", "-c", _WRITE, "sh", login, "022"], stdin=reminder.LOGIN_MESSAGE)
+
+    def _load_agent(self, arguments: Sequence[str]) -> None:
+        with open(self._agent_file, "w", encoding="utf-8") as file:
+            file.write(reminder.agent(self.interface, arguments))
+        self._unload_agent()
+        subprocess.run(["launchctl", "bootstrap", f"gui/{os.getuid()}", self._agent_file], check=False)
+
+    def _unload_agent(self) -> None:
+        target = f"gui/{os.getuid()}/{reminder.agent_label(self.interface)}"
+        subprocess.run(["launchctl", "bootout", target], stderr=subprocess.DEVNULL, check=False)
+
+    @property
+    def _agent_file(self) -> str:
+        return os.path.expanduser(f"~/Library/LaunchAgents/{reminder.agent_label(self.interface)}.plist")
+
+    def forget_reminder(self) -> None:
+        """Take away what remind() made, but for the login's message, which says nothing without a note."""
+        if sys.platform == "darwin":
+            self._unload_agent()
+            with suppress(FileNotFoundError):
+                os.remove(self._agent_file)
+        elif _has_systemd() and os.path.exists(f"/etc/systemd/system/{reminder.timer(self.interface)}"):
+            _run(["systemctl", "--quiet", "disable", "--now", reminder.timer(self.interface)])
+            _run(["rm", "-f", *reminder.unit_files(self.interface, _user_name(), os.getuid(), ())])
+            _run(["systemctl", "daemon-reload"])
+        if os.path.exists(reminder.script_file(self.interface)):
+            _run(["rm", "-f", reminder.script_file(self.interface)])
 
     def ensure_key(self, new: bool = False) -> str:
         """Make the private key if there is none, or a new one; return the public key.
@@ -189,6 +246,7 @@ class Machine(NamedTuple):
     def take_down(self) -> None:
         """Stop the tunnel for good; remove configuration, key, note and drop-in."""
         self.stop_for_good()
+        self.forget_reminder()
         if _has_systemd():
             _run(["rm", "-rf", os.path.dirname(self.drop_in_file)])
             _run(["systemctl", "daemon-reload"])
@@ -305,6 +363,32 @@ def need(*programs: str) -> None:
 def _found(program: str) -> bool:
     places = (os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/opt/homebrew/bin")
     return shutil.which(program, path=os.pathsep.join(places)) is not None
+
+
+def notify(text: str) -> None:
+    """Show a notification on the user's desktop, if there is one."""
+    if sys.platform == "darwin":
+        script = 'on run argv\ndisplay notification (item 1 of argv) with title "VPN"\nend run'
+        command = ["osascript", "-e", script, text]
+    elif _found("notify-send"):
+        command = ["notify-send", "--app-name=VPN", "--", "VPN", text]
+    else:
+        return
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
+def _user_name() -> str:
+    import pwd  # Windows has none
+
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
+def _install(source: str, destination: str) -> None:
+    """Copy a file for all to run, if it differs."""
+    with suppress(OSError), open(source, "rb") as new, open(destination, "rb") as old:
+        if new.read() == old.read():
+            return
+    _run(["install", "-D", "-m", "755", source, destination])
 
 
 def _has_root() -> bool:

@@ -15,6 +15,7 @@ import os
 import pkgutil
 import sys
 import time
+import zipfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Iterator, NamedTuple
@@ -28,7 +29,8 @@ from .connect import Connection, check_private_names
 from .credentials import mfa_credentials, user_credentials
 from .device import Enrollment, checked, ensure_absent, ensure_present, utc
 from .function import Function, SelfServiceError
-from .machine import HANDSHAKE_AGE, Machine, MachineError, new_key
+from .machine import HANDSHAKE_AGE, Machine, MachineError, new_key, notify
+from .reminder import SOON
 from .terminal import Screen
 from .tunnel import check_networks, client_tunnel, longest
 
@@ -133,8 +135,19 @@ def _parser() -> argparse.ArgumentParser:
     device = "name of the device: 1 to 32 lower-case letters, digits, hyphens"
     up = add("up", "register or renew this machine, and start its tunnel", calling, local, tunnel)
     up.add_argument("device", nargs="?", help=f"{device}; by default what this machine was called before")
+    up.add_argument(
+        "--timer",
+        action=argparse.BooleanOptionalAction,
+        help="whether a daily timer renews the registration, or tells of its end; by default as before, or it does",
+    )
     up.add_argument("--new-key", action="store_true", help="make another key, also where the device has one elsewhere")
     add("status", "show this machine's tunnel, and how long its registration lives", local)
+    add(
+        "remind",
+        "renew this machine's registration if it is time, else tell of its end; the timer runs it",
+        calling,
+        local,
+    )
     renew = add("renew", "renew a device; without a name this machine, as `up` does", calling, local, tunnel)
     renew.add_argument("device", nargs="?", help=device)
     add("down", "stop this machine's tunnel until the next `up`; nothing is asked", local)
@@ -180,14 +193,60 @@ def _up(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     _report(enrollment, name, screen)
     tunnel = client_tunnel(enrollment, arguments.gateway, dns, excluded, ipv6=machine.has_ipv6())
     connection = Connection(machine, screen, tunnel)
-    machine.keep_note({**_note(enrollment, tunnel), "excluded": excluded})
+    wants_timer = getattr(arguments, "timer", None)
+    if wants_timer is None:
+        wants_timer = machine.note().get("timer", True)
+    machine.keep_note({**_note(enrollment, tunnel), "excluded": excluded, "timer": wants_timer})
     connection.establish(enrollment)
+    _set_timer(machine, arguments, wanted=wants_timer)
     _remind(enrollment, screen)
     settings = _settings(arguments.settings)
     connection.check_names(settings.get("check_name"), urlsplit(settings["manage_url"]).hostname or "")
     if arguments.dns == _AUTO:
         check_private_names(tunnel, enrollment.tunnel)
     return _result(enrollment, name)
+
+
+def _set_timer(machine: Machine, arguments: argparse.Namespace, *, wanted: bool) -> None:
+    """Have the end of the registration watched, as far as this is a script of one file."""
+    if not wanted:
+        machine.forget_reminder()
+    elif zipfile.is_zipfile(sys.argv[0]):
+        profile = arguments.profile or os.environ.get("AWS_PROFILE")
+        given = ["--interface", machine.interface, *(["--profile", profile] if profile else [])]
+        given += ["--settings", os.path.abspath(arguments.settings)] if arguments.settings else []
+        machine.remind(os.path.abspath(sys.argv[0]), given)
+
+
+def _remind_of_end(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
+    machine = Machine(arguments.interface)
+    note = machine.note()
+    result: dict[str, Any] = {"interface": machine.interface, "renewed": False, "problem": None, **note}
+    if note.get("expires_at") is None:
+        screen.say(f"nothing of {machine.interface} ends by itself")
+        return result
+    if note.get("renewable_from") is not None and note["renewable_from"] <= time.time():
+        try:
+            note = _renewed(note, _ask(arguments, screen))
+            machine.keep_note(note)
+            result.update(note, renewed=True)
+        except (SelfServiceError, MachineError, OSError, ValueError) as error:
+            result["problem"] = str(error)
+            screen.say(f"it can't be renewed now: {error}")
+    text = f"device {note['device']}: {_life(note)}"
+    screen.say(text)
+    if note["expires_at"] - time.time() < SOON:
+        notify(f"{text}. Type: enroll up")
+    return result
+
+
+def _renewed(note: dict[str, Any], service: SelfService) -> dict[str, Any]:
+    """Renew a machine's registration, without any change to the machine; return what is known of it then."""
+    name = note["device"]
+    if name not in service.keys:
+        raise ValueError(f"device {name} isn't registered any more")
+    device = service.present(name, service.keys[name]).device or {}
+    return {**note, **{field: device.get(field) for field in ("expires_at", "renewable_from")}}
 
 
 def _status(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
@@ -329,6 +388,7 @@ def _app(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
 _COMMANDS: dict[str, Callable[[argparse.Namespace, Screen], dict[str, Any]]] = {
     "up": _up,
     "status": _status,
+    "remind": _remind_of_end,
     "renew": _renew,
     "down": _down,
     "remove": _remove,
@@ -346,26 +406,26 @@ def _service(arguments: argparse.Namespace, screen: Screen) -> SelfService:
 
     R18, recovery: an ended registration leaves a tunnel through which nothing is found any more, the function neither.
     """
-    settings = _settings(arguments.settings)
-    urls = (settings["function_arn"], settings["manage_url"], settings["renew_url"], settings.get("sts_url"))
-
-    def ask() -> SelfService:
-        session = _session(arguments.profile)
-        function = checked(Function(*urls, verify=session.get_config_variable("ca_bundle") or True))
-        credentials = user_credentials(session)
-        sign_in = partial(mfa_credentials, session, function.region, function.sts_url, screen.ask)
-        listed = self_service.devices(credentials, function)
-        return SelfService(credentials, function, listed, sign_in if sys.stdin.isatty() else None)
-
     machine = Machine(arguments.interface)
     try:
-        return ask()
+        return _ask(arguments, screen)
     except SelfServiceError as error:
         if error.code not in _MAYBE_THE_TUNNEL or not machine.is_ours_and_up():
             raise
         screen.say(f"{error}; {machine.interface} may be in the way: taking it down, and trying again")
     machine.stop()
-    return ask()
+    return _ask(arguments, screen)
+
+
+def _ask(arguments: argparse.Namespace, screen: Screen) -> SelfService:
+    settings = _settings(arguments.settings)
+    urls = (settings["function_arn"], settings["manage_url"], settings["renew_url"], settings.get("sts_url"))
+    session = _session(arguments.profile)
+    function = checked(Function(*urls, verify=session.get_config_variable("ca_bundle") or True))
+    credentials = user_credentials(session)
+    sign_in = partial(mfa_credentials, session, function.region, function.sts_url, screen.ask)
+    listed = self_service.devices(credentials, function)
+    return SelfService(credentials, function, listed, sign_in if sys.stdin.isatty() else None)
 
 
 def _session(profile: str | None) -> Any:

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
 
 from tests.integration.conftest import REGION, ROOT
 from tests.integration.test_client_config import scanned
@@ -332,3 +333,75 @@ def test_every_command_works_without_root_and_tools_or_says_what_does(
         assert "made by the WireGuard app" in said(*arguments, rc=1)
     assert "has no tunnel vpn0" in said("status")
     assert [each.device for each in people.vpn.registry().devices.registrations()] == ["phone"]
+
+
+# -- the end of a registration
+
+
+class Reminded:
+    """`enroll remind` with a note of its own and a desktop that writes its notifications to a file."""
+
+    def __init__(self, script: Script, directory: Path, person: Person) -> None:
+        self._script = script
+        self._person = person
+        self.note = directory / "note.json"
+        self._desktop = directory / "notifications"
+        site = directory / "site"
+        site.mkdir()
+        (site / "sitecustomize.py").write_text(
+            "import sys\n"
+            f"sys.path.insert(0, {str(directory / 'enroll.pyz')!r})\n"
+            "from tracklib_vpn.enroll import machine\n"
+            f"machine.Machine.note_file = property(lambda self: {str(self.note)!r})\n"
+        )
+        (directory / "notify-send").write_text(f'#!/bin/sh\necho "$4" >> {self._desktop}\n')
+        (directory / "notify-send").chmod(0o755)
+        self._env = {"PYTHONPATH": str(site), "PATH": f"{directory}:{os.environ['PATH']}"}
+
+    def __call__(self, before: Registration, renew_url: str | None = None) -> tuple[dict[str, Any], str]:
+        """Its result, and what the desktop shows, for a machine that has this registration."""
+        kept = {"device": before.device, "expires_at": before.expires_at, "renewable_from": before.renewable_from}
+        self.note.write_text(json.dumps({**kept, "excluded": []}))
+        self._desktop.write_text("")
+        settings: dict[str, Any] = {} if renew_url is None else {"renew_url": renew_url}
+        done = self._script(self._person, "remind", "--json", env=self._env, **settings)
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done
+        return json.loads(done.stdout), self._desktop.read_text()
+
+
+def test_timer_renews_what_is_past_half_of_its_life_and_tells_nobody(
+    people: People, script: Script, tmp_path: Path
+) -> None:
+    alice = people.user("alice")
+    remind = Reminded(script, tmp_path, alice)
+    result, shown = remind(aged(people, alice, "laptop", days_left=5))
+    assert (result["renewed"], result["problem"], shown) == (True, None, "")
+    (registration,) = people.vpn.registry().devices.registrations()
+    assert json.loads(remind.note.read_text())["expires_at"] == registration.expires_at == result["expires_at"]
+    assert json.loads(remind.note.read_text())["excluded"] == []
+    again, _shown = remind(registration)
+    assert again["renewed"] is False
+
+
+@pytest.mark.parametrize(("days_left", "is_told"), [(10, False), (6, True), (-1, True)])
+def test_end_that_the_timer_can_not_move_is_told_from_seven_days_on(
+    people: People, script: Script, tmp_path: Path, days_left: int, is_told: bool
+) -> None:
+    alice = people.user("alice")
+    remind = Reminded(script, tmp_path, alice)
+    before = aged(people, alice, "laptop", days_left=days_left)
+    with denying() as url:
+        result, shown = remind(before, renew_url=url)
+    assert result["renewed"] is False
+    assert "fresh MFA session" in result["problem"]
+    assert ("device laptop: expire" in shown) == is_told
+    assert people.vpn.registry().devices.registrations() == [before]
+
+
+def test_device_that_was_removed_elsewhere_is_told(people: People, script: Script, tmp_path: Path) -> None:
+    alice = people.user("alice")
+    before = aged(people, alice, "laptop", days_left=5)
+    people.vpn.registry().devices.remove(before)
+    result, shown = Reminded(script, tmp_path, alice)(before)
+    assert result["problem"] == "device laptop isn't registered any more"
+    assert "device laptop" in shown
