@@ -198,7 +198,7 @@ def _up(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         wants_timer = machine.note().get("timer", True)
     machine.keep_note({**_note(enrollment, tunnel), "excluded": excluded, "timer": wants_timer})
     connection.establish(enrollment)
-    _set_timer(machine, arguments, wanted=wants_timer)
+    _set_timer(machine, arguments, screen, wanted=wants_timer)
     _remind(enrollment, screen)
     settings = _settings(arguments.settings)
     connection.check_names(settings.get("check_name"), urlsplit(settings["manage_url"]).hostname or "")
@@ -207,8 +207,15 @@ def _up(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     return _result(enrollment, name)
 
 
-def _set_timer(machine: Machine, arguments: argparse.Namespace, *, wanted: bool) -> None:
-    """Have the end of the registration watched, as far as this is a script of one file."""
+def _set_timer(machine: Machine, arguments: argparse.Namespace, screen: Screen, *, wanted: bool) -> None:
+    """Have the end of the registration watched, as far as this is a script of one file; the tunnel works without."""
+    try:
+        _watch(machine, arguments, wanted=wanted)
+    except (MachineError, OSError) as error:
+        screen.say(f"the timer that renews the registration can't be set up: {error}")
+
+
+def _watch(machine: Machine, arguments: argparse.Namespace, *, wanted: bool) -> None:
     if not wanted:
         machine.forget_reminder()
     elif zipfile.is_zipfile(sys.argv[0]):

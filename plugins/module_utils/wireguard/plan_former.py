@@ -32,7 +32,7 @@ from .steps import ChangeInterface, MoveAside, Step
 def other_sites(site: Site) -> list[Site]:
     """List the other interfaces of ours on a host, also one whose state file is lost."""
     names = {path.stem for path in site.state_dir.glob("*.json")}
-    configs = (path for path in site.config_dir.glob("*.conf") if path.stem not in names)
+    configs = (path for path in site.config_dir.glob("*.conf") if path.stem not in names and path.is_file())
     names |= {path.stem for path in configs if wg_config.generation(read_text(path)) is not None}
     return [site._replace(name=name) for name in sorted(names - {site.name})]
 

@@ -66,6 +66,16 @@ def test_r8_former_interface_whose_state_was_lost_is_taken_down_too_and_what_is_
     assert (again.changed, again.problems) == (False, [])
 
 
+def test_r17_what_is_no_configuration_of_ours_costs_no_run(host: Host) -> None:
+    (host.site.config_dir / "directory.conf").mkdir(parents=True)
+    (host.site.config_dir / "broken.conf").symlink_to("nowhere")
+    (host.site.config_dir / "binary.conf").write_bytes(bytes(range(256)))
+    (host.site.config_dir / "client0.conf").write_text("# Managed by tracklib.vpn; do not edit\n[Interface]\n")
+    assert host.apply(host.order(5, [ALICE, BOB])).problems == []
+    assert host.revoke("alice").problems == []
+    assert host.peers == allowed(BOB)
+
+
 def test_r16_run_of_an_older_inventory_leaves_the_interface_in_force_and_revokes_there(
     host: Host, renamed: str
 ) -> None:

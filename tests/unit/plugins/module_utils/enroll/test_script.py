@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import ipaddress
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import DEFAULT_MTU, DnsFlavour
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.overlap import Attached
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll import script
 from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.device import Enrollment
 from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.machine import Machine, MachineError
 from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.terminal import Screen
@@ -32,6 +34,18 @@ def test_device_has_the_mtu_of_the_gateways_and_the_usual_one_where_an_earlier_f
 ) -> None:
     enrollment = Enrollment({"addresses": ["10.44.0.2"]}, None, (), False, None, {**TUNNEL, **said}, [])
     assert client_tunnel(enrollment, None, DnsFlavour.NONE).mtu == mtu
+
+
+def test_timer_that_can_not_be_set_up_costs_no_tunnel(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: object) -> None:
+        raise MachineError("`systemctl enable` ended with 1")
+
+    shown = io.StringIO()
+    monkeypatch.setattr(Machine, "remind", fail)
+    monkeypatch.setattr("zipfile.is_zipfile", lambda _path: True)
+    arguments = argparse.Namespace(profile=None, settings=None)
+    script._set_timer(Machine("vpn0"), arguments, Screen(shown), wanted=True)
+    assert "can't be set up: `systemctl enable` ended with 1" in shown.getvalue()
 
 
 class AtHome(Machine):
