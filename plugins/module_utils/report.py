@@ -465,10 +465,15 @@ def revocation_problems(
     recorded = bool(written) and not written.get("failed", False)
     problems = [] if failure is None else [_not_durable(given, failure, recorded=recorded)]
     return problems + [
-        f"{gateway} refused the roster of this revocation: {_first_line(why)} {_whom(given)} was cut off there without "
-        "it, and stays so until a roster that it accepts revokes the same"
+        f"{gateway} refused the roster of this revocation: {_sentence(_first_line(why))} {_whom(given)} was cut off "
+        "there without it, and stays so until a roster that it accepts revokes the same"
         for gateway, why in (refused or {}).items()
     ]
+
+
+def _sentence(text: str) -> str:
+    """End what a module or AWS said, for another sentence to follow."""
+    return text if text.endswith((".", "!", "?", ":")) else f"{text}."
 
 
 def _whom(given: Mapping[str, Any]) -> str:
@@ -480,7 +485,7 @@ def _not_durable(given: Mapping[str, Any], failure: str, *, recorded: bool) -> s
     if recorded:
         what = "taken through a new roster, the registry has the revocation"
     return (
-        f"{_whom(given)} could not be {what}: {failure} "
+        f"{_whom(given)} could not be {what}: {_sentence(failure)} "
         "The gateways that are reported above as served cut the tunnel without a roster and keep it cut (in a check, "
         "they would). "
         f"Until it succeeds, repeat: {command('revoke')} -e {shlex.quote(json.dumps(dict(given)))}"

@@ -34,6 +34,7 @@ itself alone).
 from __future__ import annotations
 
 import math
+import re
 import zlib
 from collections import Counter
 from contextlib import suppress
@@ -43,6 +44,7 @@ from typing import Any, Callable, Iterable, Iterator, TypeVar
 
 from ..aws import AWSCallError
 from ..model import (
+    DEVICE_NAME,
     Block,
     Decision,
     Departure,
@@ -56,6 +58,7 @@ from ..model import (
     Sweep,
     Tombstone,
     User,
+    check_device_name,
     printable,
 )
 from ..timespan import DAY, utc
@@ -113,6 +116,7 @@ def read_registration(item: Item) -> Registration:
     :raises: one of UNREADABLE.
     """
     account_id, user_id, device = device_of(item["sk"])
+    check_device_name(device, str(item.get("user_name", "?")))
     return Registration(
         account_id=account_id,
         user_id=user_id,
@@ -440,7 +444,7 @@ def readable(
 def unread(item: Item, error: Exception) -> str:
     """Say that an item can't be read, and what to do."""
     step = "write it again or delete it"
-    if item["pk"] == "registration":
+    if item["pk"] == "registration" and re.search(f"/{DEVICE_NAME}$", item["sk"]):
         step = "remove the device (remove_device), or register it again with replace (register_replace)"
     return (
         f"the registry's item {item['pk']} {item['sk']} can't be read ({type(error).__name__}: {error}) and is left "
