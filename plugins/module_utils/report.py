@@ -184,6 +184,9 @@ def _written_lines(revocation: Mapping[str, Any], scope: Scope) -> Iterator[str]
         device = f"/{record['device']}" if record.get("device") else ", all devices"
         said = "already written" if record.get("was_there") else verb
         yield f"{said}: {record['kind']} of {record['user_name']}{device} ({record['user_id']})"
+    names = ", ".join(dict.fromkeys(each["user_name"] for each in revocation.get("revocations", [])))
+    for account_id in revocation.get("elsewhere", []):
+        yield f"not meant: {names} of account {account_id}, who would be by revoke_account_id={account_id}"
 
 
 def _roster_lines(roster: Mapping[str, Any]) -> Iterator[str]:

@@ -82,6 +82,7 @@ class Whom(NamedTuple):
     names: dict[str, str]
     deleted: bool  # IAM has no user of the name
     error: AWSCallError | None
+    elsewhere: Sequence[str] = ()  # other accounts in which somebody has the name
 
     def records(self, device: str | None) -> list[RevocationRecord]:
         """List what is to be written."""
@@ -140,7 +141,7 @@ def identify(find: Callable[[], User | None], table: Registry, revoked: Revoked)
     present = {user_id: name for user_id, name in matched.items() if user_id not in known.deleted}
     if len(present) > 1 and (known.user is not None or any(name.casefold() != wanted for name in present.values())):
         raise RegistryError(_ambiguous(revoked, present, known))
-    return Whom(matched, deleted=known.user is None and known.error is None, error=known.error)
+    return Whom(matched, known.user is None and known.error is None, known.error, known.elsewhere)
 
 
 def identify_one(find: Callable[[], User | None], facts: RegistryFacts, revoked: Revoked) -> Person:
@@ -202,7 +203,9 @@ def _known(find: Callable[[], User | None], read: Callable[[], RegistryFacts], r
         user_id for account, user_id, _device in facts.registered.unreadable if account == account_id
     )
     elsewhere = _accounts_of(facts, labelled, revoked.user_name) - {account_id}
-    return Known(user, error, facts.sweeps.get(account_id), registrations, deleted, sorted(elsewhere), unreadable)
+    return Known(
+        user, error, facts.sweeps.get(account_id), registrations, deleted, tuple(sorted(elsewhere)), unreadable
+    )
 
 
 def _accounts_of(facts: RegistryFacts, labelled: Iterable[Registration], name: str) -> set[str]:

@@ -127,6 +127,11 @@ revocations:
     was_there:
       description: Whether the same stood there before, so that nothing had to be written.
       type: bool
+elsewhere:
+  description: Other accounts in which somebody has the name, who isn't meant.
+  returned: for O(state=blocked)
+  type: list
+  elements: str
 lifted:
   description: The block that was lifted, or would be in check mode; empty if there was none.
   returned: for O(state=unblocked)
@@ -148,9 +153,8 @@ blocked:
 still_blocked_by:
   description:
     - What keeps the device off the gateways now, or would in check mode; of a user as a whole, any device. That is
-      other
-      blocks, a registration that expired or isn't there, a tombstone, a user whom IAM doesn't have, groups that grant
-      no access.
+      other blocks, a registration that expired or isn't there, a tombstone, a user whom IAM doesn't have, groups that
+      grant no access.
   returned: for O(state=unblocked)
   type: list
   elements: str
@@ -244,6 +248,7 @@ def ensure_blocked(module: AnsibleAWSModule, table: Registry, by: str | None) ->
             }
             for record in records
         ],
+        "elsewhere": list(whom.elsewhere),
         "generation": generation,
         "diff": {"before": "", "after": written},
     }

@@ -418,6 +418,14 @@ GIVEN = {"revoke_user_name": "alice", "revoke_device": "laptop"}
 KNOWN = {"revocations": [{"kind": "block", "user_id": "AIDA1"}]}
 
 
+def test_r1_namesake_in_another_account_is_told_of() -> None:
+    written = {"kind": "block", "user_name": "alice", "user_id": "AIDA1", "device": None}
+    steps = StepResults(revocation={"revocations": [written], "elsewhere": ["444455556666"]})
+    assert "not meant: alice of account 444455556666, who would be by revoke_account_id=444455556666" in run_lines(
+        {}, steps
+    )
+
+
 def test_r4_gateway_that_refused_the_roster_is_named_with_what_was_done_there() -> None:
     (problem,) = revocation_problems(KNOWN, GIVEN, None, {"gateway-1": "it is from another registry.\nfurther"})
     assert problem.startswith("gateway-1 refused the roster of this revocation: it is from another registry. ")

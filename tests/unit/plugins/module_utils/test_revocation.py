@@ -194,6 +194,13 @@ def test_name_that_another_account_knows_is_refused_with_the_account_and_the_var
         identify_one(has(None), registry.facts(), ALICE._replace(user_name=name))
 
 
+def test_r1_namesake_in_another_account_is_not_meant_and_told(registry: Registry) -> None:
+    register(registry, "AIDA9", "Alice", account_id=OTHER)
+    whom = identify(has(USER), registry, ALICE)
+    assert (whom.names, whom.elsewhere) == ({"AIDA1": "alice"}, (OTHER,))
+    assert identify(has(USER), registry, ALICE._replace(user_name="AIDA1")).elsewhere == ()
+
+
 def test_r4_silence_of_iam_blocks_the_known_ids_and_deletes_nobody(registry: Registry) -> None:
     registry.store_sweep(sweep(AIDA1="alice"), 1)
     whom = identify(silent, registry, ALICE)
