@@ -71,6 +71,7 @@ def variables(interface: str, networks: Sequence[str] = ("10.20.0.0/16",)) -> di
         "access": [{"groups": ["vpn"], "networks": networks}],
         "private_dns": False,
         "masquerade": True,
+        "further_ports": [],
     }
 
 

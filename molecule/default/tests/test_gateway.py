@@ -118,6 +118,33 @@ def test_r8_units_that_somebody_disabled_are_enabled_by_the_next_run(
     assert run_playbook("reconcile").changed == []
 
 
+def test_client_in_a_network_that_lets_few_ports_out_dials_another(
+    bob: tuple[str, actions.Connection], run_playbook: RunPlaybook
+) -> None:
+    gateway, client = bob
+    key = actions.shell(gateway, "wg show wg0 public-key")
+    address = next(host.address for host in hosts.GATEWAYS if host.name == gateway)
+    before = actions.shell(gateway, f"wg show wg0 endpoints | grep '{client.public_key}'")
+    actions.shell(
+        gateway, "nft add table inet few; nft 'add chain inet few input { type filter hook prerouting priority -150; }'"
+    )
+    actions.shell(gateway, "nft add rule inet few input udp dport 51820 drop")
+    try:
+        run_playbook("reconcile", gateway_further_ports=[443, 4500])
+        assert client.fetch() is None, "51820 is closed on the way"
+        actions.shell(client.laptop, f"wg set {client.interface} peer {key} endpoint {address}:443")
+        assert "tracklib service" in (client.fetch() or "")
+        assert (
+            actions.shell(gateway, f"wg show wg0 endpoints | grep '{client.public_key}'").split(":")[0]
+            == before.split(":")[0]
+        )
+        assert run_playbook("reconcile", gateway_further_ports=[443, 4500]).changed == []
+    finally:
+        actions.shell(gateway, "nft delete table inet few")
+        run_playbook("reconcile")
+    assert "prerouting" not in actions.shell(gateway, "nft list table inet tracklib_vpn_wg0")
+
+
 def test_large_packets_fit_the_path(bob: tuple[str, actions.Connection]) -> None:
     gateway, _client = bob
     assert "mtu 1420 " in actions.shell(gateway, "ip link show dev wg0")
