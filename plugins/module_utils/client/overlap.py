@@ -94,5 +94,5 @@ def _minus(network: Network, other: Network) -> list[Network]:
     return [network]
 
 
-def _lies_in(network: Network, other: Network) -> bool:
-    return network.version == other.version and cast(Any, network).subnet_of(other)
+def _lies_in(inner: Network, outer: Network) -> bool:
+    return inner.version == outer.version and cast(Any, inner).subnet_of(outer)
