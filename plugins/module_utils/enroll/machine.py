@@ -144,8 +144,9 @@ class Machine(NamedTuple):
         return [one for one in found if one.interface != own]
 
     def note(self) -> dict[str, Any]:
-        """Read what is known of this machine's registration: device, addresses, expires_at, renewable_from, endpoint,
-        excluded.
+        """Read what is known of this machine's registration.
+
+        It has device, addresses, expires_at, renewable_from, endpoint, excluded and timer.
 
         :returns: nothing, if it was never enrolled by this script.
         """
@@ -165,7 +166,7 @@ class Machine(NamedTuple):
             with open(self.note_file, "w", encoding="utf-8") as file:
                 file.write(text)
         else:
-            _run(["sh", "-c", _WRITE, "sh", self.note_file, "022"], stdin=text)
+            _write(self.note_file, text)
             _run(["chown", str(os.getuid()), self.note_file])
 
     def remind(self, script: str, arguments: Sequence[str]) -> None:
@@ -181,13 +182,13 @@ class Machine(NamedTuple):
             files = reminder.unit_files(self.interface, _user_name(), os.getuid(), arguments)
             changed = {path: text for path, text in files.items() if not _holds(path, text)}
             for path, text in changed.items():
-                _run(["sh", "-c", _WRITE, "sh", path, "022"], stdin=text)
+                _write(path, text)
             if changed:
                 _run(["systemctl", "daemon-reload"])
             _run(["systemctl", "--quiet", "enable", "--now", reminder.timer(self.interface)])
         login = reminder.LOGIN_FILE
         if os.path.isdir(os.path.dirname(login)) and not _holds(login, reminder.LOGIN_MESSAGE):
-            _run(["sh", "-c", _WRITE, "sh", login, "022"], stdin=reminder.LOGIN_MESSAGE)
+            _write(login, reminder.LOGIN_MESSAGE)
 
     def _load_agent(self, arguments: Sequence[str]) -> None:
         with open(self._agent_file, "w", encoding="utf-8") as file:
@@ -235,12 +236,12 @@ class Machine(NamedTuple):
         """
         changed = not _holds(self.config_file, text)
         if _has_systemd() and not _holds(self.drop_in_file, self.drop_in):
-            _run(["sh", "-c", _WRITE, "sh", self.drop_in_file, "022"], stdin=self.drop_in)
+            _write(self.drop_in_file, self.drop_in)
             _run(["systemctl", "daemon-reload"])
         if changed or restart or self._has_another_key():
             self.stop()
         if changed:
-            _run(["sh", "-c", _WRITE, "sh", self.config_file, "077"], stdin=text)
+            _write(self.config_file, text, umask="077")
         self._start()
 
     def take_down(self) -> None:
@@ -431,6 +432,11 @@ def _asks_resolved() -> bool:
     except OSError:
         return False
     return not {"127.0.0.53", "127.0.0.54"}.isdisjoint(servers)
+
+
+def _write(path: str, text: str, umask: str = "022") -> None:
+    """Replace a file as a whole, as root."""
+    _run(["sh", "-c", _WRITE, "sh", path, umask], stdin=text)
 
 
 def _holds(path: str, text: str) -> bool:
