@@ -16,7 +16,13 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import swee
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Sweep
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry import facts
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard import accept, bars, plan_apply, plan_revoke
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard import (
+    accept,
+    bars,
+    plan_apply,
+    plan_revoke,
+    refusals,
+)
 
 Fault = Callable[[], AbstractContextManager[Any]]
 
@@ -126,6 +132,11 @@ def empty_roster_empties() -> AbstractContextManager[Any]:
     return patch.object(accept, "refuse_emptying", lambda *_arguments: None)
 
 
+def first_stranger_replaces_everybody() -> AbstractContextManager[Any]:
+    """A registry that was accepted while it was new takes off whom it doesn't have."""
+    return patch.object(refusals, "is_too_much", lambda *_arguments: False)
+
+
 def nonsense_ends_the_run() -> AbstractContextManager[Any]:
     """An item that can't be read ends the run for all."""
     return patch.object(facts, "UNREADABLE", (AWSCallError,))
@@ -145,5 +156,6 @@ FAULTS: tuple[Fault, ...] = (
     bar_is_on_nobody,
     any_registry_will_do,
     empty_roster_empties,
+    first_stranger_replaces_everybody,
     nonsense_ends_the_run,
 )

@@ -821,9 +821,11 @@ class Machine(RuleBasedStateMachine):
             self.registry.granting = dict(self.world.granting)
         self.token = None
 
-    @action("runs", how=st.sampled_from(["new", "restored", "back"]))
-    def swap_and_accept_the_registry(self, how: str) -> None:
+    @action("runs", how=st.sampled_from(["new", "restored", "back"]), number=index, with_device=st.booleans())
+    def swap_and_accept_the_registry(self, how: str, number: int, with_device: bool) -> None:
         self.swap_registry(how)
+        if with_device:
+            self.register(number, "laptop", None)
         self._reconcile({})
         self.reconcile_and_accept_the_registry()
 

@@ -630,20 +630,33 @@ class Gateway:
             return Outcome.REFUSED
         if roster.generation < self.generation:
             return Outcome.STALE
-        if is_another:  # no run of this registry has read their records
-            self.bars = [bar._replace(generation=None) for bar in self.bars]
-        self.registry, self.generation = roster.registry, roster.generation
-        self.bars = [bar for bar in self.bars if not bar.is_released_by(release) and not bar.is_ended_by(roster)]
+        self.generation = roster.generation
+        self.bars = bars = [bar for bar in self.bars if not bar.is_released_by(release)]
         before = list(self.peers.values())
         self.peers = {key: peer for key, peer in self.peers.items() if key not in roster.confirmed}
-        wanted = {key: peer for key, peer in roster.peers.items() if self._may_be_peer(peer, now)}
-        self.held = self._held(roster, len(before))
-        wanted.update({key: self.peers[key] for key in self.held})
-        over = {peer.device for peer in (*before, *roster.peers.values()) if peer.is_over(now)}
-        if not wanted and len(before) >= 2 and not {peer.device for peer in before} <= roster.explained | over:
+        if is_another:  # no run of this registry has read their records
+            bars = [bar._replace(generation=None) for bar in bars]
+        bars = [bar for bar in bars if not bar.is_ended_by(roster)]
+        if not is_another:
+            self.bars = bars
+        wanted = {key: peer for key, peer in roster.peers.items() if self._may_be_peer(peer, bars, now)}
+        held = self._held(roster, len(before))
+        wanted.update({key: self.peers[key] for key in held})
+        if self._must_not_go(before, wanted, roster, is_another, now):
             return Outcome.EMPTYING
+        self.registry, self.bars, self.held = roster.registry, bars, held
         self.made_at, self.peers, self.is_dark = roster.made_at, wanted, False
         return Outcome.APPLIED
+
+    def _must_not_go(
+        self, before: Sequence[Peer], wanted: Mapping[str, Peer], roster: Roster, is_another: bool, now: float
+    ) -> bool:
+        """R5, R16: nobody says why the last peers go, or too many of those that another registry doesn't have."""
+        over = {peer.device for peer in (*before, *roster.peers.values()) if peer.is_over(now)}
+        lost = {peer.device for peer in before} - {peer.device for peer in wanted.values()} - roster.explained - over
+        if not lost or len(before) < 2:
+            return False
+        return not wanted or (is_another and self.guard.holds(len(lost), len(before)))
 
     def _held(self, roster: Roster, before: int) -> set[str]:
         """R5: a live peer lost because its item is unfit counts as unexplained; beyond the guard it stays."""
@@ -660,13 +673,10 @@ class Gateway:
         unrecorded = any(bar.generation is None and bar.names(peer.device) for bar in self.bars)
         return unrecorded or peer.public_key == self.own_key
 
-    def _may_be_peer(self, peer: Peer, now: float) -> bool:
+    def _may_be_peer(self, peer: Peer, bars: Iterable[Bar], now: float) -> bool:
         """R6, R12 and R17: no bar names it, it hasn't ended by the gateway's clock, and it isn't the gateway itself."""
-        return not self.keeps_out(peer) and not peer.is_over(now) and peer.public_key != self.own_key
-
-    def keeps_out(self, peer: Peer) -> bool:
-        """Tell whether a bar names a peer."""
-        return any(bar.names(peer.device) for bar in self.bars)
+        is_barred = any(bar.names(peer.device) for bar in bars)
+        return not is_barred and not peer.is_over(now) and peer.public_key != self.own_key
 
     def take_off(self, bar: Bar) -> None:
         """R6: a removal outside a run takes its peers off and leaves a bar; the generation stays.

@@ -221,7 +221,10 @@ def test_r6_older_roster_and_another_registry_change_nothing() -> None:
     assert made.apply(roster(4, [3]), NOW) is Outcome.STALE
     assert made.apply(other, NOW) is Outcome.REFUSED
     assert set(made.peers) == {"key1", "key2"}
-    assert made.apply(other, NOW, accept="table-2") is Outcome.APPLIED
+    assert made.apply(other, NOW, accept="table-2") is Outcome.EMPTYING
+    assert made.apply(other, NOW) is Outcome.REFUSED
+    restored = roster(9, [1, 2, 3], registry=OWN._replace(table_id="table-2"))
+    assert made.apply(restored, NOW, accept="table-2") is Outcome.APPLIED
 
 
 def test_r6_bar_keeps_off_whom_older_rosters_have_and_ends_with_a_later_one() -> None:

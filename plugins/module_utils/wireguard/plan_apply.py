@@ -49,7 +49,8 @@ def plan_revocations(order: ApplyOrder, snapshot: Snapshot) -> Plan:
         return plan_removal(snapshot, state, {}, Report(generation=state.generation, stale=True))
     notices = mistaken_generation(order.generation, state, snapshot.now)
     report = lost_state(snapshot).followed_by(Report(generation=order.generation, notices=notices))
-    state = replace(state, registry=order.registry, bars=_bars_left(order, state))
+    if state.registry in (None, order.registry):  # another one is followed once its whole roster is accepted
+        state = _following(order, state)
     if order.generation != state.generation:
         state = replace(state, generation=order.generation, content=None)
     barred = {
@@ -58,6 +59,11 @@ def plan_revocations(order: ApplyOrder, snapshot: Snapshot) -> Plan:
         if any(each.names(label) for each in state.bars)
     }
     return plan_removal(snapshot, state, {**barred, **order.revoked}, report)
+
+
+def _following(order: ApplyOrder, state: State) -> State:
+    """Return the state of a gateway that follows the roster's registry."""
+    return replace(state, registry=order.registry, bars=_bars_left(order, state))
 
 
 def _bars_left(order: ApplyOrder, state: State) -> tuple[Bar, ...]:
@@ -120,7 +126,8 @@ def plan_rest(order: ApplyOrder, roster: CheckedRoster, snapshot: Snapshot) -> P
     accepted = accept(order, roster, snapshot)
     roster = accepted.roster
     removed = _removed({**order.excluded, **accepted.reasons()}, roster, snapshot)
-    begun = _begun(replace(before, held=tuple(accepted.held)), order, roster, snapshot, removed)
+    following = _following(order, replace(before, held=tuple(accepted.held)))
+    begun = _begun(following, order, roster, snapshot, removed)
     done = _done(begun, order, snapshot)
     steps = [
         *record(before, begun),
@@ -128,7 +135,7 @@ def plan_rest(order: ApplyOrder, roster: CheckedRoster, snapshot: Snapshot) -> P
         *device_steps(snapshot, roster.config, roster.text, removed),
         *record(begun, done),
     ]
-    report = _report(order, accepted, snapshot)
+    report = _report(order, accepted, replace(snapshot, state=following))
     return Plan(tuple(steps), before, done, snapshot, report)
 
 

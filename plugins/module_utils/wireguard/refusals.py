@@ -68,20 +68,36 @@ def unexplained(order: ApplyOrder, snapshot: Snapshot) -> dict[str, PeerLabel]:
 def refuse_emptying(order: ApplyOrder, wanted: Config, snapshot: Snapshot) -> None:
     """Have the last word on emptiness (R5, mass-removal guard): each of two or more peers must go for a reason.
 
+    A registry that the gateway didn't follow before has no memory of whom it should have, so there it is too much that
+    counts, as for the controller's guard.
+
     :param snapshot: after this roster's confirmed revocations, which are done whatever is refused here.
     :raises RefusedError: naming whom the roster doesn't explain.
     """
-    if wanted.peers:
+    is_new = (snapshot.state or State()).registry not in (None, order.registry)
+    if wanted.peers and not is_new:
         return
     count = peers_before(order, snapshot)
-    names = [label.name or f"peer {key}" for key, label in unexplained(order, snapshot).items()]
-    if count < 2 or not names:
+    devices = {device_of(wg_config.label_of(peer.comment)) for peer in wanted.peers.values()}
+    gone = {
+        key: label
+        for key, label in unexplained(order, snapshot).items()
+        if key not in wanted.peers and device_of(label) not in devices
+    }
+    if count < 2 or not gone or (wanted.peers and not is_too_much(len(gone), count)):
         return
+    names = [label.name or f"peer {key}" for key, label in gone.items()]
+    advice = "whoever is to go, revoke or remove, or release by the word that the run of a held removal prints"
+    if is_new:
+        advice = (
+            "import the registry that was followed before (registry_import), or have its users registered in the new "
+            "one first; whoever is to go, revoke"
+        )
+    what = f"{len(gone)} of {count} peers" if wanted.peers else f"the last of {count} peers"
     raise RefusedError(
-        f"this roster would take the last of {count} peers off {snapshot.site.name} without a reason for "
-        f"{len(names)} of them: {first_of(names)}. Only its confirmed revocations were done. Check that the registry "
-        "has its registrations, and IAM's groups and vpn_access; whoever is to go, revoke or remove, or release by the "
-        "word that the run prints"
+        f"this roster would take {what} off {snapshot.site.name} without a reason for {len(names)} of them: "
+        f"{first_of(names)}. Only its confirmed revocations were done. Check that the registry has its registrations, "
+        f"and IAM's groups and vpn_access; {advice}"
     )
 
 

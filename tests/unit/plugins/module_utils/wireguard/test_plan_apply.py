@@ -302,9 +302,9 @@ def test_r6_r16_bars_of_another_registry_are_ended_by_no_run_of_the_new_one() ->
     other = REGISTRY._replace(identity="77aa01", table_id="table-7")
     gateway = _barred(snapshot([BOB]), BAR._replace(generation=9))
     accepted = order(10, [ALICE, BOB], registry=other, accept_registry="table-7")
-    assert plan_revocations(accepted, gateway).state.bars == (BAR,)
+    assert plan_rest(accepted, checked(accepted), gateway).state.bars == (BAR,)
     recorded = order(10, [BOB], revoked=[ALICE], registry=other, accept_registry="table-7")
-    assert plan_revocations(recorded, gateway).state.bars == ()
+    assert plan_rest(recorded, checked(recorded), gateway).state.bars == ()
 
 
 def test_r4_barred_peer_that_a_killed_revocation_left_in_the_file_is_taken_off() -> None:

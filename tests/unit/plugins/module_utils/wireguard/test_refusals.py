@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.order import Origin, RefusedError, Revocation
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan_apply import plan_rest, plan_revocations
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan_apply import (
+    plan_rest,
+    plan_revocations,
+)
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.read import Snapshot
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.refusals import our_peers
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import State
@@ -62,7 +65,31 @@ def test_r16_registry_of_the_first_roster_is_remembered_with_its_generation() ->
 
 def test_r16_other_registry_is_followed_once_its_table_is_named() -> None:
     accepted = order(2, [ALICE], registry=RESTORED, accept_registry=RESTORED.table_id)
-    assert plan_revocations(accepted, snapshot([ALICE])).state.registry == RESTORED
+    assert plan_rest(accepted, checked(accepted), snapshot([ALICE])).state.registry == RESTORED
+
+
+@pytest.mark.parametrize("wanted", [[], [CAROL]])
+def test_r16_r5_accepted_registry_that_would_take_everybody_off_is_not_followed(wanted: list[Person]) -> None:
+    gateway = snapshot([ALICE, BOB])
+    accepted = order(2, wanted, registry=RESTORED, accept_registry=RESTORED.table_id)
+    revocations = plan_revocations(accepted, gateway)
+    assert revocations.state.registry == REGISTRY
+    with pytest.raises(RefusedError, match=r"peers off wg0 without a reason for 2 of them.*registry_import"):
+        plan_rest(accepted, checked(accepted), replace(gateway, state=revocations.state))
+    later = order(3, wanted, registry=RESTORED)
+    with pytest.raises(RefusedError, match="another table of the same registry"):
+        plan_revocations(later, replace(gateway, state=revocations.state))
+
+
+def test_r4_what_an_accepted_registry_revokes_goes_whatever_else_is_refused() -> None:
+    accepted = order(2, [CAROL], revoked=[ALICE], registry=RESTORED, accept_registry=RESTORED.table_id)
+    assert [each.name for each in plan_revocations(accepted, snapshot([ALICE, BOB])).state.removals] == ["alice/laptop"]
+
+
+def test_r16_accepted_registry_is_followed_where_most_stay_or_have_another_key() -> None:
+    gateway = snapshot([ALICE, BOB, CAROL])
+    accepted = order(2, [ALICE, BOB._replace(number=71)], registry=RESTORED, accept_registry=RESTORED.table_id)
+    assert plan_rest(accepted, checked(accepted), gateway).state.registry == RESTORED
 
 
 def test_r6_r16_stale_roster_of_an_accepted_registry_binds_nobody_to_it() -> None:
