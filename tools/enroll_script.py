@@ -22,8 +22,9 @@ PACKAGE = "tracklib_vpn"
 MODULES = (
     "addresses.py", "client/__init__.py", "client/config.py", "client/overlap.py", "client/qr.py", "enroll/__init__.py",
     "enroll/connect.py", "enroll/credentials.py", "enroll/device.py", "enroll/function.py", "enroll/machine.py",
-    "enroll/reminder.py", "enroll/script.py", "enroll/terminal.py", "enroll/tunnel.py", "keys.py", "model.py",
-    "names/__init__.py", "names/dns.py", "wireguard/__init__.py", "wireguard/managed.py",
+    "enroll/page.html", "enroll/reminder.py", "enroll/script.py", "enroll/service.py", "enroll/terminal.py",
+    "enroll/tunnel.py", "enroll/web.py", "keys.py", "model.py", "names/__init__.py", "names/dns.py",
+    "wireguard/__init__.py", "wireguard/managed.py",
 )  # fmt: skip
 
 

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 _HANDSHAKE = 30  # seconds that a handshake may take once the gateways have the device
 _IN_WORDS = {"registered": "registered", "rotated": "given another key", "renewed": "renewed"}
+_DONE = {
+    "registered": "registered",
+    "rotated": "registered with another key",
+    "renewed": "renewed",
+    "removed": "removed",
+}
 _ARN = re.compile(r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}")
 
 
@@ -40,6 +46,13 @@ class Enrollment(NamedTuple):
     in_force_from: int | None
     tunnel: dict[str, Any]
     due: list[dict[str, Any]]
+
+    @property
+    def done(self) -> str:
+        """What was done, in words."""
+        if not self.actions and self.device is None:
+            return "not registered, nothing to do"
+        return " and ".join(_DONE[action] for action in self.actions) or "as it should be, nothing to do"
 
     def wait(self, now: float) -> int:
         """Return how many seconds it may take from `now` until a gateway answers the device."""
@@ -215,3 +228,14 @@ def mtu(tunnel: Mapping[str, Any]) -> int:
 def utc(moment: float) -> str:
     """Write a time for people: `2026-11-24 20:30 UTC`."""
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(moment))
+
+
+def life(device: Mapping[str, Any]) -> str:
+    """Say how long a registration lives, and from when on it can be renewed."""
+    if device["expires_at"] is None:
+        return "it doesn't expire"
+    if device["expires_at"] <= time.time():
+        return f"expired at {utc(device['expires_at'])}: renew it"
+    if device["renewable_from"] is None:
+        return f"ends at {utc(device['expires_at'])}, which the operators of the VPN set: ask them for more time"
+    return f"expires at {utc(device['expires_at'])} and can be renewed from {utc(device['renewable_from'])} on"

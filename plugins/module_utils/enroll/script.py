@@ -12,72 +12,32 @@ import argparse
 import contextlib
 import json
 import os
-import pkgutil
 import sys
+import threading
 import time
 import zipfile
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Iterator, NamedTuple
+from typing import Any, BinaryIO, Callable, Iterator
 from urllib.parse import urlsplit
 
 from ..client.config import ClientTunnel, DnsFlavour, dns_flavour, render
 from ..client.qr import qr_code
-from . import function as self_service
 from . import terminal
 from .connect import Connection, check_private_names
-from .credentials import mfa_credentials, user_credentials
-from .device import Enrollment, checked, ensure_absent, ensure_present, utc
-from .function import Function, SelfServiceError
+from .device import Enrollment, life, utc
+from .function import SelfServiceError
 from .machine import HANDSHAKE_AGE, Machine, MachineError, new_key, notify
 from .reminder import SOON
+from .service import SelfService, ask, settings_of
 from .terminal import Screen
-from .tunnel import check_networks, client_tunnel, longest
-
-if TYPE_CHECKING:
-    from botocore.credentials import ReadOnlyCredentials
-
-SETTINGS = "settings.json"  # in the script itself, put there when it was packed
+from .tunnel import app_tunnel, check_networks, client_tunnel, longest, names_left_out
+from .web import Page, open_in_browser
 
 _CODES = (".svg", ".png")
 _AUTO = "auto"  # the machine's own way to learn of DNS servers
-_DONE = {
-    "registered": "registered",
-    "rotated": "registered with another key",
-    "renewed": "renewed",
-    "removed": "removed",
-}
 # what a tunnel of ours may be in the way of: the function, or whoever gives the credentials
 _MAYBE_THE_TUNNEL = ("unreachable", "no_credentials")
-
-
-class SelfService(NamedTuple):
-    """The function, by whom it is called, and what it said first."""
-
-    credentials: ReadOnlyCredentials
-    function: Function
-    listed: dict[str, Any]  # devices and tunnel
-    sign_in: Callable[[], ReadOnlyCredentials] | None = None  # by MFA; None where nobody can be asked
-
-    @property
-    def keys(self) -> dict[str, str]:
-        """The public keys of the user's devices, by name."""
-        return {device["device"]: device["public_key"] for device in self.listed["devices"]}
-
-    def present(self, device: str, public_key: str, *, rotate: bool = False) -> Enrollment:
-        """Register or renew a device, see ensure_present(); who must authenticate again is asked for an MFA code."""
-        try:
-            return ensure_present(self.credentials, self.function, self.listed, device, public_key, rotate=rotate)
-        except SelfServiceError as error:
-            if error.code != "authenticate_again" or self.sign_in is None:
-                raise
-        credentials = self.sign_in()
-        listed = self_service.devices(credentials, self.function)
-        return ensure_present(credentials, self.function, listed, device, public_key, rotate=rotate)
-
-    def absent(self, device: str) -> Enrollment:
-        """Remove a device, see ensure_absent()."""
-        return ensure_absent(self.credentials, self.function, self.listed, device)
 
 
 def main() -> None:
@@ -166,6 +126,9 @@ def _parser() -> argparse.ArgumentParser:
     app.add_argument("--public-key", metavar="KEY", required=True, help="what the app shows as its public key")
     app.add_argument("--output", metavar="FILE.conf", required=True, help="where the configuration goes, without a key")
     app.add_argument("--new-key", action="store_true", help="have this key take the place of another one")
+    web = add("web", "open a page with your devices in the browser: for apps, phones, and without root", calling, local)
+    web.add_argument("--no-browser", action="store_true", help="only print the address of the page")
+    web.add_argument("--port", type=int, default=0, help="where it listens on 127.0.0.1; by default where it is free")
     return parser
 
 
@@ -200,7 +163,7 @@ def _up(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     connection.establish(enrollment)
     _set_timer(machine, arguments, screen, wanted=wants_timer)
     _remind(enrollment, screen)
-    settings = _settings(arguments.settings)
+    settings = settings_of(arguments.settings)
     connection.check_names(settings.get("check_name"), urlsplit(settings["manage_url"]).hostname or "")
     if arguments.dns == _AUTO:
         check_private_names(tunnel, enrollment.tunnel)
@@ -240,7 +203,7 @@ def _remind_of_end(arguments: argparse.Namespace, screen: Screen) -> dict[str, A
         except (SelfServiceError, MachineError, OSError, ValueError) as error:
             result["problem"] = str(error)
             screen.say(f"it can't be renewed now: {error}")
-    text = f"device {note['device']}: {_life(note)}"
+    text = f"device {note['device']}: {life(note)}"
     screen.say(text)
     if note["expires_at"] - time.time() < SOON:
         notify(f"{text}. Type: enroll up")
@@ -271,7 +234,7 @@ def _status(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     else:
         screen.say(f"{machine.interface} is down; start it: enroll up")
     if note:
-        screen.say(f"device {note['device']}: {_life(note)}")
+        screen.say(f"device {note['device']}: {life(note)}")
     ended = bool(note) and note["expires_at"] is not None and note["expires_at"] <= time.time()
     return {"interface": machine.interface, "up": up, "handshake_age": age, "ended": ended, **note}
 
@@ -329,7 +292,7 @@ def _devices(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     service = _service(arguments, screen)
     for device in service.listed["devices"]:
         blocked = f"; blocked: {device['blocked']}" if device["blocked"] is not None else ""
-        screen.line(f"{device['device']:16} {', '.join(device['addresses'])}  {_life(device)}{blocked}")
+        screen.line(f"{device['device']:16} {', '.join(device['addresses'])}  {life(device)}{blocked}")
     return {"devices": service.listed["devices"], "limit": service.listed["limit"]}
 
 
@@ -392,6 +355,17 @@ def _app(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     return {**_given(enrollment, arguments.device, tunnel, screen), "output": arguments.output}
 
 
+def _web(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
+    settings_of(arguments.settings)
+    page = Page(partial(ask, arguments.settings, arguments.profile), arguments.port)
+    screen.say("the page is open until you close it, or press Ctrl+C here")
+    screen.line(f"        {page.address}")
+    if not arguments.no_browser:
+        threading.Thread(target=open_in_browser, args=(page,)).start()
+    page.serve()
+    return {"closed": True}
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace, Screen], dict[str, Any]]] = {
     "up": _up,
     "status": _status,
@@ -402,6 +376,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Screen], dict[str, Any]]] = {
     "devices": _devices,
     "phone": _phone,
     "app": _app,
+    "web": _web,
 }
 
 
@@ -425,52 +400,7 @@ def _service(arguments: argparse.Namespace, screen: Screen) -> SelfService:
 
 
 def _ask(arguments: argparse.Namespace, screen: Screen) -> SelfService:
-    settings = _settings(arguments.settings)
-    urls = (settings["function_arn"], settings["manage_url"], settings["renew_url"], settings.get("sts_url"))
-    session = _session(arguments.profile)
-    function = checked(Function(*urls, verify=session.get_config_variable("ca_bundle") or True))
-    credentials = user_credentials(session)
-    sign_in = partial(mfa_credentials, session, function.region, function.sts_url, screen.ask)
-    listed = self_service.devices(credentials, function)
-    return SelfService(credentials, function, listed, sign_in if sys.stdin.isatty() else None)
-
-
-def _session(profile: str | None) -> Any:
-    try:
-        from botocore.exceptions import ProfileNotFound
-        from botocore.session import Session
-    except ImportError:
-        raise MachineError(
-            "botocore is missing; install it (Debian, Ubuntu: sudo apt install python3-boto3; or: pip install boto3)"
-        ) from None
-    session = Session(profile=profile)
-    try:
-        session.get_scoped_config()
-    except ProfileNotFound as error:
-        raise MachineError(f"{error}; see ~/.aws/config and ~/.aws/credentials") from None
-    return session
-
-
-def _settings(path: str | None) -> dict[str, Any]:
-    """What the operators set, from a file or from the script itself: as the playbook's variable vpn_self_service."""
-    if path is not None:
-        with open(path, "rb") as file:
-            text: bytes | None = file.read()
-    else:
-        try:
-            text = pkgutil.get_data(__package__, SETTINGS)
-        except OSError:
-            text = None
-    if text is None:
-        raise ValueError("no settings; give the file that the operators of the VPN gave you with --settings FILE")
-    try:
-        settings: dict[str, Any] = json.loads(text)["vpn_self_service"]
-        missing = {"function_arn", "manage_url", "renew_url"} - set(settings)
-    except (ValueError, KeyError, TypeError):
-        missing = {"vpn_self_service"}
-    if missing:
-        raise ValueError(f"the settings lack {', '.join(sorted(missing))}; ask the operators of the VPN for their file")
-    return settings
+    return ask(arguments.settings, arguments.profile, screen.ask if sys.stdin.isatty() else None)
 
 
 def _wanted_dns(arguments: argparse.Namespace) -> DnsFlavour | None:
@@ -478,11 +408,7 @@ def _wanted_dns(arguments: argparse.Namespace) -> DnsFlavour | None:
 
 
 def _apps_tunnel(arguments: argparse.Namespace, enrollment: Enrollment) -> ClientTunnel:
-    """Return the tunnel of an app, which asks DNS servers for every name: so they have to answer every name."""
-    said, dns = enrollment.tunnel, _wanted_dns(arguments)
-    if dns is None:
-        dns = DnsFlavour.LINE if said.get("answers_other_names", False) and said["domains"] else DnsFlavour.NONE
-    return client_tunnel(enrollment, arguments.gateway, dns, arguments.exclude_network or [])
+    return app_tunnel(enrollment, arguments.gateway, _wanted_dns(arguments), arguments.exclude_network or [])
 
 
 def _given(enrollment: Enrollment, name: str, tunnel: ClientTunnel, screen: Screen) -> dict[str, Any]:
@@ -490,35 +416,22 @@ def _given(enrollment: Enrollment, name: str, tunnel: ClientTunnel, screen: Scre
     _report(enrollment, name, screen)
     if enrollment.in_force_from is not None:
         screen.say(f"the gateways know it by {utc(enrollment.in_force_from)}")
-    if tunnel.dns is DnsFlavour.NONE and tunnel.domains:
-        screen.say(
-            f"it doesn't ask the tunnel for names: an app would ask it for every name, and the gateways answer "
-            f"those of {', '.join(tunnel.domains)} only"
-        )
+    left_out = names_left_out(tunnel)
+    if left_out is not None:
+        screen.say(left_out)
     _remind(enrollment, screen)
     return _result(enrollment, name)
 
 
 def _report(enrollment: Enrollment, name: str, screen: Screen) -> None:
-    done = " and ".join(_DONE[action] for action in enrollment.actions) or "as it should be, nothing to do"
-    screen.say(f"device {name}: {done if enrollment.device or enrollment.actions else 'not registered, nothing to do'}")
+    screen.say(f"device {name}: {enrollment.done}")
     if enrollment.device is not None:
-        screen.say(f"its addresses are {', '.join(enrollment.device['addresses'])}; {_life(enrollment.device)}")
+        screen.say(f"its addresses are {', '.join(enrollment.device['addresses'])}; {life(enrollment.device)}")
 
 
 def _remind(enrollment: Enrollment, screen: Screen) -> None:
     for device in enrollment.due:
-        screen.say(f"your device {device['device']} {_life(device)}")
-
-
-def _life(device: dict[str, Any]) -> str:
-    if device["expires_at"] is None:
-        return "it doesn't expire"
-    if device["expires_at"] <= time.time():
-        return f"expired at {utc(device['expires_at'])}: renew it"
-    if device["renewable_from"] is None:
-        return f"ends at {utc(device['expires_at'])}, which the operators of the VPN set: ask them for more time"
-    return f"expires at {utc(device['expires_at'])} and can be renewed from {utc(device['renewable_from'])} on"
+        screen.say(f"your device {device['device']} {life(device)}")
 
 
 def _note(enrollment: Enrollment, tunnel: ClientTunnel) -> dict[str, Any]:

@@ -91,6 +91,29 @@ def client_tunnel(
     )
 
 
+def app_tunnel(
+    enrollment: Enrollment, endpoint: str | None, dns: DnsFlavour | None, excluded: Sequence[str]
+) -> ClientTunnel:
+    """Return the tunnel of an app, which asks DNS servers for every name: so they have to answer every name.
+
+    :param dns: None for a DNS line where the gateways answer other names, too.
+    """
+    said = enrollment.tunnel
+    if dns is None:
+        dns = DnsFlavour.LINE if said.get("answers_other_names", False) and said["domains"] else DnsFlavour.NONE
+    return client_tunnel(enrollment, endpoint, dns, excluded)
+
+
+def names_left_out(tunnel: ClientTunnel) -> str | None:
+    """Say that a tunnel of an app has private names that it doesn't ask for, and why; None if it has none."""
+    if tunnel.dns is not DnsFlavour.NONE or not tunnel.domains:
+        return None
+    return (
+        f"it doesn't ask the tunnel for names: an app would ask it for every name, and the gateways answer those of "
+        f"{', '.join(tunnel.domains)} only"
+    )
+
+
 def longest(listed: Mapping[str, Any]) -> Enrollment:
     """Return a device that isn't registered yet, as long as it may become, to measure what is made of it.
 

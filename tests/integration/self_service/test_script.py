@@ -90,24 +90,11 @@ class Script:
         **settings: str,
     ) -> subprocess.CompletedProcess[str]:
         """Run it; with `typed` somebody types that, with `screen` in a terminal of so many columns and lines."""
-        function = self._function._asdict() | settings
-        named = {f"function_{name}" if name == "arn" else name: function[name] for name in function if name != "verify"}
-        (self._directory / "vpn.json").write_text(json.dumps({"vpn_self_service": named}))
-        (self._directory / "aws").write_text(f"[default]\nregion = {REGION}\n{config}")
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self._directory),
-            "AWS_CONFIG_FILE": str(self._directory / "aws"),
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_ENDPOINT_URL": self._aws_url,
-            **environment_of(person),
-            **(env or {}),
-        }
         given = [] if arguments[0] in ("down", "status") else ["--settings", "vpn.json"]  # these ask nobody
         with _terminal(typed, screen) as (stdin, stdout, shown):
             done = subprocess.run(
                 [sys.executable, self._path, *arguments, *given],
-                env=environment,
+                env=self._prepare(person, config, env or {}, settings),
                 cwd=self._directory,
                 stdin=stdin,
                 stdout=stdout,
@@ -117,6 +104,36 @@ class Script:
                 timeout=PATIENCE,
             )
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout or "".join(shown), done.stderr)
+
+    def start(
+        self, person: Person, *arguments: str, env: dict[str, str] | None = None, **settings: str
+    ) -> subprocess.Popen[str]:
+        """Start it, without a terminal."""
+        return subprocess.Popen(
+            [sys.executable, self._path, *arguments, "--settings", "vpn.json"],
+            env=self._prepare(person, "", env or {}, settings),
+            cwd=self._directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def _prepare(self, person: Person, config: str, env: dict[str, str], settings: dict[str, str]) -> dict[str, str]:
+        """Write the files that it reads; return its environment."""
+        function = self._function._asdict() | settings
+        named = {f"function_{name}" if name == "arn" else name: function[name] for name in function if name != "verify"}
+        (self._directory / "vpn.json").write_text(json.dumps({"vpn_self_service": named}))
+        (self._directory / "aws").write_text(f"[default]\nregion = {REGION}\n{config}")
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self._directory),
+            "AWS_CONFIG_FILE": str(self._directory / "aws"),
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ENDPOINT_URL": self._aws_url,
+            **environment_of(person),
+            **env,
+        }
 
 
 @contextlib.contextmanager
