@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 
+from tests.support.phone import scanned
+
 from .vpn import POOLS, Vpn
 
 ACCESS = [
@@ -178,11 +180,6 @@ def phone(laptop: Device, directory: Path, suffix: str) -> tuple[Path, Path, str
     key_file = directory / "phone.key"
     key_file.write_text(f"{private}\n")
     return directory / f"phone{suffix}", key_file, private
-
-
-def scanned(picture: Path) -> str:
-    command = ["zbarimg", "--quiet", "--raw", str(picture)]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def drawn(dots: list[list[bool]], picture: Path) -> Path:

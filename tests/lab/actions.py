@@ -188,6 +188,16 @@ def shell(host: str, command: str, *, check: bool = True) -> str:
     return output.strip()
 
 
+@contextlib.contextmanager
+def started(host: str, command: str, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """Have a shell command run on a lab host as root, over SSH with these options, while the block does."""
+    with subprocess.Popen(_ssh(host, command, *options), cwd=STATE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
 def put(host: str, path: str, content: bytes, owner: str = "root") -> None:
     """Write a file on a lab host, which only its owner may read and run."""
     where, whose = shlex.quote(path), shlex.quote(owner)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import pars
 from tests.lab import actions, aws, hosts, self_service
 from tests.lab.machine import LabError
 from tests.support import ROOT
+from tests.support.browser import chromium
+from tests.support.phone import scanned
 from tests.support.waiting import PATIENCE
 
 NAME = "web.internal.example"  # see conftest.py
@@ -32,6 +35,7 @@ DROP_IN = "/etc/systemd/system/wg-quick@vpn0.service.d"
 PHONE_CONFIG = "/etc/wireguard/phone0.conf"
 TIMER = "tracklib-vpn-renew-vpn0.timer"
 REMINDERS = "/etc/systemd/system/tracklib-vpn-renew-* /usr/local/lib/tracklib-vpn /etc/profile.d/tracklib-vpn.sh"
+PAGE_PORT = 18008
 UNTIL_GONE = 10  # seconds after its expiry
 
 
@@ -71,6 +75,15 @@ class Laptop:
         """Run the script as the laptop's user, with AWS_PROFILE; return what it says."""
         command = f"{SCRIPT} {' '.join(arguments)}"
         return actions.shell(self.name, f"su - admin -c 'AWS_PROFILE={self.user_name} {command}' 2>&1")
+
+    @contextmanager
+    def web(self, port: int) -> Iterator[str]:
+        """Have the script serve its page there, and at the same port here; the page's address."""
+        command = f"exec su - admin -c 'AWS_PROFILE={self.user_name} exec {SCRIPT} web --no-browser --port {port}'"
+        with actions.started(self.name, command, "-L", f"{port}:127.0.0.1:{port}") as process:
+            assert process.stdout is not None
+            yield next(line.strip() for line in process.stdout if "token=" in line)
+        actions.shell(self.name, f"pkill -f 'web --no-browser --port {port}'", check=False)
 
     def public_key(self) -> str:
         """The public key of the private key on the laptop."""
@@ -117,7 +130,7 @@ def bob(packed: bytes) -> Iterator[Laptop]:
     laptop.clean()
 
 
-def scanned(screen: str, tmp_path: Path) -> str:
+def from_terminal(screen: str, tmp_path: Path) -> str:
     """What a phone reads from the terminal: a character is two modules, one above the other."""
     upper, lower = "█▀", "█▄"
     lines = [re.sub("\x1b\\[[0-9;?]*[A-Za-z]", "", line).rstrip("\r") for line in screen.splitlines()]
@@ -128,8 +141,7 @@ def scanned(screen: str, tmp_path: Path) -> str:
     width = max(len(row) for row in light) * scale
     picture = tmp_path / "screen.pbm"
     picture.write_text("\n".join([f"P1 {width} {len(rows) * scale}", *(row for row in rows for _ in range(scale))]))
-    done = subprocess.run(["zbarimg", "--quiet", "--raw", picture], capture_output=True, text=True, check=True)
-    return done.stdout
+    return scanned(picture)
 
 
 def test_user_is_enrolled_by_the_playbook_and_a_second_run_changes_nothing(alice: Laptop) -> None:
@@ -411,15 +423,31 @@ def test_r10_phone_is_enrolled_from_the_laptop_and_its_key_is_shown_once(bob: La
     command = f"stty cols 100 rows 60; {SCRIPT} phone --profile bob phone"
     terminal = f"(sleep 5; echo) | script --quiet --return --command '{command}' /dev/null"
     screen = actions.shell(bob.name, f'su - admin -c "{terminal}"')
-    config = scanned(screen, tmp_path)
+    config = from_terminal(screen, tmp_path)
     private_key = config.split("PrivateKey = ")[1].split("\n")[0]
     assert f"PublicKey = {actions.shell('gateway', 'wg show wg0 public-key')}" in config
     assert actions.shell(bob.name, f"grep -r -l '{private_key}' /home/admin /etc/wireguard", check=False) == ""
-    # the laptop stands in for the phone
+    use_as_phone(bob, config)
+
+
+def use_as_phone(laptop: Laptop, config: str) -> None:
+    """Have the laptop stand in for a phone with this configuration, and fetch the private page."""
     plain = "".join(f"{line}\n" for line in config.splitlines() if not line.startswith("DNS ="))
-    actions.put(bob.name, PHONE_CONFIG, plain.encode())
-    actions.shell(bob.name, f"wg-quick up {PHONE_CONFIG} 2>&1")
-    assert any("tracklib service" in bob.page() for _ in range(10))
+    actions.put(laptop.name, PHONE_CONFIG, plain.encode())
+    actions.shell(laptop.name, f"wg-quick up {PHONE_CONFIG} 2>&1")
+    assert any("tracklib service" in laptop.page() for _ in range(10))
+
+
+def test_phone_scans_the_page_in_the_browser_and_reaches_the_service(bob: Laptop, tmp_path: Path) -> None:
+    """The page is the laptop's, and seen from this machine through SSH, as the docs have it."""
+    with bob.web(PAGE_PORT) as address, chromium() as browser:
+        page = browser.new_page()
+        page.goto(address)
+        page.get_by_label("Name", exact=True).fill("phone")
+        page.get_by_role("button", name="Add the device").click()
+        code = page.get_by_role("img", name="QR code of the tunnel")
+        code.screenshot(path=tmp_path / "code.png")
+        use_as_phone(bob, scanned(tmp_path / "code.png"))
 
 
 def test_expired_device_stops_on_time_without_a_run_and_works_again_after_renewal(alice: Laptop) -> None:

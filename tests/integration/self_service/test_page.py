@@ -22,10 +22,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
-from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, expect
 
 from tests.integration.conftest import ROOT
-from tests.integration.test_client_config import scanned
+from tests.support.browser import chromium
+from tests.support.phone import scanned
 from tests.support.waiting import PATIENCE, wait_for
 
 from .people import People, Person
@@ -33,18 +34,14 @@ from .test_devices import aged
 from .test_script import Script, demanding_a_session, script, with_mfa
 
 __all__ = ["script"]
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync")
 Open = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
-    expect.set_options(timeout=15 * 1000)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(QUIET))
-        yield chromium
-        chromium.close()
+    """One for all tests."""
+    with chromium() as browser:
+        yield browser
 
 
 @contextlib.contextmanager

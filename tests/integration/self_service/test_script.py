@@ -26,7 +26,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
 
 from tests.integration.conftest import REGION, ROOT
-from tests.integration.test_client_config import scanned
+from tests.support.phone import scanned
 from tests.support.waiting import PATIENCE
 
 from .people import People, Person
