@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
 try:
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
-    from botocore.exceptions import BotoCoreError
+    from botocore.exceptions import BotoCoreError, SSLError
     from botocore.httpsession import URLLib3Session
     from botocore.utils import get_environ_proxies
     from urllib3.exceptions import HTTPError
@@ -181,6 +181,13 @@ def _send(method: str, url: str, headers: Mapping[str, str], body: str, verify: 
     try:
         answer = session.send(request.prepare())
         content = answer.raw.read(_MAX_ANSWER)
+    except SSLError as error:
+        raise SelfServiceError(
+            f"the certificate of {host_of(url)} isn't one that this machine trusts ({' '.join(str(error).split())}); if "
+            "your company's proxy opens TLS, name the file of its certificate in AWS_CA_BUNDLE, or in the profile as "
+            "ca_bundle",
+            "certificate",
+        ) from None
     except (BotoCoreError, HTTPError, OSError) as error:
         raise SelfServiceError(
             f"the self-service function at {host_of(url)} could not be reached ({' '.join(str(error).split())}); "

@@ -26,6 +26,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
 
 from tests.integration.conftest import REGION, ROOT
+from tests.support.company_proxy import HOST, CompanyProxy, company_proxy
 from tests.support.phone import scanned
 from tests.support.waiting import PATIENCE
 
@@ -238,6 +239,45 @@ def test_end_that_operators_set_is_shown_as_theirs(people: People, script: Scrip
     alice = people.user("alice")
     aged(people, alice, "laptop", days_left=3, fixed_end=True)
     assert "which the operators of the VPN set: ask them for more time" in script(alice, "devices").stdout
+
+
+# -- a company's network
+
+
+@pytest.fixture
+def company(people: People, tmp_path: Path) -> Iterator[tuple[CompanyProxy, dict[str, str]]]:
+    """A proxy that opens TLS, and the addresses of the function behind it."""
+    behind = urlsplit(people.function.manage_url)
+    with company_proxy(tmp_path, f"http://{behind.netloc}") as proxy:
+        yield proxy, {f"{name}_url": f"https://{HOST}/{name}" for name in ("manage", "renew")}
+
+
+@pytest.mark.parametrize("by_profile", [False, True])
+def test_companys_proxy_and_certificate_are_used_as_the_aws_cli_uses_them(
+    people: People, script: Script, company: tuple[CompanyProxy, dict[str, str]], by_profile: bool
+) -> None:
+    proxy, urls = company
+    env = {"HTTPS_PROXY": proxy.url}
+    config = f"ca_bundle = {proxy.authority}\n" if by_profile else ""
+    done = app(
+        script, people.user("alice"), config=config, **urls,
+        env=env if by_profile else {**env, "AWS_CA_BUNDLE": str(proxy.authority)},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert set(proxy.asked) == {f"{HOST}:443"}
+    assert len(people.vpn.registry().devices.registrations()) == 1
+
+
+def test_certificate_of_a_stranger_is_refused_in_words(
+    people: People, script: Script, company: tuple[CompanyProxy, dict[str, str]]
+) -> None:
+    proxy, urls = company
+    done = app(script, people.user("alice"), env={"HTTPS_PROXY": proxy.url}, **urls)
+    assert done.returncode == 1
+    assert (HOST in done.stderr, "AWS_CA_BUNDLE" in done.stderr, done.stderr.count("\n")) == (True, True, 1), (
+        done.stderr
+    )
+    assert people.vpn.registry().devices.registrations() == []
 
 
 # -- a phone
