@@ -221,6 +221,7 @@ def unit(session: Session) -> None:
 
 def integration(session: Session) -> None:
     """Modules and plugins against an emulated AWS over HTTP and real WireGuard devices."""
+    session(ROOT / "tools/venv", CACHE / "ministack", ROOT / "tools/locks/ministack.txt")
     _pytest(session, "integration", "tests/integration")
 
 

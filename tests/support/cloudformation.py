@@ -4,7 +4,8 @@
 """Resources that moto's CloudFormation skips: CodeBuild projects, policies of queues and buses, alarms, URLs.
 
 Projects, queues' policies and alarms can be read afterwards by their own APIs; of the others only the stack knows.
-And an update that changes nothing is told so also where a parameter is a list or a number.
+And an update that changes nothing is told so also where a parameter is a list or a number, and a stack's protection
+from deletion can be changed.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from typing import Any, NamedTuple
 from moto.awslambda.models import lambda_backends
 from moto.cloudformation import parsing
 from moto.cloudformation.models import Stack
+from moto.cloudformation.responses import CloudFormationResponse
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.codebuild.models import codebuild_backends
 from moto.core.common_models import CloudFormationModel
+from moto.core.responses import ActionResult
 from moto.sqs.models import sqs_backends
 
 Properties = dict[str, Any]
@@ -157,6 +160,7 @@ def _given_parameters(stack: Any) -> dict[str, Any]:
 
 def complete() -> None:
     """Make the emulator's CloudFormation know these, in this process."""
+    CloudFormationResponse.update_termination_protection = _protect  # type: ignore[attr-defined]  # moto lacks it
     Stack.stack_parameters = property(_given_parameters)  # type: ignore[assignment, method-assign]  # replaced on purpose
     kinds: tuple[tuple[str, str, Any, Any], ...] = (
         ("AWS::CloudWatch::Alarm", "AlarmName", _make_alarm, _remove_alarm),
@@ -180,6 +184,12 @@ def complete() -> None:
         type(kind.replace("::", ""), (_Resource, CloudFormationModel), members)
     for cached in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
         cached.cache_clear()
+
+
+def _protect(response: CloudFormationResponse) -> ActionResult:
+    stack = response.cloudformation_backend.get_stack(response.querystring["StackName"][0])
+    stack.enable_termination_protection = response.querystring["EnableTerminationProtection"] == ["true"]
+    return ActionResult({"StackId": stack.stack_id})
 
 
 def _remove_project(name: str, place: Place) -> None:

@@ -79,11 +79,16 @@ def company_proxy(directory: Path, behind: str) -> Iterator[CompanyProxy]:
 def _certificates(directory: Path) -> tuple[Path, Path]:
     """Make an authority, and a certificate of it for HOST with its key."""
     authority, certificate = directory / "authority.pem", directory / "host.pem"
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    made: list[str | Path] = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
     key = directory / "authority.key"
     _run([*made, "-subj", "/CN=Company", "-keyout", key, "-out", authority])
-    extensions = ["-addext", f"subjectAltName=DNS:{HOST}", "-addext", "basicConstraints=critical,CA:FALSE"]
-    signed = ["-CA", authority, "-CAkey", key, "-subj", f"/CN={HOST}"]
+    extensions: list[str | Path] = [
+        "-addext",
+        f"subjectAltName=DNS:{HOST}",
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
+    ]
+    signed: list[str | Path] = ["-CA", authority, "-CAkey", key, "-subj", f"/CN={HOST}"]
     _run([*made, *signed, *extensions, "-keyout", directory / "host.key", "-out", certificate])
     certificate.write_text(certificate.read_text() + (directory / "host.key").read_text())
     return authority, certificate

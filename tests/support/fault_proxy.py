@@ -18,6 +18,9 @@ import threading
 import urllib.parse
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
+
+import yaml
 
 from .waiting import PATIENCE
 
@@ -35,7 +38,7 @@ class FaultProxy:
     `fail(action, fault, first, last)` lets calls number first to last of an action, or of ANY, end in a fault, also
     before they reach AWS; `calls` counts requests by action; `page_size` cuts sweeps into pages; `max_results` is put
     in place of the MaxResults that a request asks for, as AWS may answer with less; `scan_limit` makes pages of a Scan
-    that small.
+    that small; `added_resource` is put into the template of each stack that is made.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -44,6 +47,7 @@ class FaultProxy:
         self.page_size = 1000
         self.max_results: int | None = None
         self.scan_limit: int | None = None
+        self.added_resource: dict[str, Any] | None = None
         self._faults: list[tuple[str, Fault, int, float, bool]] = []
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -99,6 +103,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             body = re.sub(rb"(?<=MaxResults=)\d+", b"%d" % proxy.max_results, body)
         if proxy.scan_limit is not None and action == "Scan":
             body = json.dumps({**json.loads(body), "Limit": proxy.scan_limit}).encode()
+        if proxy.added_resource is not None and action == "CreateStack":
+            template = yaml.safe_load(form["TemplateBody"])
+            template["Resources"]["Added"] = {**proxy.added_resource, "DependsOn": list(template["Resources"])}
+            body = urllib.parse.urlencode({**form, "TemplateBody": json.dumps(template)}).encode()
         answer = self._forward(proxy, body) if reaches else LOST
         if action == _SWEEP and answer[0] == 200:
             answer = (200, answer[1], _page(answer[2], proxy.page_size, int(form.get("Marker", 0))))

@@ -183,9 +183,9 @@ def _send(method: str, url: str, headers: Mapping[str, str], body: str, verify: 
         content = answer.raw.read(_MAX_ANSWER)
     except SSLError as error:
         raise SelfServiceError(
-            f"the certificate of {host_of(url)} isn't one that this machine trusts ({' '.join(str(error).split())}); if "
-            "your company's proxy opens TLS, name the file of its certificate in AWS_CA_BUNDLE, or in the profile as "
-            "ca_bundle",
+            f"the certificate of {host_of(url)} isn't one that this machine trusts ({' '.join(str(error).split())}). "
+            "If your company's proxy opens TLS, name the file of its certificate in AWS_CA_BUNDLE, or in the profile "
+            "as ca_bundle",
             "certificate",
         ) from None
     except (BotoCoreError, HTTPError, OSError) as error:

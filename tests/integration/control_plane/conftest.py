@@ -177,17 +177,21 @@ def make_trail(cloudtrail: Any, s3: Any, logging: bool = True, name: str = "mana
     cloudtrail.put_event_selectors(TrailName=name, **chosen)
 
 
+def deploying(env: dict[str, str], directory: Path) -> dict[str, str]:
+    """The environment of a playbook, from that of a module."""
+    return {
+        **env,
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible/collections"),
+        "ANSIBLE_HOME": str(directory / "ansible"),
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+    }
+
+
 @pytest.fixture
 def deployment(aws_env: dict[str, str], aws_client: Callable[..., Any], tmp_path: Path) -> Deployment:
     """The account as an operator has it, with nothing of ours deployed."""
-    env = {
-        **aws_env,
-        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible/collections"),
-        "ANSIBLE_HOME": str(tmp_path / "ansible"),
-        "ANSIBLE_LOCALHOST_WARNING": "false",
-    }
-    made = Deployment(env, tmp_path, aws_client)
+    made = Deployment(deploying(aws_env, tmp_path), tmp_path, aws_client)
     made.prepare()
     return made
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import shlex
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -269,6 +271,19 @@ def test_builds_run_one_at_a_time_and_end(project: str) -> None:
     }
 
 
+def test_build_waits_once_for_a_gateway_whatever_its_image_says(tmp_path: Path) -> None:
+    """CodeBuild's images have `ConnectionAttempts 10` in ssh_config: one that is down cost 109 s instead of 10."""
+    image = tmp_path / "ssh_config"
+    image.write_text("Host *\n  ConnectionAttempts 10\n")
+    command = next(each for each in yaml.safe_load((FILES / "buildspec.yml").read_text())["phases"]["build"]["commands"]
+                   if "ANSIBLE_SSH_ARGS" in each)  # fmt: skip
+    arguments = shlex.split(command.partition("ANSIBLE_SSH_ARGS=")[2])[0].split()
+    settings = subprocess.run(
+        ["ssh", "-F", image, "-G", *arguments, "gateway"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert {"connectionattempts 1", "connecttimeout 10"} <= set(settings)
+
+
 def test_the_commands_of_a_build_fit_a_parameter() -> None:
     assert len((FILES / "buildspec.yml").read_text()) <= 4096
 
@@ -327,7 +342,7 @@ def test_what_outlives_its_stack_can_be_imported_as_operations_md_says(
     imported = yaml.safe_load(re.split(rf"^ *{rest}:", text, flags=re.MULTILINE)[0])
     assert list(imported["Resources"]) == kept
     assert "Outputs" not in imported
-    assert {resource["DeletionPolicy"] for resource in imported["Resources"].values()} == {"Retain"}
+    assert {resource["DeletionPolicy"] for resource in imported["Resources"].values()} == {"RetainExceptOnCreate"}
 
 
 def test_r4_only_rules_self_service_and_operators_put_messages_into_the_queue() -> None:
@@ -377,7 +392,7 @@ def test_r3_operators_may_sweep_another_account_as_builds_may() -> None:
 
 def test_the_registry_outlives_its_stack() -> None:
     table = load("registry.yml")["Resources"]["Registry"]
-    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
     assert table["Properties"]["DeletionProtectionEnabled"] is True
     assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["Properties"]["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
