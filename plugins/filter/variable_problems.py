@@ -26,6 +26,16 @@ options:
         C(needs_one_of) (variables of which exactly one must be given with it) and C(options) (of a dictionary).
     type: dict
     required: true
+  names:
+    description: The names of other variables. Those that are nearly one of O(known) are mistyped.
+    type: list
+    elements: str
+    default: []
+  known:
+    description: The names that variables may have.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -49,13 +59,18 @@ _value:
   elements: str
 """
 
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Collection, Mapping
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.playbook_variables import problems
+from ansible_collections.tracklib.vpn.plugins.module_utils.playbook_variables import mistyped, problems
 
 
-def variable_problems(given: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    return problems(given, options)
+def variable_problems(
+    given: Mapping[str, Any],
+    options: Mapping[str, Mapping[str, Any]],
+    names: Collection[str] = (),
+    known: Collection[str] = (),
+) -> list[str]:
+    return [*problems(given, options), *mistyped(names, known)]
 
 
 class FilterModule:

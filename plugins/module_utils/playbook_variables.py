@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, Callable
 
 from ansible.module_utils.common.validation import check_type_bool, check_type_dict, check_type_int, check_type_list
@@ -21,6 +22,7 @@ _FORMATS = {
     "label": rf"\s*{USER_NAME}(/{DEVICE_NAME})?\s*",  # as read_whom() reads it
     "time_span": "[1-9][0-9]{0,8}[smhd]",
 }
+_ALIKE = 0.88  # of difflib's ratio: one or two letters of a name
 
 
 def _check_text(value: Any) -> str:
@@ -48,6 +50,23 @@ def problems(given: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]])
     be given and not be false, unless the value itself is a device's label) and `options` (of a dictionary).
     """
     return [*_unknown(given, options), *_wrong(given, options, "")]
+
+
+def mistyped(names: Collection[str], known: Collection[str]) -> list[str]:
+    """Return a sentence for each variable that nobody reads, and whose name is nearly one that somebody reads.
+
+    :param names: of the variables that there are; what begins with another word than those of `known` is nobody's.
+    :param known: the names that roles and playbooks read.
+    """
+    prefixes = tuple({f"{name.partition('_')[0]}_" for name in known})
+    unknown = sorted({name for name in names if name.startswith(prefixes)} - set(known))
+    nearest = {name: get_close_matches(name, known, n=1, cutoff=_ALIKE) for name in unknown}
+    return [
+        f"{name} is no variable of tracklib.vpn, and nearly {near[0]}: correct it, or, if it is your own, list it in "
+        "vpn_own_variables"
+        for name, near in nearest.items()
+        if near
+    ]
 
 
 def _unknown(given: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

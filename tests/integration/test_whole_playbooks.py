@@ -75,6 +75,23 @@ def test_r4_revocation_of_nobody_fails_with_the_nearest_names_and_reaches_no_gat
     assert vpn.items("block") == []
 
 
+@pytest.mark.parametrize("mistyped", ["vpn_realease_held", "gateway_mtuu"])
+def test_r16_mistyped_variable_is_refused_wherever_it_stands(
+    playbook: Playbook, inventory: str, tmp_path: Path, mistyped: str
+) -> None:
+    """A release is an operator's on the command line, an MTU a gateway's in the inventory."""
+    given = {mistyped: 1380}
+    if mistyped.startswith("gateway"):
+        (tmp_path / "host_vars").mkdir()
+        (tmp_path / "host_vars/gw2.yml").write_text(f"{mistyped}: 1380\n")
+        given = {}
+    said = " ".join(playbook("reconcile", "-i", inventory, expect=2, **NOTHING_GRANTED, **given).split())
+    assert f"{mistyped} is no variable of tracklib.vpn, and nearly" in said
+    assert "changed=0" in said
+    said = playbook("reconcile", "-i", inventory, expect=2, vpn_own_variables=[mistyped], **NOTHING_GRANTED, **given)
+    assert "is no variable" not in said
+
+
 @pytest.mark.parametrize("name", ["reconcile", "site"])
 def test_r16_variable_that_no_playbook_has_is_refused(playbook: Playbook, inventory: str, name: str) -> None:
     said = playbook(name, "-i", inventory, expect=2, **{**NOTHING_GRANTED, f"{name}_limit": "gw1"})

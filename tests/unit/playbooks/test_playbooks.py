@@ -37,6 +37,19 @@ def test_every_variable_that_begins_with_the_playbooks_name_is_declared(name: st
         assert used == declared
 
 
+def test_r16_known_variables_are_those_that_roles_and_playbooks_read() -> None:
+    """By them mistyped ones are found."""
+    specs = [
+        yaml.safe_load(path.read_text())["argument_specs"] for path in ROOT.glob("roles/*/meta/argument_specs.yml")
+    ]
+    options = {option for spec in specs for entry in spec.values() for option in entry["options"]}
+    texts = [path.read_text() for place in (PLAYBOOKS, ROOT / "roles") for path in place.rglob("*.yml")]
+    shared = {name for text in texts for name in re.findall(r"(?<![\w.])vpn_[a-z]\w*", text)} - {"vpn_gateways"}
+    made_by_roles = {"client_dns_used", "gateway_result"}
+    known = yaml.safe_load((PLAYBOOKS / "vars/known_variables.yml").read_text())
+    assert known == sorted(options | shared | made_by_roles)
+
+
 @pytest.mark.parametrize("name", SPECS)
 def test_playbook_that_declares_variables_checks_them_first(name: str) -> None:
     play = yaml.safe_load((PLAYBOOKS / f"{name}.yml").read_text())[0]

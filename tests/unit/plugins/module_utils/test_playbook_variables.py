@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.tracklib.vpn.plugins.module_utils.playbook_variables import problems
+from ansible_collections.tracklib.vpn.plugins.module_utils.playbook_variables import mistyped, problems
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "ask_name": {
@@ -145,3 +145,29 @@ def test_leaving_out_how_far_an_order_goes_never_means_everything(more: dict[str
 )
 def test_order_that_says_how_far_it_goes_twice_is_refused(name: str, more: dict[str, Any], said: str) -> None:
     assert problems({"cut_name": name, **more}, WHOM) == [said]
+
+
+KNOWN = ["vpn_account_id", "vpn_release_held", "vpn_guard_share", "vpn_guard_count", "gateway_mtu", "client_dns"]
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("vpn_acount_id", "vpn_account_id"),
+        ("vpn_realease_held", "vpn_release_held"),
+        ("vpn_guard_shar", "vpn_guard_share"),
+        ("gateway_mtuu", "gateway_mtu"),
+        ("client_dsn", "client_dns"),
+    ],
+)
+def test_r16_name_that_is_nearly_one_that_is_read_is_refused(name: str, nearest: str) -> None:
+    (problem,) = mistyped([name, "vpn_account_id"], KNOWN)
+    assert f"{name} is no variable of tracklib.vpn, and nearly {nearest}: correct it" in problem
+    assert mistyped([name], [*KNOWN, name]) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["vpn_team", "gateway_owner", "vpn_account_name", "my_vpn_account_id", "clients", "ansible_host"]
+)
+def test_other_names_are_nobodys_business(name: str) -> None:
+    assert mistyped([name], KNOWN) == []
