@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 import re
 import shlex
 import subprocess
@@ -308,6 +309,22 @@ def test_r12_silence_is_an_alarm_of_the_sweeps_age_alone() -> None:
         "ReconcileFailedAlarm": "notBreaching",
         "SweepAgeAlarm": "breaching",
     }
+
+
+@pytest.mark.parametrize("logical_id", ["DispatcherErrorsAlarm", "NamesFailedAlarm", "ReconcileFailedAlarm"])
+@pytest.mark.parametrize("seed", range(5))
+def test_one_failure_each_5_minutes_is_one_alarm_and_not_one_each_time(logical_id: str, seed: int) -> None:
+    """A build waits 90 to 250 s for its machine, so that some periods have two ends of builds, and some none."""
+    alarm = _alarms()[logical_id]
+    moments = random.Random(seed)
+    ends = [300 * number + moments.uniform(90, 250) for number in range(144)]
+    periods = Counter(int(end // alarm["Period"]) for end in ends)
+    breaching = [periods[number] > alarm["Threshold"] for number in range(1, 144)]
+    states = [
+        sum(breaching[number - alarm["EvaluationPeriods"] + 1 : number + 1]) >= alarm["DatapointsToAlarm"]
+        for number in range(alarm["EvaluationPeriods"], len(breaching))
+    ]
+    assert set(states) == {True}
 
 
 @pytest.mark.parametrize("logical_id", ["DispatcherFailedAlarm", "SweepAgeAlarm"])
