@@ -136,6 +136,10 @@ def test_what_can_not_work_is_refused_before_anything_is_made(deployment: Deploy
             {"vpn_aws_options": {"profile": "vpn"}},
             "vpn_aws_options has the profile vpn, which builds don't have",
         ),
+        (
+            {"vpn_access": [{"groups": [f"team-{n}"], "networks": [f"10.{n}.0.0/16"]} for n in range(80)]},
+            "characters, and a Lambda function's environment holds 3584 of them: grant larger networks",
+        ),
     ]
     (deployment.inventory / "hosts.yml").write_text("all: {children: {vpn_gateways: {hosts: {gw-1: {}}}}}\n")
     for variables, message in cases:
