@@ -630,7 +630,8 @@ class Gateway:
             return Outcome.REFUSED
         if roster.generation < self.generation:
             return Outcome.STALE
-        self.generation = roster.generation
+        if not is_another:
+            self.generation = roster.generation
         self.bars = bars = [bar for bar in self.bars if not bar.is_released_by(release)]
         before = list(self.peers.values())
         self.peers = {key: peer for key, peer in self.peers.items() if key not in roster.confirmed}
@@ -644,7 +645,7 @@ class Gateway:
         wanted.update({key: self.peers[key] for key in held})
         if self._must_not_go(before, wanted, roster, is_another, now):
             return Outcome.EMPTYING
-        self.registry, self.bars, self.held = roster.registry, bars, held
+        self.registry, self.generation, self.bars, self.held = roster.registry, roster.generation, bars, held
         self.made_at, self.peers, self.is_dark = roster.made_at, wanted, False
         return Outcome.APPLIED
 

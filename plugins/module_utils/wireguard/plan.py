@@ -134,14 +134,19 @@ def named_peers(snapshot: Snapshot) -> dict[str, PeerLabel]:
     return labels
 
 
-def with_removals(state: State, snapshot: Snapshot, removed: Mapping[str, Revocation]) -> State:
-    """Add a record for each removal that isn't recorded yet."""
-    pending = state.pending()
-    begun = [_removal(key, why, state, snapshot) for key, why in removed.items() if key not in pending]
+def with_removals(
+    state: State, snapshot: Snapshot, removed: Mapping[str, Revocation], generation: int | None = None
+) -> State:
+    """Add a record for each removal that isn't recorded yet.
+
+    :param generation: of the roster that removes, if it isn't the one that is followed.
+    """
+    pending, decided = state.pending(), state.generation if generation is None else generation
+    begun = [_removal(key, why, decided, snapshot) for key, why in removed.items() if key not in pending]
     return replace(state, removals=(*state.removals, *begun))
 
 
-def _removal(key: str, why: Revocation, state: State, snapshot: Snapshot) -> Removal:
+def _removal(key: str, why: Revocation, generation: int, snapshot: Snapshot) -> Removal:
     last_handshake = None
     if key in snapshot.live:
         last_handshake = int(snapshot.live[key].latest_handshake) or None
@@ -150,7 +155,7 @@ def _removal(key: str, why: Revocation, state: State, snapshot: Snapshot) -> Rem
         **why.label._asdict(),
         public_key=key,
         fingerprint=digest(key)[:16],
-        generation=state.generation,
+        generation=generation,
         reason=why.reason,
         last_handshake=last_handshake,
         removed_at=None,
@@ -158,7 +163,11 @@ def _removal(key: str, why: Revocation, state: State, snapshot: Snapshot) -> Rem
 
 
 def plan_removal(
-    snapshot: Snapshot, state: State, revocations: Mapping[str, Revocation], report: Report = NOTHING
+    snapshot: Snapshot,
+    state: State,
+    revocations: Mapping[str, Revocation],
+    report: Report = NOTHING,
+    generation: int | None = None,
 ) -> Plan:
     """Plan what takes peers off, whatever else is wrong (R4, confirmed revocations always go through).
 
@@ -167,6 +176,7 @@ def plan_removal(
 
     :param state: what is to be remembered apart from these removals.
     :param revocations: who may not be a peer, by public key.
+    :param generation: of the roster that says so, if it isn't the one that is followed.
     """
     filed = snapshot.sections.comments()
     removed = {key: why for key, why in revocations.items() if key in snapshot.live or key in filed}
@@ -175,7 +185,7 @@ def plan_removal(
     after = snapshot.without_live(removed)
     if any(key in filed for key in removed):
         after = after.with_config(_without(snapshot.sections, removed, state.generation))
-    begun = _with_config_digest(with_removals(state, snapshot, removed), snapshot, after)
+    begun = _with_config_digest(with_removals(state, snapshot, removed, generation), snapshot, after)
     done = begun
     if snapshot.device_error is None:
         done = begun.finished(revocations, snapshot.now)

@@ -51,19 +51,20 @@ def plan_revocations(order: ApplyOrder, snapshot: Snapshot) -> Plan:
     report = lost_state(snapshot).followed_by(Report(generation=order.generation, notices=notices))
     if state.registry in (None, order.registry):  # another one is followed once its whole roster is accepted
         state = _following(order, state)
-    if order.generation != state.generation:
-        state = replace(state, generation=order.generation, content=None)
     barred = {
         key: Revocation(label, GatewayReason.REVOKED.value)
         for key, label in named_peers(snapshot).items()
         if any(each.names(label) for each in state.bars)
     }
-    return plan_removal(snapshot, state, {**barred, **order.revoked}, report)
+    return plan_removal(snapshot, state, {**barred, **order.revoked}, report, order.generation)
 
 
 def _following(order: ApplyOrder, state: State) -> State:
     """Return the state of a gateway that follows the roster's registry."""
-    return replace(state, registry=order.registry, bars=_bars_left(order, state))
+    content = state.content if order.generation == state.generation else None
+    return replace(
+        state, registry=order.registry, generation=order.generation, content=content, bars=_bars_left(order, state)
+    )
 
 
 def _bars_left(order: ApplyOrder, state: State) -> tuple[Bar, ...]:

@@ -76,6 +76,8 @@ def test_r16_r5_accepted_registry_that_would_take_everybody_off_is_not_followed(
     assert revocations.state.registry == REGISTRY
     with pytest.raises(RefusedError, match=r"peers off wg0 without a reason for 2 of them.*registry_import"):
         plan_rest(accepted, checked(accepted), replace(gateway, state=revocations.state))
+    own = plan_revocations(order(1, [BOB], revoked=[ALICE]), replace(gateway, state=revocations.state))
+    assert [each.name for each in own.state.removals] == ["alice/laptop"], "its own registry's rosters still count"
     later = order(3, wanted, registry=RESTORED)
     with pytest.raises(RefusedError, match="another table of the same registry"):
         plan_revocations(later, replace(gateway, state=revocations.state))
