@@ -33,7 +33,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: C(is_there), C(is_to_remove) and C(problem), a sentence, empty if there is none.
+  description: C(is_there), C(is_protected), C(is_to_remove) and C(problem), a sentence, empty if there is none.
   type: dict
 """
 

@@ -20,6 +20,7 @@ class StackState(NamedTuple):
     """What a deployment finds of a stack."""
 
     is_there: bool  # and can be updated
+    is_protected: bool  # from being deleted
     is_to_remove: bool  # since its first creation failed; it holds nothing
     problem: str  # why it can't be deployed, and what to do; empty if it can
 
@@ -31,11 +32,15 @@ def stack_state(name: str, found: Mapping[str, Any]) -> StackState:
         stack_resources.
     """
     if name not in found:
-        return StackState(is_there=False, is_to_remove=False, problem="")
+        return StackState(is_there=False, is_protected=False, is_to_remove=False, problem="")
     described = found[name]["stack_description"]
     status = described["stack_status"]
-    if _OURS not in (described.get("description") or _OURS):
-        return _unfit(f"there is a stack {name} that isn't ours ({described['description']}); choose another name")
+    description = described.get("description") or ""
+    if _OURS not in description:
+        return _unfit(
+            f"there is a stack {name} that isn't ours ({description or 'it has no description'}), and nothing was "
+            "changed; choose another name"
+        )
     if status in _NEVER_MADE:
         return _never_made(name, described, found[name].get("stack_resource_list") or [])
     if status.endswith("_IN_PROGRESS"):
@@ -47,7 +52,8 @@ def stack_state(name: str, found: Mapping[str, Any]) -> StackState:
         )
     if status.startswith("DELETE_"):
         return _unfit(f"the stack {name} is in {status}: delete what its events name, and the stack, or keep both")
-    return StackState(is_there=True, is_to_remove=False, problem="")
+    is_protected = bool(described.get("enable_termination_protection"))
+    return StackState(is_there=True, is_protected=is_protected, is_to_remove=False, problem="")
 
 
 def _never_made(name: str, described: Mapping[str, Any], resources: Sequence[Mapping[str, Any]]) -> StackState:
@@ -69,11 +75,11 @@ def _never_made(name: str, described: Mapping[str, Any], resources: Sequence[Map
             f"aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name {name}. "
             "Then run deploy again"
         )
-    return StackState(is_there=False, is_to_remove=True, problem="")
+    return StackState(is_there=False, is_protected=False, is_to_remove=True, problem="")
 
 
 def _unfit(problem: str) -> StackState:
-    return StackState(is_there=False, is_to_remove=False, problem=problem)
+    return StackState(is_there=False, is_protected=False, is_to_remove=False, problem=problem)
 
 
 def stack_failure(name: str, tries: Sequence[Mapping[str, Any]]) -> str:
@@ -84,7 +90,7 @@ def stack_failure(name: str, tries: Sequence[Mapping[str, Any]]) -> str:
     last = tries[-1]
     reasons = [line for line in last.get("log") or [] if "cancelled" not in line]
     why = "; ".join(reversed(reasons)) or last.get("msg") or last.get("output") or "CloudFormation doesn't say why"
-    return (
-        f"the stack {name} wasn't deployed: {why}. What CloudFormation had made or changed by then, it took back. Put "
-        "that right, and run deploy again"
-    )
+    what = "isn't protected from deletion, but for that it is deployed" if len(tries) > 1 else "wasn't deployed"
+    is_undone = str(last.get("output", "")).endswith("Rollback complete")
+    undone = " What CloudFormation had made or changed by then, it took back." if is_undone else ""
+    return f"the stack {name} {what}: {why.rstrip('.')}.{undone} Put that right, and run deploy again"

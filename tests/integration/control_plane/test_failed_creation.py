@@ -70,10 +70,32 @@ def test_r18_creation_that_failed_says_why_and_is_repeated_with_nothing_left_ove
     assert "changed=0" in again.output, again.output
 
 
+def test_change_of_the_protection_alone_is_told(deployment: Deployment) -> None:
+    deployment(control_plane_termination_protection=False)
+    assert "registry would change" in deployment("--check").output
+    assert not _stack(deployment)["EnableTerminationProtection"]
+    assert "registry changed" in deployment().output
+    assert _stack(deployment)["EnableTerminationProtection"]
+    assert "registry as it was" in deployment().output
+
+
 def test_stack_of_somebody_else_is_left_alone(deployment: Deployment) -> None:
     _create(deployment, {"Fails": FAILS}, "Accounting")
-    _refused(deployment, f"there is a stack {STACK} that isn't ours (Accounting); choose another name")
+    _refused(deployment, f"there is a stack {STACK} that isn't ours (Accounting), and nothing was changed")
     assert _stack(deployment)["StackStatus"] == "ROLLBACK_COMPLETE"
+
+
+def test_stack_without_a_description_is_somebody_elses(deployment: Deployment) -> None:
+    """It would be updated to ours, and its resources deleted."""
+    table = {
+        "TableName": "theirs",
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+    }
+    _create(deployment, {"Theirs": {"Type": "AWS::DynamoDB::Table", "Properties": table}}, "")
+    _refused(deployment, f"there is a stack {STACK} that isn't ours (it has no description), and nothing was changed")
+    assert deployment.client("dynamodb").list_tables()["TableNames"] == ["theirs"]
 
 
 def test_protected_stack_of_a_failed_creation_is_named_with_the_command(deployment: Deployment) -> None:
