@@ -128,8 +128,20 @@ def _parser() -> argparse.ArgumentParser:
     app.add_argument("--new-key", action="store_true", help="have this key take the place of another one")
     web = add("web", "open a page with your devices in the browser: for apps, phones, and without root", calling, local)
     web.add_argument("--no-browser", action="store_true", help="only print the address of the page")
-    web.add_argument("--port", type=int, default=0, help="where it listens on 127.0.0.1; by default where it is free")
+    web.add_argument(
+        "--port",
+        type=_port,
+        default=0,
+        metavar="1024-65535",
+        help="where it listens on 127.0.0.1; by default where it is free",
+    )
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1024 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is no port from 1024 to 65535")
+    return int(text)
 
 
 # -- commands
@@ -362,7 +374,8 @@ def _web(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     screen.line(f"        {page.address}")
     if not arguments.no_browser:
         threading.Thread(target=open_in_browser, args=(page,)).start()
-    page.serve()
+    with contextlib.suppress(KeyboardInterrupt):
+        page.serve()
     return {"closed": True}
 
 

@@ -71,7 +71,7 @@ def ask(settings_file: str | None, profile: str | None, ask_code: Callable[[str]
 
 def _session(profile: str | None) -> Any:
     try:
-        from botocore.exceptions import ProfileNotFound
+        from botocore.exceptions import BotoCoreError
         from botocore.session import Session
     except ImportError:
         raise MachineError(
@@ -80,7 +80,7 @@ def _session(profile: str | None) -> Any:
     session = Session(profile=profile)
     try:
         session.get_scoped_config()
-    except ProfileNotFound as error:
+    except BotoCoreError as error:
         raise MachineError(f"{error}; see ~/.aws/config and ~/.aws/credentials") from None
     return session
 

@@ -22,12 +22,7 @@ def check_networks(machine: Machine, said: Mapping[str, Any], excluded: Sequence
 
     :raises MachineError: the tunnel would take one of them away from it, or nothing of the tunnel is left.
     """
-    left = without(said["networks"], _named(excluded))
-    if not left:
-        raise MachineError(
-            f"nothing is left for the tunnel: you may reach {', '.join(said['networks']) or 'no network'}, and "
-            f"--exclude-network leaves out {', '.join(excluded)}"
-        )
+    left = _left(said, excluded)
     if NOTHING in excluded:
         return
     attached = machine.attached()
@@ -43,6 +38,16 @@ def check_networks(machine: Machine, said: Mapping[str, Any], excluded: Sequence
         )
     for one in hidden(left, attached):
         screen.say(f"{one.network} at {one.interface} is this machine's own: what is there isn't reached by the tunnel")
+
+
+def _left(said: Mapping[str, Any], excluded: Sequence[str]) -> list[str]:
+    left = without(said["networks"], _named(excluded))
+    if not left:
+        raise MachineError(
+            f"nothing is left for the tunnel: you may reach {', '.join(said['networks']) or 'no network'}, and "
+            f"{', '.join(excluded) or 'no network'} is to be left out"
+        )
+    return left
 
 
 def _named(excluded: Sequence[str]) -> list[str]:
@@ -99,6 +104,7 @@ def app_tunnel(
     :param dns: None for a DNS line where the gateways answer other names, too.
     """
     said = enrollment.tunnel
+    _left(said, excluded)
     if dns is None:
         dns = DnsFlavour.LINE if said.get("answers_other_names", False) and said["domains"] else DnsFlavour.NONE
     return client_tunnel(enrollment, endpoint, dns, excluded)

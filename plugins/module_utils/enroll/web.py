@@ -26,7 +26,7 @@ import webbrowser
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Callable, Mapping, NamedTuple
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from ..client.config import render
 from ..client.qr import QrError, is_possible, qr_code
@@ -114,7 +114,7 @@ class Devices(NamedTuple):
 
         def ask_code(question: str) -> str:
             if not codes:
-                raise SelfServiceError(f"that code wasn't taken: {question}", "authenticate_again")
+                raise SelfServiceError(f"That code wasn't taken: {question}", "code_refused")
             return codes.pop()
 
         return self.ask(ask_code if codes else None)
@@ -189,6 +189,7 @@ class Page(http.server.ThreadingHTTPServer):
         self.host = f"127.0.0.1:{self.server_port}"
         self.address = f"http://{self.host}/?token={self.token}"
         self.last = time.monotonic()
+        self.one_at_a_time = threading.Lock()  # held until the answer is sent
         self.is_open = threading.Event()
         self._ends = threading.Event()
 
@@ -200,12 +201,16 @@ class Page(http.server.ThreadingHTTPServer):
                 pass
         finally:
             self.is_open.set()  # nobody needs to wait for a browser any more
-            self.shutdown()
-            self.server_close()
+            with self.one_at_a_time:  # a registration that is under way has a key to show
+                self.shutdown()
+                self.server_close()
 
     def _closed(self, _wish: Mapping[str, Any]) -> dict[str, Any]:
         self._ends.set()
         return {"message": "closed; this tab can go"}
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of connections that break: a browser that is reloaded, a stranger's nonsense."""
 
     def knows(self, token: str) -> bool:
         """Tell whether it is the token, in the same time whatever is wrong with it."""
@@ -222,8 +227,8 @@ class _Browser(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """The page itself."""
-        url = urlsplit(self.path)
-        if not self._is_ours() or url.path != "/" or not self.server.knows(parse_qs(url.query).get("token", [""])[0]):
+        path, _, query = self.path.partition("?")
+        if not self._is_ours() or path != "/" or not self.server.knows(parse_qs(query).get("token", [""])[0]):
             self._refuse()
             return
         self.server.is_open.set()
@@ -240,9 +245,10 @@ class _Browser(http.server.BaseHTTPRequestHandler):
         if not (self._is_ours() and is_from_page and is_known and wish_for and size.isdigit() and int(size) <= _MOST):
             self._refuse()
             return
-        self.server.last = time.monotonic()
-        answer = _granted(wish_for, self.rfile.read(int(size)))
-        self._answer(HTTPStatus.OK, "application/json", json.dumps(answer).encode())
+        content = self.rfile.read(int(size))
+        with self.server.one_at_a_time:
+            self.server.last = time.monotonic()
+            self._answer(HTTPStatus.OK, "application/json", json.dumps(_granted(wish_for, content)).encode())
 
     def _is_ours(self) -> bool:
         """Whether the browser means this server: a name of somebody else's could lead here, too (DNS rebinding)."""
@@ -272,8 +278,8 @@ def _granted(wish_for: Callable[[Mapping[str, Any]], dict[str, Any]], content: b
         return {"error": {"code": error.code, "message": str(error)}}
     except (MachineError, OSError, ValueError) as error:
         return {"error": {"code": "machine", "message": str(error)}}
-    except (KeyError, TypeError, AttributeError) as error:
-        return {"error": {"code": "machine", "message": f"the page asked in a form that isn't understood: {error!r}"}}
+    except Exception as error:  # noqa: BLE001 - the page has to say something, or it seems that nobody is there
+        return {"error": {"code": "machine", "message": f"that failed in a way that isn't expected: {error!r}"}}
 
 
 def open_in_browser(page: Page) -> None:
@@ -284,7 +290,10 @@ def open_in_browser(page: Page) -> None:
     """
     if sys.platform.startswith("linux") and not {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ):
         return  # a browser for terminals would take this one
-    directory = Path(tempfile.mkdtemp(prefix="tracklib-vpn-", dir=Path.home()))
+    try:
+        directory = Path(tempfile.mkdtemp(prefix="tracklib-vpn-", dir=Path.home()))
+    except OSError:
+        return  # the address is printed, too
     try:
         file = directory / "open.html"
         file.touch(0o600)

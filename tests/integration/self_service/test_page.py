@@ -13,9 +13,12 @@ import http.client
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,6 +34,7 @@ from tests.support.waiting import PATIENCE, wait_for
 
 from .people import People, Person
 from .test_devices import aged
+from .test_enrollment import denying
 from .test_script import Script, demanding_a_session, script, with_mfa
 
 __all__ = ["script"]
@@ -61,15 +65,19 @@ def serving(script: Script, person: Person, **settings: Any) -> Iterator[str]:
 def open_page(browser: Browser, script: Script) -> Iterator[Open]:
     """`open_page(alice)`: her page, in a browser of its own, whose console stays empty."""
     wrong: list[str] = []
+    served = script
     with contextlib.ExitStack() as stack:
 
-        def open_page(person: Person, width: int = 900, scheme: str = "light", **settings: str) -> Page:
-            address = stack.enter_context(serving(script, person, **settings))
+        def open_page(
+            person: Person, width: int = 900, scheme: str = "light", script: str = "", **settings: str
+        ) -> Page:
+            address = stack.enter_context(serving(served, person, **settings))
             context = browser.new_context(
                 viewport={"width": width, "height": 700}, color_scheme="dark" if scheme == "dark" else "light"
             )
             stack.callback(context.close)
             page = context.new_page()
+            page.add_init_script(script or "0")
             page.set_default_timeout(PATIENCE * 1000)
             page.on("console", lambda message: wrong.append(message.text))
             page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -227,6 +235,91 @@ def test_wrong_option_costs_no_registration(people: People, open_page: Open) -> 
     assert registered(people) == {}
 
 
+# -- at odd moments
+
+# of calls whose path is in window.slow, the answers come late
+SLOW = """
+const prompt = window.fetch;
+window.slow = {};
+window.fetch = async (path, options) => {
+  const answer = await prompt(path, options);
+  await new Promise((resolve) => setTimeout(resolve, window.slow[path] ?? 0));
+  return answer;
+};
+"""
+
+
+@pytest.fixture
+def slow_page(people: People, open_page: Open) -> Page:
+    """alice's page, with a phone and a laptop, whose answers take half a second."""
+    alice = people.user("alice")
+    for device in ("phone", "laptop"):
+        alice.register(device)
+    page = open_page(alice, script=SLOW)
+    page.evaluate("Object.assign(window.slow, { '/make': 500, '/devices': 500, '/remove': 500 })")
+    return page
+
+
+def test_second_click_and_other_buttons_do_nothing_while_a_device_is_added(people: People, slow_page: Page) -> None:
+    """One dialog must never answer for two questions, nor a success be told as a failure."""
+    slow_page.get_by_label("Name", exact=True).fill("tablet")
+    slow_page.get_by_role("button", name="Add the device").dblclick()
+    slow_page.evaluate(
+        "[...document.querySelectorAll('button')].find((each) => each.ariaLabel == 'Remove laptop').focus()"
+    )
+    slow_page.keyboard.press("Enter")
+    expect(slow_page.get_by_role("dialog", name="The tunnel of tablet")).to_be_visible()
+    expect(slow_page.get_by_role("dialog")).to_have_count(1)
+    expect(slow_page.get_by_role("alert")).to_be_empty()
+    assert registered(people).keys() == {"alice/phone", "alice/laptop", "alice/tablet"}
+
+
+def test_only_copy_of_a_key_waits_for_nothing_and_does_not_go_by_escape(slow_page: Page) -> None:
+    slow_page.evaluate(f"window.slow['/devices'] = {PATIENCE * 1000}")
+    add(slow_page, "tablet")
+    dialog = slow_page.get_by_role("dialog", name="The tunnel of tablet")
+    expect(dialog).to_be_visible()
+    slow_page.keyboard.press("Escape")
+    expect(dialog).to_be_visible()
+    assert slow_page.evaluate("document.activeElement.id") == "made-title"
+
+
+def test_focus_stays_in_the_list_after_renewing_and_removing(people: People, open_page: Open) -> None:
+    alice = people.user("alice")
+    aged(people, alice, "laptop", days_left=5)
+    page = open_page(alice)
+    for name in ("Renew", "Remove"):
+        page.get_by_role("button", name=f"{name} laptop").focus()
+        page.keyboard.press("Enter")
+        if name == "Remove":
+            page.get_by_role("button", name="Remove it").click()
+        expect(page.get_by_role("heading", name="Devices", exact=True)).to_be_focused()
+
+
+def test_code_that_can_not_help_is_not_asked_for_twice(people: People, open_page: Open) -> None:
+    alice, _serial = with_mfa(people, "alice")
+    session = people.with_key("alice", people.sts(alice).get_session_token()["Credentials"])
+    with denying() as url:
+        page = open_page(session, renew_url=url)
+        add(page, "phone")
+        question = page.get_by_role("dialog", name="Authenticate again")
+        question.get_by_label("Code of your MFA device").fill("123456")
+        question.get_by_role("button", name="Go on").click()
+        expect(page.get_by_role("alert")).to_contain_text("these credentials are a session already")
+        expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def test_user_without_any_network_is_told_so(people: People, open_page: Open) -> None:
+    page = open_page(people.user("alice"))
+    page.get_by_text("More", exact=True).click()
+    page.get_by_label("Networks to leave out").fill("10.20.0.0/16")
+    add(page, "phone")
+    expect(page.get_by_role("alert")).to_contain_text(
+        "nothing is left for the tunnel: you may reach 10.20.0.0/16, and 10.20.0.0/16 is to be left out"
+    )
+    assert registered(people) == {}
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_small_screen_shows_all_of_it(people: People, open_page: Open, scheme: str, tmp_path: Path) -> None:
     alice = people.user("alice")
@@ -285,7 +378,7 @@ def test_page_ends_when_it_is_closed(people: People, browser: Browser, script: S
 
 
 def asked(
-    address: str, method: str = "POST", path: str = "/devices", **headers: str
+    address: str, method: str = "POST", path: str = "/devices", body: str = "{}", **headers: str
 ) -> tuple[int, str, dict[str, str]]:
     """Status, content and headers of an answer; by default to what the page itself asks."""
     url = urlsplit(address)
@@ -293,7 +386,7 @@ def asked(
     usual = {"Host": url.netloc, "Origin": f"http://{url.netloc}", "X-Token": token}
     given = {**usual, **{name.replace("_", "-"): value for name, value in headers.items()}}
     connection = http.client.HTTPConnection(str(url.hostname), url.port, timeout=PATIENCE)
-    connection.request(method, path, "{}", {name: value for name, value in given.items() if value})
+    connection.request(method, path, body, {name: value for name, value in given.items() if value})
     answer = connection.getresponse()
     return answer.status, answer.read().decode(), {name.lower(): value for name, value in answer.headers.items()}
 
@@ -372,3 +465,37 @@ def test_slow_stranger_keeps_nobody_waiting(people: People, script: Script) -> N
         assert time.monotonic() - began < PATIENCE
         for each in connections:
             each.close()
+
+
+def test_page_that_is_closed_while_a_device_is_added_ends_after_its_key_is_sent(people: People, script: Script) -> None:
+    with script.start(people.user("alice"), "web", "--no-browser") as process, ThreadPoolExecutor() as threads:
+        assert process.stdout is not None
+        process.stdout.readline()
+        address = process.stdout.readline().strip()
+        made = threads.submit(asked, address, path="/make", body='{"device": "tablet"}')
+        wait_for("the registration", lambda: registered(people), every=0.001)
+        assert asked(address, path="/close")[0] == 200
+        assert "PrivateKey = " in json.loads(made.result()[1])["configuration"]
+        assert process.wait(PATIENCE) == 0
+
+
+def test_port_is_one_that_everybody_may_use(people: People, script: Script) -> None:
+    alice = people.user("alice")
+    for port in ("80", "99999", "x"):
+        done = script(alice, "web", "--no-browser", "--port", port)
+        assert done.returncode == 2
+        assert f"{port} is no port from 1024 to 65535" in done.stderr
+
+
+def test_nonsense_of_strangers_and_broken_connections_leave_the_terminal_alone(people: People, script: Script) -> None:
+    with script.start(people.user("alice"), "web", "--no-browser", "--json") as process:
+        assert process.stderr is not None
+        lines = [process.stderr.readline() for _line in range(2)]
+        url = urlsplit(lines[1].strip())
+        for text in (b"GET http://[/ HTTP/1.1\r\n\r\n", b"nonsense\r\n\r\n", b"POST /make HTTP/1.1\r\nContent-Le"):
+            with socket.create_connection((url.hostname, url.port), timeout=PATIENCE) as stranger:
+                stranger.sendall(text)
+        assert asked(lines[1].strip())[0] == 200
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=PATIENCE)
+        assert (process.returncode, json.loads(stdout), stderr) == (0, {"error": None, "closed": True}, "")

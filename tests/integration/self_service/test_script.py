@@ -241,6 +241,12 @@ def test_end_that_operators_set_is_shown_as_theirs(people: People, script: Scrip
     assert "which the operators of the VPN set: ask them for more time" in script(alice, "devices").stdout
 
 
+def test_broken_configuration_of_aws_is_named_in_a_sentence(people: People, script: Script) -> None:
+    done = script(people.user("alice"), "devices", config="[broken\n")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert "see ~/.aws/config" in done.stderr
+
+
 # -- a company's network
 
 
