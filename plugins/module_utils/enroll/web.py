@@ -227,7 +227,7 @@ class _Browser(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """The page itself."""
-        path, _, query = self.path.partition("?")
+        path, query = [*self.path.split("?", maxsplit=1), ""][:2]
         if not self._is_ours() or path != "/" or not self.server.knows(parse_qs(query).get("token", [""])[0]):
             self._refuse()
             return
