@@ -14,6 +14,7 @@ import urllib3
 from self_service.api import Api
 from self_service.devices import OwnDevices
 from self_service.settings import read
+from self_service.urls import FunctionUrls
 
 from . import ROOT
 
@@ -33,7 +34,7 @@ def describe() -> str:
     names = dict.fromkeys(("AWS_REGION", "REGISTRY_TABLE", "QUEUE_URL"), "eu-west-1")
     settings = read({**names, "SETTINGS": json.dumps(document)})
     nothing = OwnDevices(settings, None, None)  # type: ignore[arg-type]  # nothing is called
-    api = Api(settings, nothing, urllib3.PoolManager(), lambda: None)
+    api = Api(settings, nothing, urllib3.PoolManager(), lambda: None, FunctionUrls(lambda: None))
     return json.dumps(api.description(), indent=2, sort_keys=True) + "\n"
 
 

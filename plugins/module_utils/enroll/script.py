@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     app.add_argument("--public-key", metavar="KEY", required=True, help="what the app shows as its public key")
     app.add_argument("--output", metavar="FILE.conf", required=True, help="where the configuration goes, without a key")
     app.add_argument("--new-key", action="store_true", help="have this key take the place of another one")
-    web = add("web", "open a page with your devices in the browser: for apps, phones, and without root", calling, local)
+    web = add("web", "open a page with your devices in the browser: for apps, phones, and without root", calling)
     web.add_argument("--no-browser", action="store_true", help="only print the address of the page")
     web.add_argument(
         "--port",

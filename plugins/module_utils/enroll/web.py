@@ -34,7 +34,7 @@ from .device import Enrollment, life, utc
 from .function import SelfServiceError
 from .machine import MachineError, new_key
 from .service import SelfService
-from .tunnel import app_tunnel, names_left_out
+from .tunnel import app_tunnel, longest, names_left_out
 
 _PAGE = "page.html"
 _MOST = 10_000  # bytes of a wish
@@ -102,12 +102,9 @@ class Devices(NamedTuple):
 
     def _registered(self, wish: Mapping[str, Any], public_key: str, private_key: str = "") -> dict[str, Any]:
         service = self._service(wish)
-        _configuration(wish, Enrollment(_SOMEBODY, None, (), False, None, service.listed["tunnel"], []))
+        _configuration(wish, longest(service.listed))  # what is wrong with the choices costs no registration
         enrollment = service.present(wish["device"], public_key, rotate=bool(wish.get("replace")))
-        return {
-            **_configuration(wish, enrollment, private_key),
-            "message": _message(wish, enrollment),
-        }
+        return {**_configuration(wish, enrollment, private_key), "message": _message(wish, enrollment)}
 
     def _service(self, wish: Mapping[str, Any]) -> SelfService:
         codes = [str(wish["code"])] if wish.get("code") else []
@@ -118,9 +115,6 @@ class Devices(NamedTuple):
             return codes.pop()
 
         return self.ask(ask_code if codes else None)
-
-
-_SOMEBODY = {"addresses": ["192.0.2.1"]}  # documentation's address (RFC 5737): a device that isn't registered yet
 
 
 def _message(wish: Mapping[str, Any], enrollment: Enrollment) -> str:
@@ -146,7 +140,6 @@ def _shown(device: Mapping[str, Any], now: float) -> dict[str, Any]:
     return {
         "device": device["device"],
         "addresses": device["addresses"],
-        "public_key": device["public_key"],
         "life": life(device),
         "days": None if device["expires_at"] is None else (device["expires_at"] - now) / 86400,
         "is_renewable": renewable_from is not None and renewable_from <= now,

@@ -161,10 +161,11 @@ class Forged:
         body: Any = None,
         alias: str | None = "",
         encoded: bool = False,
+        host: str = "",
     ) -> tuple[int, str]:
         """Status and code (`ok` for a success). `body` is text, or what is to be JSON; `encoded` says it is base64.
 
-        `alias` is empty for the one that serves such calls.
+        `alias` is empty for the one that serves such calls, `host` is the URL's.
         """
         if alias == "":
             alias = "renew" if method in ("POST", "PUT") else "manage"
@@ -175,6 +176,7 @@ class Forged:
         event = function_server.event(method, path, headers, text.encode(), None)
         event["requestContext"]["authorizer"] = {"iam": iam}
         event["isBase64Encoded"] = encoded
+        event["requestContext"]["domainName"] = host
         arn = function_server.FUNCTION_ARN + (f":{alias}" if alias else "")
         self._capsys.readouterr()
         context: Any = function_server.Context(arn, "00000000-request")

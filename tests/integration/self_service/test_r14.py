@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import FUNCTION_HEADER, SelfServiceError
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block, Sweep, Tombstone, User
+from self_service import urls
 
 from tests.integration.vpn import ACCOUNT
 from tests.support.fault_proxy import FaultProxy, error
@@ -264,10 +265,24 @@ def test_each_alias_serves_its_own_routes_only(
     alice = people.user("alice")
     body = new_device() if action == "register" else {"public_key": keys.generate()[1]} if action == "rotate" else None
     iam = context_of(people, alice)
-    for other in {"manage", "renew", "$LATEST", None} - {alias}:
+    for other in {"manage", "renew", "$LATEST"} - {alias}:
         assert forged(method, path, iam, alice.proof(), body, alias=other) == (403, "wrong_url")
     assert forged(method, path, iam, alice.proof(), body, alias=alias)[1] != "wrong_url"
     assert forged.line["action"] == action
+
+
+@pytest.mark.parametrize(("method", "path", "action", "alias"), ROUTES)
+def test_each_url_serves_its_own_routes_only_where_the_context_does_not_say_the_alias(
+    method: str, path: str, action: str, alias: str, people: People, forged: Forged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The emulated AWS has one URL for a function: what it answers for each alias is put here."""
+    monkeypatch.setattr(urls, "_host_of", lambda _client, _function, alias: f"{alias}.lambda-url.eu-west-1.on.aws")
+    alice = people.user("alice")
+    body = new_device() if action == "register" else {"public_key": keys.generate()[1]} if action == "rotate" else None
+    iam = context_of(people, alice)
+    for host in {f"{name}.lambda-url.eu-west-1.on.aws" for name in ("manage", "renew", "other")} | {""}:
+        status, code = forged(method, path, iam, alice.proof(), body, alias=None, host=host)
+        assert (code == "wrong_url") == (not host.startswith(f"{alias}.")), (host, status, code)
 
 
 def test_every_call_is_one_log_line_with_user_action_and_result_and_no_secret(people: People, forged: Forged) -> None:

@@ -47,8 +47,7 @@ from .messages import (
 from .proof import prove
 from .refusal import Refusal, RefusalCode
 from .settings import SelfServiceSettings
-
-MANAGE, RENEW = "manage", "renew"  # aliases of the function, each with a URL of its own
+from .urls import MANAGE, RENEW, FunctionUrls
 
 _DESCRIPTION = (
     "Users of the VPN keep their own devices with it. The function has two URLs: `renew` for what lets a device in or "
@@ -73,7 +72,7 @@ _QUOTAS: dict[RegistryErrorCode | None, RefusalCode] = {
 
 
 class Api:
-    """The function. `notify` tells the queue that the registry changed."""
+    """The function. `notify` tells the queue that the registry changed, `urls` by which URL a call came."""
 
     def __init__(
         self,
@@ -81,12 +80,14 @@ class Api:
         devices: OwnDevices,
         http: urllib3.PoolManager,
         notify: Callable[[], None],
+        urls: FunctionUrls,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._devices = devices
         self._http = http
         self._notify = notify
+        self._urls = urls
         self._clock = clock
         # ASCII: what a caller wrote can't end a line, not even for readers who know Unicode's other line ends
         self._logger = Logger(service="tracklib-vpn-self-service", json_serializer=partial(json.dumps, default=str))
@@ -192,10 +193,12 @@ class Api:
         R14, callers prove who they are.
         """
         self._line.update(action=action, device=device)
-        function, called = _function(self.app.lambda_context.invoked_function_arn)
+        event = self.app.current_event.raw_event
+        host = str(event["requestContext"].get("domainName"))
+        function, called = self._urls.alias_of(self.app.lambda_context.invoked_function_arn, host)
         if called != alias:
             raise Refusal(RefusalCode.WRONG_URL, f"this URL doesn't {action}: use the function's {alias} URL")
-        caller = iam_user(claimed_identity(self.app.current_event.raw_event))
+        caller = iam_user(claimed_identity(event))
         if caller.account_id not in self._settings.roles:
             raise Refusal(
                 RefusalCode.ACCOUNT_NOT_SERVED, f"users of account {caller.account_id} have no access to the VPN"
@@ -279,9 +282,3 @@ def _of_registry(error: RegistryError) -> Refusal:
     if error.code in _QUOTAS:
         return Refusal(_QUOTAS[error.code], str(error))
     return Refusal(RefusalCode.COLLIDED, "too many others changed the registry at the same time; try again")
-
-
-def _function(arn: str) -> tuple[str, str | None]:
-    """The function's ARN without alias, and the alias."""
-    parts = arn.split(":")
-    return ":".join(parts[:7]), parts[7] if len(parts) > 7 else None

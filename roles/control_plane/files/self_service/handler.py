@@ -22,6 +22,7 @@ from botocore.config import Config
 from .api import Api
 from .devices import OwnDevices
 from .settings import read
+from .urls import FunctionUrls
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -41,7 +42,8 @@ def api() -> Api:
     session = boto3.session.Session(region_name=settings.sts.region)
     registry = Registry(session.client("dynamodb", config=_CONFIG), settings.table)
     devices = OwnDevices(settings, registry, IamClients(session, settings.roles))
-    return Api(settings, devices, urllib3.PoolManager(), _notifier(session, settings.queue_url))
+    urls = FunctionUrls(lambda: session.client("lambda", config=_CONFIG))
+    return Api(settings, devices, urllib3.PoolManager(), _notifier(session, settings.queue_url), urls)
 
 
 def _notifier(session: boto3.session.Session, queue_url: str) -> Callable[[], None]:
