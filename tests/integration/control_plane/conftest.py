@@ -120,6 +120,7 @@ class Stacks:
         given = {
             "IdentityAccounts": f"{ACCOUNT},{OTHER_ACCOUNT}",
             "IdentityRules": f"arn:aws:events:{IDENTITY_REGION}:{ACCOUNT}:rule/tracklib-vpn-iam-events",
+            "IdentityRoles": f"arn:aws:iam::{ACCOUNT}:role/tracklib-vpn-forward",
             "CodeBucket": "code",
             "BundleSha256": "a" * 64,
             "InventorySha256": "b" * 64,

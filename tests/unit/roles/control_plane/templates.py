@@ -28,6 +28,7 @@ _GIVEN: dict[str, Any] = {
     "GatewayRole": "vpn-gateway",
     "GatewayUser": "admin",
     "IdentityAccounts": [_ACCOUNT, "444455556666"],
+    "IdentityRoles": ["arn:aws:iam::444455556666:role/tracklib-vpn-forward"],
     "IdentityRules": ["arn:aws:events:us-east-1:444455556666:rule/tracklib-vpn-iam-events"],
     "InventorySha256": "c" * 64,
     "Name": "tracklib-vpn",

@@ -36,7 +36,7 @@ RESOURCES = {
         "AWS::EC2::SecurityGroup": 1,
         "AWS::EC2::SecurityGroupIngress": 1,
         "AWS::Events::EventBus": 1,
-        "AWS::Events::EventBusPolicy": 1,
+        "AWS::Events::EventBusPolicy": 2,
         "AWS::Events::Rule": 3,
         "AWS::IAM::ManagedPolicy": 1,
         "AWS::IAM::Policy": 5,
@@ -150,7 +150,7 @@ def test_parts_of_one_stack_agree_on_what_they_share(one: Path, other: Path) -> 
 def test_every_policy_is_looked_at() -> None:
     assert Counter(policy.template for policy in POLICIES) == {
         "code.yml": 1,
-        "gateway_account": 14,
+        "gateway_account": 15,
         "identity_account.yml": 6,
         "registry.yml": 1,
         "self_service.yml": 3,
@@ -212,7 +212,7 @@ def test_every_service_is_let_in_only_for_our_own_resources(policy: Policy, stat
         return
     condition = statement["Condition"]
     assert condition["StringEquals"] == {"aws:SourceAccount": "111122223333"}, policy.label
-    sources = condition.get("ArnEquals") or condition["ArnLike"]
+    sources = condition.get("ArnEquals") or condition.get("ArnLike") or condition["ArnLikeIfExists"]
     for arn in _list(sources["aws:SourceArn"]):
         assert re.match(r"arn:aws:\w+:[a-z0-9-]+:111122223333:.*[A-Za-z]", arn), policy.label
 
@@ -287,6 +287,22 @@ def test_build_waits_once_for_a_gateway_whatever_its_image_says(tmp_path: Path) 
 
 def test_the_commands_of_a_build_fit_a_parameter() -> None:
     assert len((FILES / "buildspec.yml").read_text()) <= 4096
+
+
+def test_bus_takes_what_the_identity_accounts_forward_whichever_of_rule_and_role_is_presented() -> None:
+    """And nothing else of those accounts: each statement names one rule or one role of an account."""
+    conditions = [
+        statement["Condition"]["ArnEquals"]
+        for policy in policies("gateway_account")
+        if policy.resource.startswith("BusPolicy")
+        for statement in policy.document["Statement"]
+    ]
+    assert conditions == [
+        {"aws:SourceArn": ["arn:aws:events:us-east-1:444455556666:rule/tracklib-vpn-iam-events"]},
+        {"aws:PrincipalArn": ["arn:aws:iam::444455556666:role/tracklib-vpn-forward"]},
+    ]
+    forward = load("identity_account.yml")["Resources"]["ForwardRole"]["Properties"]["RoleName"]
+    assert forward == {"Fn::Sub": "${Name}-forward"}
 
 
 def _alarms() -> dict[str, dict[str, Any]]:
