@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""The policy that denies a takeover of the gateways, and what docs/operations.md says of it."""
+"""The policies that deny a takeover of the gateways, and what docs/operations.md says of them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ import pytest
 from .templates import FILES, TEMPLATES, policies
 
 OPERATIONS = Path(__file__).parents[4] / "docs/operations.md"
-DOCUMENT = json.loads((FILES / "deny_takeover.json").read_text())
-STATEMENTS: dict[str, dict[str, Any]] = {statement["Sid"]: statement for statement in DOCUMENT["Statement"]}
+DOCUMENTS = [json.loads(path.read_text()) for path in sorted(FILES.glob("deny_takeover*.json"))]
+STATEMENTS: dict[str, dict[str, Any]] = {
+    statement["Sid"]: statement for document in DOCUMENTS for statement in document["Statement"]
+}
 SCP_LIMIT = 5120  # characters, the smaller one of those that the page names
 OPERATORS = "arn:aws:iam::111122223333:role/NetworkOperators"
 OWN = "arn:aws:iam::111122223333:role/tracklib-vpn-"
@@ -47,18 +49,20 @@ def _denied() -> set[str]:
 
 
 @pytest.mark.parametrize("row", _rows())
-def test_the_policy_denies_what_a_row_of_the_table_names(row: str) -> None:
+def test_the_policies_deny_what_a_row_of_the_table_names(row: str) -> None:
     assert _actions(row)
     assert _actions(row) - _denied() == set()
 
 
-def test_the_table_names_all_that_the_policy_denies() -> None:
+def test_the_table_names_all_that_the_policies_deny() -> None:
     assert _denied() - {action for row in _rows() for action in _actions(row)} == set()
 
 
-def test_the_policy_only_denies_and_fits_where_it_is_attached() -> None:
+def test_each_policy_only_denies_and_fits_where_it_is_attached() -> None:
     assert {statement["Effect"] for statement in STATEMENTS.values()} == {"Deny"}
-    assert len(json.dumps(DOCUMENT, separators=(",", ":"))) <= SCP_LIMIT
+    assert len(DOCUMENTS) == 2
+    for document in DOCUMENTS:
+        assert len(json.dumps(document, separators=(",", ":"))) <= SCP_LIMIT
 
 
 def test_operators_are_exempt_everywhere_and_a_stacks_role_only_where_it_must_be() -> None:

@@ -71,7 +71,7 @@ RESOURCES = {
     },
     "self_service_account.yml": {"AWS::Lambda::Permission": 4},
 }
-DOCUMENTS = [FILES / "deny_takeover.json", *sorted((FILES / "policies").glob("*.json"))]
+DOCUMENTS = sorted([*FILES.glob("deny_takeover*.json"), *(FILES / "policies").glob("*.json")])
 POLICIES = [policy for name in TEMPLATES for policy in policies(name)]
 ALLOWED = [
     pytest.param(policy, statement, id=f"{policy.label}: {statement['Sid']}")
