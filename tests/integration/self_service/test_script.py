@@ -12,6 +12,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import termios
@@ -118,6 +119,8 @@ class Script:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # of tests that run in the background it is ignored, and programs inherit that
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def _prepare(self, person: Person, config: str, env: dict[str, str], settings: dict[str, str]) -> dict[str, str]:
