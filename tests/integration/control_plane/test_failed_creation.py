@@ -61,6 +61,8 @@ def test_r18_creation_that_failed_says_why_and_is_repeated_with_nothing_left_ove
 
     failed_again = deployment.run()
     assert failed_again.rc == 2
+    assert "registry would change" in deployment("--check").output
+    assert _stack(deployment)["StackStatus"] == "ROLLBACK_COMPLETE"
     proxy.added_resource = None
     deployment()
     stack = _stack(deployment)
