@@ -14,7 +14,7 @@ import pytest
 from tests.support.wireguard_host import Host, Person, allowed, held, key
 
 STARTED = int(time.time())
-EXPIRY = STARTED + 3600  # by the clock of the unit's program, too, which starts the interface
+EXPIRY = STARTED + 6 * 3600  # by the clock of the unit's program, too, which starts the interface
 ALICE, BOB, CAROL = (Person(name, number) for number, name in enumerate(("alice", "bob", "carol"), 1))
 ALICE = ALICE._replace(expires_at=EXPIRY)
 RENEWED = ALICE._replace(expires_at=EXPIRY + 1000)
