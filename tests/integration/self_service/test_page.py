@@ -103,6 +103,12 @@ def add(page: Page, device: str, public_key: str | None = None) -> None:
     page.get_by_role("button", name="Add the device").click()
 
 
+def type_code(page: Page) -> None:
+    question = page.get_by_role("dialog", name="Authenticate again")
+    question.get_by_label("Code of your MFA device").fill("123456")
+    question.get_by_role("button", name="Go on").click()
+
+
 def registered(people: People) -> dict[str, str]:
     return {each.label: each.public_key for each in people.vpn.registry().devices.registrations()}
 
@@ -206,9 +212,7 @@ def test_code_of_the_mfa_device_is_typed_into_the_page(people: People, open_page
     with demanding_a_session(people.function.renew_url) as url:
         page = open_page(alice, renew_url=url)
         add(page, "phone")
-        question = page.get_by_role("dialog", name="Authenticate again")
-        question.get_by_label("Code of your MFA device").fill("123456")
-        question.get_by_role("button", name="Go on").click()
+        type_code(page)
         expect(page.get_by_role("dialog", name="The tunnel of phone")).to_be_visible()
     assert registered(people).keys() == {"alice/phone"}
 
@@ -226,12 +230,24 @@ def test_what_the_function_refuses_is_told_in_its_words(people: People, open_pag
     expect(page.get_by_role("alert")).to_be_empty()
 
 
-def test_wrong_option_costs_no_registration(people: People, open_page: Open) -> None:
+@pytest.mark.parametrize(
+    ("left_out", "said"),
+    [
+        ("10.20.0.0/33", "10.20.0.0/33"),
+        (
+            "10.20.0.0/16",
+            "nothing is left for the tunnel: you may reach 10.20.0.0/16, and 10.20.0.0/16 is to be left out",
+        ),
+    ],
+)
+def test_networks_that_can_not_be_left_out_cost_no_registration(
+    people: People, open_page: Open, left_out: str, said: str
+) -> None:
     page = open_page(people.user("alice"))
     page.get_by_text("More", exact=True).click()
-    page.get_by_label("Networks to leave out").fill("10.20.0.0/33")
+    page.get_by_label("Networks to leave out").fill(left_out)
     add(page, "phone")
-    expect(page.get_by_role("alert")).to_contain_text("10.20.0.0/33")
+    expect(page.get_by_role("alert")).to_contain_text(said)
     assert registered(people) == {}
 
 
@@ -302,22 +318,9 @@ def test_code_that_can_not_help_is_not_asked_for_twice(people: People, open_page
     with denying() as url:
         page = open_page(session, renew_url=url)
         add(page, "phone")
-        question = page.get_by_role("dialog", name="Authenticate again")
-        question.get_by_label("Code of your MFA device").fill("123456")
-        question.get_by_role("button", name="Go on").click()
+        type_code(page)
         expect(page.get_by_role("alert")).to_contain_text("these credentials are a session already")
         expect(page.get_by_role("dialog")).to_be_hidden()
-
-
-def test_user_without_any_network_is_told_so(people: People, open_page: Open) -> None:
-    page = open_page(people.user("alice"))
-    page.get_by_text("More", exact=True).click()
-    page.get_by_label("Networks to leave out").fill("10.20.0.0/16")
-    add(page, "phone")
-    expect(page.get_by_role("alert")).to_contain_text(
-        "nothing is left for the tunnel: you may reach 10.20.0.0/16, and 10.20.0.0/16 is to be left out"
-    )
-    assert registered(people) == {}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
