@@ -66,8 +66,8 @@ build: venv ## the collection's tarball and the script for users, in .cache/buil
 bundle: venv ## what runs in AWS, for `deploy`: .cache/bundle/bundle.tar and functions.zip
 	@$(TESTS_PY) tools/bundle.py
 
-enroll-script: ## the script for users without Ansible, in .cache/build: make enroll-script SETTINGS=vpn.json
-	@$(PYTHON) tools/enroll_script.py $(if $(SETTINGS),--settings $(SETTINGS))
+enroll-script: venv ## the script for users without Ansible, in .cache/build: make enroll-script SETTINGS=vpn.json
+	@$(TESTS_PY) tools/enroll_script.py $(if $(SETTINGS),--settings $(SETTINGS))
 
 api-description: venv ## write docs/self-service.openapi.json from the routes that are served
 	@$(TESTS_PY) -m tests.support.describe_function

@@ -18,7 +18,6 @@ import tarfile
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-import enroll_script
 import hygiene
 import matrix
 import private_names
@@ -34,9 +33,13 @@ GET_PIP = "get_pip_24_2.py"
 GALAXY_NOISE: tuple[str, ...] = ()
 
 
-def sources(*patterns: str) -> list[str]:
-    """The repository's files (committed or about to be) that match git's patterns; GateFailed when there are none."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns]
+def sources(*patterns: str, is_delivered: bool = False) -> list[str]:
+    """The repository's files that match git's patterns; GateFailed when there are none.
+
+    What is delivered are files that git knows alone: others, such as an operator's own notes, are nobody else's.
+    """
+    others = [] if is_delivered else ["--others", "--exclude-standard"]
+    command = ["git", "ls-files", "-z", "--cached", *others, "--", *patterns]
     names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
     found = sorted(name for name in set(names) if name and (ROOT / name).is_file())
     if not found:
@@ -44,7 +47,7 @@ def sources(*patterns: str) -> list[str]:
     return found
 
 
-def stage(name: str, without: tuple[str, ...] = ()) -> Path:
+def stage(name: str, without: tuple[str, ...] = (), is_delivered: bool = False) -> Path:
     """A copy of the sources, but for the directories `without`, where Ansible's tools want a collection to be.
 
     amazon.aws lies beside it. Returns the copy's path.
@@ -52,7 +55,7 @@ def stage(name: str, without: tuple[str, ...] = ()) -> Path:
     base = CACHE / name / "ansible_collections"
     shutil.rmtree(base, ignore_errors=True)
     target = base / "tracklib/vpn"
-    for source in sources():
+    for source in sources(is_delivered=is_delivered):
         if source.startswith(without):
             continue
         (target / source).parent.mkdir(parents=True, exist_ok=True)
@@ -253,7 +256,7 @@ def molecule(session: Session) -> None:
 
 def build(session: Session) -> Path:
     """The collection's tarball, without development files, and the script for users; returns the tarball's path."""
-    collection = stage("build")
+    collection = stage("build", is_delivered=True)
     output = CACHE / "build"
     for old in output.glob("*.tar.gz"):
         old.unlink()
@@ -270,7 +273,7 @@ def build(session: Session) -> Path:
         raise GateFailed(
             f"development files in the tarball (galaxy.yml's build_ignore): {', '.join(sorted(strangers))}"
         )
-    enroll_script.pack()
+    session(sys.executable, "tools/enroll_script.py", env={"PYTHONPATH": str(COLLECTION.parents[2])})
     return tarball
 
 

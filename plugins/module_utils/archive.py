@@ -14,26 +14,55 @@ import os
 import tarfile
 import zipfile
 from pathlib import Path
-from typing import Iterator
+from typing import Dict, Iterator, Mapping, NamedTuple
 
 _IGNORED = ("__pycache__", ".git")
 
 
-def pack(directory: str) -> bytes:
-    """All files below a directory as a tar archive; links are followed, owners and times left out.
+class File(NamedTuple):
+    """What an archive keeps of a file besides its name."""
+
+    content: bytes
+    is_executable: bool = False
+
+
+Files = Dict[str, File]  # by name: relative, with slashes
+
+
+def read_files(directory: str) -> Files:
+    """All files below a directory; links are followed.
 
     :raises ValueError: the directory has no file, or something that is neither file nor directory.
     """
+    files = {}
+    for name in _names(directory):
+        path = os.path.join(directory, name)
+        with open(path, "rb") as file:
+            files[name] = File(file.read(), os.access(path, os.X_OK))
+    return files
+
+
+def tarred(files: Mapping[str, File]) -> bytes:
+    """A tar archive, without owners and times."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for name in _files(directory):
-            path = os.path.join(directory, name)
-            with open(path, "rb") as file:
-                content = file.read()
+        for name, file in sorted(files.items()):
             member = tarfile.TarInfo(name)
-            member.size = len(content)
-            member.mode = 0o755 if os.access(path, os.X_OK) else 0o644
-            archive.addfile(member, io.BytesIO(content))
+            member.size = len(file.content)
+            member.mode = 0o755 if file.is_executable else 0o644
+            archive.addfile(member, io.BytesIO(file.content))
+    return buffer.getvalue()
+
+
+def zipped(files: Mapping[str, File]) -> bytes:
+    """A zip archive, without times."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, file in sorted(files.items()):
+            member = zipfile.ZipInfo(name)
+            member.create_system = 3  # Unix, or the mode counts for nothing
+            member.external_attr = (0o755 if file.is_executable else 0o644) << 16
+            archive.writestr(member, file.content)
     return buffer.getvalue()
 
 
@@ -43,16 +72,8 @@ def pack_program(package: Path, module: str) -> bytes:
     `python3 -I FILE ARGUMENT...` starts it, with nothing but the archive and the standard library to import from.
     """
     main = f"import sys\n\nfrom {package.name}.{module} import main\n\nsys.exit(main(sys.argv[1:]))\n"
-    files = {"__main__.py": main.encode()}
-    files.update({f"{package.name}/{path.name}": path.read_bytes() for path in sorted(package.glob("*.py"))})
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in files.items():
-            member = zipfile.ZipInfo(name)
-            member.create_system = 3  # Unix, or the mode counts for nothing
-            member.external_attr = 0o644 << 16
-            archive.writestr(member, content)
-    return buffer.getvalue()
+    sources = {f"{package.name}/{path.name}": File(path.read_bytes()) for path in package.glob("*.py")}
+    return zipped({"__main__.py": File(main.encode()), **sources})
 
 
 def sha256(content: bytes) -> str:
@@ -60,7 +81,7 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _files(directory: str) -> list[str]:
+def _names(directory: str) -> list[str]:
     names = sorted(_walk(directory))
     if not names:
         raise ValueError(f"{directory} is no directory with files")

@@ -20,7 +20,7 @@ options:
     type: path
     required: true
   dest:
-    description: Path of the archive, replaced if its content differs.
+    description: Path of the archive, replaced if its content differs. Its mode is C(0600).
     type: path
     required: true
 extends_documentation_fragment:
@@ -54,18 +54,9 @@ sha256:
   sample: 5a4e6c1e3d9c3a3c1f6f0a7c7d1c0e5d2b9a8f7e6d5c4b3a29181706f5e4d3c2
 """
 
-import os
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tracklib.vpn.plugins.module_utils.archive import pack, sha256
-
-
-def _content(path: str) -> bytes | None:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
+from ansible_collections.tracklib.vpn.plugins.module_utils.archive import read_files, sha256, tarred
+from ansible_collections.tracklib.vpn.plugins.module_utils.files import present, write_private
 
 
 def main() -> None:
@@ -75,13 +66,10 @@ def main() -> None:
     )
     dest = module.params["dest"]
     try:
-        content = pack(module.params["src"])
-        changed = _content(dest) != content
+        content = tarred(read_files(module.params["src"]))
+        changed = present(dest)[0] != content
         if changed and not module.check_mode:
-            temporary = os.path.join(module.tmpdir, "archive.tar")
-            with open(temporary, "wb") as file:
-                file.write(content)
-            module.atomic_move(temporary, dest)
+            write_private(dest, content)
     except (OSError, ValueError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=changed, dest=dest, sha256=sha256(content))

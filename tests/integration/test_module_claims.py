@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 
+from .conftest import ROOT
 from .control_plane.conftest import IDENTITY_REGION, make_trail
 from .names import ZONE, Account
 from .vpn import ACCESS, ACCOUNT, POOLS, Vpn
@@ -131,6 +132,19 @@ def test_archive_is_packed_once_and_never_in_check_mode(world: World) -> None:
     assert not dest.exists()
     assert world.run("reproducible_archive", **options)["changed"]
     assert not world.run("reproducible_archive", **options)["changed"]
+
+
+def test_script_and_settings_are_written_once_and_never_in_check_mode(run_module: Run, tmp_path: Path) -> None:
+    dest = tmp_path / "for-users"
+    urls = dict.fromkeys(("function_arn", "manage_url", "renew_url"), "x")
+    options: dict[str, Any] = {"collection": str(ROOT), "dest": str(dest), "settings": {**urls, "check_name": ""}}
+    checked = run_module("enroll_script", options, check=True)
+    assert (checked["changed"], "diff" in checked, dest.exists()) == (True, False, False)
+    first, second = run_module("enroll_script", options), run_module("enroll_script", options)
+    assert (first["changed"], second["changed"], second["sha256"]) == (True, False, checked["sha256"])
+    assert json.loads((dest / "vpn.json").read_text()) == {"vpn_self_service": urls}
+    modes = {path.name: path.stat().st_mode & 0o777 for path in dest.iterdir()}
+    assert modes == {"tracklib-vpn-enroll.pyz": 0o755, "vpn.json": 0o644}
 
 
 def test_roster_is_no_longer_changed_once_a_run_decided_the_same(world: World) -> None:

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils import users_script
+from ansible_collections.tracklib.vpn.plugins.module_utils.archive import read_files
 
 from tests.support.waiting import PATIENCE
 
@@ -25,13 +27,9 @@ FUNCTION = {
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY1"}
 
 
-def pack(directory: Path, settings: str | None = None) -> Path:
+def pack(directory: Path, settings: dict[str, Any] | None = None) -> Path:
     script = directory / "enroll.pyz"
-    given: list[str | Path] = [script]
-    if settings is not None:
-        (directory / "vpn.json").write_text(settings)
-        given += ["--settings", directory / "vpn.json"]
-    subprocess.run([sys.executable, ROOT / "tools/enroll_script.py", *given], check=True, capture_output=True)
+    script.write_bytes(users_script.pack(read_files(str(ROOT / "plugins/module_utils")), settings))
     return script
 
 
@@ -56,7 +54,7 @@ def test_script_holds_all_that_it_imports(tmp_path: Path) -> None:
 
 
 def test_settings_are_packed_and_a_call_is_made_with_them(tmp_path: Path) -> None:
-    script = pack(tmp_path, json.dumps({"vpn_self_service": FUNCTION}))
+    script = pack(tmp_path, FUNCTION)
     done = run(script, "devices", keys=KEYS)
     assert done.returncode == 1
     assert re.fullmatch(r"enroll: .*127\.0\.0\.1:9 could not be reached.*\(unreachable\)\n", done.stderr)
@@ -65,29 +63,56 @@ def test_settings_are_packed_and_a_call_is_made_with_them(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("settings", "arguments", "complaint"),
     [
-        (None, ["devices"], "no settings"),
-        ("{", ["devices"], "the settings lack vpn_self_service"),
-        (json.dumps({"vpn_self_service": {}}), ["devices"], "lack function_arn, manage_url, renew_url"),
-        (json.dumps({"vpn_self_service": FUNCTION}), ["devices"], r"no AWS credentials .*\(no_credentials\)"),
-        (
-            json.dumps({"vpn_self_service": FUNCTION}),
-            ["devices", "--profile", "x"],
-            r"profile \(x\) could not be found",
-        ),
-        (json.dumps({"vpn_self_service": FUNCTION}), ["devices", "--settings", "none.json"], "none.json"),
+        (None, [], "no settings"),
+        (FUNCTION, [], r"no AWS credentials .*\(no_credentials\)"),
+        (FUNCTION, ["--profile", "x"], r"profile \(x\) could not be found"),
+        (FUNCTION, ["--settings", "none.json"], "none.json"),
     ],
 )
 def test_what_is_missing_is_said_in_one_line(
-    tmp_path: Path, settings: str | None, arguments: list[str], complaint: str
+    tmp_path: Path, settings: dict[str, Any] | None, arguments: list[str], complaint: str
 ) -> None:
-    done = run(pack(tmp_path, settings), *arguments)
+    done = run(pack(tmp_path, settings), "devices", *arguments)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert re.search(complaint, done.stderr), done.stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [("{", "vpn_self_service"), ('{"vpn_self_service": {}}', "function_arn, manage_url, renew_url")],
+)
+def test_what_a_file_of_settings_lacks_is_said_in_one_line(tmp_path: Path, text: str, missing: str) -> None:
+    (tmp_path / "vpn.json").write_text(text)
+    done = run(pack(tmp_path), "devices", "--settings", "vpn.json")
+    assert done.returncode == 1
+    assert f"the settings lack {missing}; " in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_same_modules_and_settings_are_the_same_bytes(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for directory in (first, second):
+        directory.mkdir()
+    reordered = dict(reversed(FUNCTION.items()))
+    assert pack(first, FUNCTION).read_bytes() == pack(second, reordered).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"function_arn": "x"}, "lack manage_url, renew_url"),
+        ({**FUNCTION, "aws_secret_access_key": "x"}, "have aws_secret_access_key, which the script doesn't know"),
+        ({**FUNCTION, "check_name": ["a"]}, "check_name must be text"),
+    ],
+)
+def test_r10_nothing_but_settings_goes_into_the_script(settings: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        users_script.settings_file(settings)
+
+
 def test_r10_phones_key_is_not_made_when_the_output_is_no_terminal(tmp_path: Path) -> None:
-    script = pack(tmp_path, json.dumps({"vpn_self_service": FUNCTION}))
+    script = pack(tmp_path, FUNCTION)
     done = run(script, "phone", "phone", keys=KEYS)
     assert "shown on a terminal only" in done.stderr
     assert "could not be reached" not in done.stderr

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +15,8 @@ from typing import Any
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
+from ansible_collections.tracklib.vpn.plugins.module_utils.archive import read_files
+from ansible_collections.tracklib.vpn.plugins.module_utils.users_script import pack
 
 from tests.lab import actions, aws, hosts, self_service
 from tests.lab.machine import LabError
@@ -49,14 +49,10 @@ def function() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def packed() -> bytes:
     """The script, with the file that operators give to users in it."""
-    directory = tmp_path_factory.mktemp("script")
-    settings, script = directory / "vpn.json", directory / "enroll.pyz"
-    settings.write_text(json.dumps(self_service.users_file(NAME, PUBLIC_NAME)))
-    program = str(ROOT / "tools" / "enroll_script.py")
-    subprocess.run([sys.executable, program, "--settings", settings, script], check=True, capture_output=True)
-    return script.read_bytes()
+    settings = self_service.users_file(NAME, PUBLIC_NAME)["vpn_self_service"]
+    return pack(read_files(str(ROOT / "plugins/module_utils")), settings)
 
 
 class Laptop:

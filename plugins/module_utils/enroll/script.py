@@ -3,7 +3,7 @@
 
 """The script `tracklib-vpn-enroll.pyz`: a user's own devices and this machine's tunnel, without Ansible.
 
-Needs Python 3.9, botocore and, for this machine's tunnel, WireGuard's tools. `make enroll-script` packs it.
+Needs Python 3.9, botocore and, for this machine's tunnel, WireGuard's tools. `deploy` packs it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import json
 import subprocess
 import uuid
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,6 +50,7 @@ class Deployment:
         self._directory = directory
         self.client = client
         self.bundle = directory / "bundle"
+        self.for_users = directory / "self-service"
         self.inventory = directory / "inventory"
         self.variables: dict[str, Any] = {}
 
@@ -70,6 +71,7 @@ class Deployment:
         self.variables = {
             "control_plane_parts": ["registry", "events", "self_service"],
             "control_plane_bundle": str(self.bundle),
+            "control_plane_self_service_directory": str(self.for_users),
             "control_plane_registry_writers": [f"arn:aws:iam::{ACCOUNT}:role/Operators"],
             "control_plane_vpc_id": vpc,
             "control_plane_subnet_ids": [subnet],
@@ -82,14 +84,14 @@ class Deployment:
             "vpn_address_pools": POOLS,
         }
 
-    def run(self, *arguments: str, **variables: Any) -> Played:
+    def run(self, *arguments: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None, **variables: Any) -> Played:
         extra = self._directory / "variables.json"
         extra.write_text(json.dumps({**self.variables, **variables}))
         return Played(
             subprocess.run(
                 ["ansible-playbook", "-i", str(self.inventory), "tracklib.vpn.deploy", "-e", f"@{extra}", *arguments],
-                cwd=ROOT,
-                env=self._env,
+                cwd=cwd,
+                env={**self._env, **(env or {})},
                 capture_output=True,
                 text=True,
                 check=False,
@@ -131,9 +133,9 @@ class Stacks:
             "GatewaySecurityGroup": ec2.create_security_group(GroupName="gw", Description="gw", VpcId=vpc)["GroupId"],
             "NamedHosts": json.dumps([{"name": "api", "namespace": "internal.example", "tags": {"Service": "api"}}]),
         }
-        outputs = create_stack(self.client("cloudformation"), "gateway_account", {**given, **parameters})
-        self.queue_url = outputs["QueueUrl"]
-        self.dead_letters_url = outputs["DeadLettersUrl"]
+        made = create_stack(self.client("cloudformation"), "gateway_account", {**given, **parameters})
+        self.queue_url = made["QueueUrl"]
+        self.dead_letters_url = made["DeadLettersUrl"]
         self.make_identity(Account(self.client, {}))
 
     def make_identity(self, account: Account) -> None:
@@ -153,6 +155,12 @@ class Stacks:
             bodies += [json.loads(message["Body"]) for message in answer["Messages"]]
 
 
+def outputs(cloudformation: Any, stack: str) -> dict[str, str]:
+    """The outputs of a stack."""
+    (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())}
+
+
 def create_stack(cloudformation: Any, template: str, parameters: dict[str, str]) -> dict[str, str]:
     """Make a stack from one of the role's templates; returns its outputs."""
     name = template.partition(".")[0].replace("_", "-")
@@ -164,7 +172,7 @@ def create_stack(cloudformation: Any, template: str, parameters: dict[str, str])
     )
     made = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     assert made["StackStatus"] == "CREATE_COMPLETE"
-    return {output["OutputKey"]: output["OutputValue"] for output in made.get("Outputs", ())}
+    return outputs(cloudformation, name)
 
 
 def make_trail(cloudtrail: Any, s3: Any, logging: bool = True, name: str = "management", **selectors: Any) -> None:

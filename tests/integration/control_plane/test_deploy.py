@@ -13,14 +13,9 @@ from tests.integration.conftest import ROOT
 from tests.integration.vpn import ACCOUNT
 from tests.support import iam_events
 
-from .conftest import IDENTITY_REGION, OTHER_ACCOUNT, Account, Deployment, make_trail
+from .conftest import IDENTITY_REGION, OTHER_ACCOUNT, Account, Deployment, make_trail, outputs
 
 ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/tracklib-vpn-sweep"
-
-
-def _outputs(client: Any, stack: str) -> dict[str, str]:
-    found = client.describe_stacks(StackName=stack)["Stacks"][0]
-    return {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
 
 
 def _stacks(client: Any) -> set[str]:
@@ -35,7 +30,7 @@ def test_one_account_then_another_one_and_then_nothing_to_do(deployment: Deploym
     here, there = deployment.client("cloudformation"), deployment.client("cloudformation", IDENTITY_REGION)
     ours = {"tracklib-vpn-registry", "tracklib-vpn-code", "tracklib-vpn-gateways", "tracklib-vpn-self-service"}
     assert _stacks(here) == ours
-    assert "SweepRoleArn" not in _outputs(there, "tracklib-vpn-identity")
+    assert "SweepRoleArn" not in outputs(there, "tracklib-vpn-identity")
     _check_projects(deployment)
 
     make_trail(other_account.client("cloudtrail", IDENTITY_REGION), other_account.client("s3", IDENTITY_REGION))
@@ -49,7 +44,7 @@ def test_one_account_then_another_one_and_then_nothing_to_do(deployment: Deploym
     deployment(**both)
     assert _stacks(here) == {*ours, f"tracklib-vpn-self-service-{OTHER_ACCOUNT}"}
     its_own = other_account.client("cloudformation", IDENTITY_REGION)
-    assert _outputs(its_own, "tracklib-vpn-identity")["SweepRoleArn"] == ROLE
+    assert outputs(its_own, "tracklib-vpn-identity")["SweepRoleArn"] == ROLE
     _check_forwarding(deployment, other_account)
     _check_table(deployment)
     _check_operators(deployment, other_account)
@@ -94,7 +89,7 @@ def _check_forwarding(deployment: Deployment, other_account: Account) -> None:
     }
     other_account.client("events", IDENTITY_REGION).put_events(Entries=[entry])
     sqs = deployment.client("sqs")
-    url = _outputs(deployment.client("cloudformation"), "tracklib-vpn-gateways")["QueueUrl"]
+    url = outputs(deployment.client("cloudformation"), "tracklib-vpn-gateways")["QueueUrl"]
     (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
     assert json.loads(message["Body"])["account"] == OTHER_ACCOUNT
 

@@ -24,7 +24,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
+from ansible_collections.tracklib.vpn.plugins.module_utils.archive import read_files
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
+from ansible_collections.tracklib.vpn.plugins.module_utils.users_script import pack
 
 from tests.integration.conftest import REGION, ROOT
 from tests.support.company_proxy import HOST, CompanyProxy, company_proxy
@@ -79,7 +81,7 @@ class Script:
         self._aws_url = aws_url
         self._function = people.function
         self._path = directory / "enroll.pyz"
-        subprocess.run([sys.executable, ROOT / "tools/enroll_script.py", self._path], check=True, capture_output=True)
+        self._path.write_bytes(pack(read_files(str(ROOT / "plugins/module_utils"))))
 
     def __call__(
         self,

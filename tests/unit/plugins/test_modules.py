@@ -28,6 +28,10 @@ IN_A_REGISTRY = dict.fromkeys(
     "integration/test_registry_claims.py::test_module_does_what_its_attributes_claim",
 )
 CLAIMS: dict[str, dict[str, str]] = {
+    "bundle": dict.fromkeys(
+        ("check_mode full", "diff_mode none", "idempotent full"),
+        "integration/control_plane/test_bundle.py::test_module_makes_both_once_and_nothing_in_check_mode",
+    ),
     "client_config": {
         "check_mode full": "integration/test_client_config.py::"
         "test_check_mode_writes_nothing_and_the_diff_shows_what_changes",
@@ -47,6 +51,10 @@ CLAIMS: dict[str, dict[str, str]] = {
         "integration/test_devices_info.py::test_same_is_said_again_and_in_check_mode_and_nothing_is_changed",
     ),
     "early_signs": IN_A_REGISTRY,
+    "enroll_script": dict.fromkeys(
+        ("check_mode full", "diff_mode none", "idempotent full"),
+        CLAIMS_OF_OURS + "test_script_and_settings_are_written_once_and_never_in_check_mode",
+    ),
     "enrollment": {
         "check_mode full": "integration/self_service/test_enrollment.py::"
         "test_check_mode_says_what_would_be_done_and_changes_nothing",

@@ -13,7 +13,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.tracklib.vpn.plugins.module_utils.archive import pack, pack_program, sha256
+from ansible_collections.tracklib.vpn.plugins.module_utils.archive import pack_program, read_files, sha256, tarred
 
 
 def _tree(root: Path, names: list[str]) -> Path:
@@ -30,26 +30,26 @@ def test_the_same_files_are_the_same_bytes_whatever_their_times_order_and_owners
     first, second = _tree(tmp_path / "first", NAMES), _tree(tmp_path / "second", NAMES[::-1])
     os.utime(second / "a.yml", (1, 1))
     (second / "b.yml").chmod(0o600)
-    assert pack(str(first)) == pack(str(second))
-    assert len(sha256(pack(str(first)))) == 64
+    assert tarred(read_files(str(first))) == tarred(read_files(str(second)))
+    assert len(sha256(tarred(read_files(str(first))))) == 64
 
 
 def test_another_content_name_or_executable_bit_is_another_archive(tmp_path: Path) -> None:
     tree = _tree(tmp_path, NAMES)
-    seen = {pack(str(tree))}
+    seen = {tarred(read_files(str(tree)))}
     (tree / "a.yml").write_text("another content")
-    seen.add(pack(str(tree)))
+    seen.add(tarred(read_files(str(tree))))
     (tree / "a.yml").rename(tree / "c.yml")
-    seen.add(pack(str(tree)))
+    seen.add(tarred(read_files(str(tree))))
     (tree / "c.yml").chmod(0o755)
-    seen.add(pack(str(tree)))
+    seen.add(tarred(read_files(str(tree))))
     assert len(seen) == 4
 
 
 def test_everything_but_caches_comes_back(tmp_path: Path) -> None:
     tree = _tree(tmp_path / "tree", [*NAMES, "__pycache__/x.pyc", ".git/config"])
     (tree / "link.yml").symlink_to("a.yml")
-    with tarfile.open(fileobj=io.BytesIO(pack(str(tree)))) as archive:
+    with tarfile.open(fileobj=io.BytesIO(tarred(read_files(str(tree))))) as archive:
         archive.extractall(tmp_path / "out", filter="data")
     found = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert found == {*NAMES, "link.yml"}
@@ -58,10 +58,10 @@ def test_everything_but_caches_comes_back(tmp_path: Path) -> None:
 
 def test_what_can_not_be_packed_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no directory with files"):
-        pack(str(tmp_path / "missing"))
+        read_files(str(tmp_path / "missing"))
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="pipe is neither a file nor a directory"):
-        pack(str(tmp_path))
+        read_files(str(tmp_path))
 
 
 def _package(root: Path) -> Path:
