@@ -54,6 +54,17 @@ CASES = {
     "receipts": Case({"gateways": [{"name": "gateway-1", "removals": [REMOVAL]}]}, changes=True),
     "registry_cleanup": Case({}, changes=True),
     "registry_export": Case({"dest": "FOLDER/new.jsonl"}, changes=True),
+    "self_service_settings": Case(
+        {
+            "settings": {
+                "access": ACCESS,
+                "address_pools": POOLS,
+                "gateways": [{"endpoint": "vpn.example.com:51820", "public_key": GATEWAY_KEY}],
+                "life": "604800",
+            }
+        },
+        changes=True,
+    ),
     "registry_import": Case({"src": "FOLDER/registry.jsonl", "registry_table": OTHER}, changes=True),
 }
 

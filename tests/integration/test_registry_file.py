@@ -70,6 +70,7 @@ def filled(vpn: Vpn, aws_client: Callable[..., Any]) -> Vpn:
     registry.store_sweep(Sweep(ACCOUNT, now, users), generation)
     registry.store_decision(Decision((devices["alice"],)), generation)
     registry.claim_key("gateway-1", keys.generate()[1])
+    registry.self_service.write('{"life": 604800}')
     return vpn
 
 
@@ -105,6 +106,7 @@ def test_export_has_every_kind_is_private_and_the_same_file_the_second_time(fill
         "registration": 3,
         "registry": 1,
         "removed": 1,
+        "settings": 1,
         "sign": 1,
         "sweep": 2,
         "tombstone": 1,

@@ -22,6 +22,7 @@ from typing import Any
 
 import botocore.exceptions
 import yaml
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 
 from tests.support import PYTHONPATH, ROOT
 from tests.support.waiting import PATIENCE
@@ -67,8 +68,8 @@ def start(**changes: Any) -> None:
         "STS_URL": aws.endpoint(),
         "REGISTRY_TABLE": variables["vpn_registry_table"],
         "QUEUE_URL": queue_url,
-        "SETTINGS": json.dumps(settings),
     }
+    Registry(aws.client("dynamodb"), variables["vpn_registry_table"]).self_service.write(json.dumps(settings))
     port = _port()
     with LOG.open("wb") as log:
         process = subprocess.Popen(

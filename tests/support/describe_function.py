@@ -13,6 +13,7 @@ import json
 import urllib3
 from self_service.api import Api
 from self_service.devices import OwnDevices
+from self_service.proof import Sts
 from self_service.settings import read
 from self_service.urls import FunctionUrls
 
@@ -31,8 +32,7 @@ def describe() -> str:
         "address_pools": ["10.44.0.0/20"],
         "gateways": [gateway],
     }
-    names = dict.fromkeys(("AWS_REGION", "REGISTRY_TABLE", "QUEUE_URL"), "eu-west-1")
-    settings = read({**names, "SETTINGS": json.dumps(document)})
+    settings = read(Sts("", "eu-west-1"), json.dumps(document))
     nothing = OwnDevices(settings, None, None)  # type: ignore[arg-type]  # nothing is called
     api = Api(settings, nothing, urllib3.PoolManager(), lambda: None, FunctionUrls(lambda: None))
     return json.dumps(api.description(), indent=2, sort_keys=True) + "\n"

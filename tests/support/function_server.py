@@ -34,7 +34,7 @@ import urllib3
 from botocore.config import Config
 from self_service import handler as function
 from self_service import proof
-from self_service.handler import api, handler
+from self_service.handler import aws, handler
 
 from .waiting import PATIENCE
 
@@ -148,7 +148,7 @@ def main() -> None:
     port, workers = int(sys.argv[1]), int(sys.argv[2])
     address = sys.argv[3] if len(sys.argv) > 3 else "127.0.0.1"
     _be_patient()
-    api()  # before the workers are, so that each begins warm
+    aws()  # before the workers are, so that each begins warm
     shared = socket.socket()
     shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     shared.bind((address, port))

@@ -465,6 +465,7 @@ _READERS: dict[str, Callable[[Item], object]] = {
     "receipt": read_receipt,
     "recorded": itemgetter("removal_ids"),
     "gateway": lambda item: _text(item["public_key"]),
+    "settings": lambda item: _text(item["value"]),
     "sweep": _check_packed,
     "generation": lambda item: int(item["value"]),
 }

@@ -52,6 +52,7 @@ from .items import (
     tombstone_key,
     user_key,
 )
+from .settings import SelfServiceDocument
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -73,12 +74,13 @@ def _ignore(_sentence: str) -> None:
 
 
 class Registry:
-    """The registry in the table `name`; `devices` has the registrations."""
+    """The registry in the table `name`; `devices` has the registrations, `self_service` that function's settings."""
 
     def __init__(self, client: DynamoDBClient, name: str, clock: Callable[[], float] = time.time) -> None:
         self._table = Table(client, name)
         self._clock = clock
         self.devices = RegisteredDevices(self._table, clock)
+        self.self_service = SelfServiceDocument(self._table)
 
     def identity(self) -> RegistryIdentity:
         """Say which registry this is, and in which table (R16, the wrong world is refused).

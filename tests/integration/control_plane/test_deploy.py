@@ -9,8 +9,10 @@ import json
 import shutil
 from typing import Any
 
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
+
 from tests.integration.conftest import ROOT
-from tests.integration.vpn import ACCOUNT
+from tests.integration.vpn import ACCESS, ACCOUNT
 from tests.support import iam_events
 
 from .conftest import IDENTITY_REGION, OTHER_ACCOUNT, Account, Deployment, make_trail, outputs
@@ -34,10 +36,12 @@ def test_one_account_then_another_one_and_then_nothing_to_do(deployment: Deploym
     _check_projects(deployment)
 
     make_trail(other_account.client("cloudtrail", IDENTITY_REGION), other_account.client("s3", IDENTITY_REGION))
-    assert _told(here) == ([], 1420)  # vpn_private_dns is off
+    assert _told(deployment) == ([], 1420)  # vpn_private_dns is off
     both = {
         "vpn_private_dns": True,
         "gateway_mtu": 1380,
+        # more than the 4 KB that a Lambda function's environment holds
+        "vpn_access": [*ACCESS, *({"groups": [f"team-{n}"], "networks": [f"10.{n}.0.0/16"]} for n in range(100, 200))],
         "vpn_identity_accounts": [{"account_id": ACCOUNT}, {"account_id": OTHER_ACCOUNT, "role_arn": ROLE}],
         "control_plane_identity_options": {OTHER_ACCOUNT: other_account.options},
     }
@@ -49,7 +53,7 @@ def test_one_account_then_another_one_and_then_nothing_to_do(deployment: Deploym
     _check_table(deployment)
     _check_operators(deployment, other_account)
     assert _parameters(here, "tracklib-vpn-gateways")["HasOwnUsers"] == "true"
-    assert _told(here) == (["internal.example", "db.example"], 1380)  # see conftest.ZONES
+    assert _told(deployment) == (["internal.example", "db.example"], 1380)  # see conftest.ZONES
 
     again = deployment(**both)
     assert "changed=0" in again.output, again.output
@@ -64,9 +68,11 @@ def test_one_account_then_another_one_and_then_nothing_to_do(deployment: Deploym
     assert _parameters(here, "tracklib-vpn-gateways")["NamedRecords"] == "['*.internal.example']"  # the emulator's form
 
 
-def _told(client: Any) -> tuple[list[str], int]:
-    """The domains and the MTU that the stack tells the self-service function of."""
-    settings = json.loads(_parameters(client, "tracklib-vpn-self-service")["Settings"])
+def _told(deployment: Deployment) -> tuple[list[str], int]:
+    """The domains and the MTU that the self-service function is told of."""
+    text = Registry(deployment.client("dynamodb"), "tracklib-vpn").self_service.read()
+    assert text is not None
+    settings = json.loads(text)
     return settings["domains"], settings["mtu"]
 
 
@@ -131,10 +137,7 @@ def test_what_can_not_work_is_refused_before_anything_is_made(deployment: Deploy
             {"vpn_aws_options": {"profile": "vpn"}},
             "vpn_aws_options has the profile vpn, which builds don't have",
         ),
-        (
-            {"vpn_access": [{"groups": [f"team-{n}"], "networks": [f"10.{n}.0.0/16"]} for n in range(80)]},
-            "characters, and a Lambda function's environment holds 3584 of them: grant larger networks",
-        ),
+        ({"control_plane_self_service_gateways": []}, "control_plane_self_service_gateways is empty"),
     ]
     (deployment.inventory / "hosts.yml").write_text("all: {children: {vpn_gateways: {hosts: {gw-1: {}}}}}\n")
     for variables, message in cases:
@@ -142,6 +145,18 @@ def test_what_can_not_work_is_refused_before_anything_is_made(deployment: Deploy
     deployment.client("cloudtrail", IDENTITY_REGION).stop_logging(Name="management")
     _refused(deployment, f"account {ACCOUNT} has no trail that logs IAM's changes in {IDENTITY_REGION}")
     assert _stacks(deployment.client("cloudformation")) == set()
+
+
+def test_settings_that_the_function_would_refuse_are_not_written(deployment: Deployment) -> None:
+    """It would answer nobody any more."""
+    deployment(control_plane_parts=["registry"])
+    for settings, message in (
+        ({"lief": 604800}, "lief. Supported parameters include"),
+        ({"life": 60}, "life is 60, expected 3600 to"),
+    ):
+        _refused(deployment, message, control_plane_self_service_settings=settings)
+    assert _stacks(deployment.client("cloudformation")) == {"tracklib-vpn-registry"}
+    assert Registry(deployment.client("dynamodb"), "tracklib-vpn").self_service.read() is None
 
 
 def test_a_missing_bundle_is_named_with_what_makes_it(deployment: Deployment) -> None:

@@ -45,7 +45,9 @@ def people(vpn: Vpn, function: Function, aws_client: Callable[..., Any]) -> Peop
     """Users with keys, an empty registry, and the queue that a reconcile is started by."""
     sqs = aws_client("sqs")
     sqs.create_queue(QueueName="tracklib-vpn")
-    return People(vpn, function, sqs)
+    found = People(vpn, function, sqs)
+    found.set()
+    return found
 
 
 @pytest.fixture

@@ -44,7 +44,6 @@ def function_env(aws_url: str) -> dict[str, str]:
         "STS_URL": aws_url,
         "REGISTRY_TABLE": "tracklib-vpn",
         "QUEUE_URL": f"{aws_url}/{ACCOUNT}/tracklib-vpn",
-        "SETTINGS": json.dumps(SETTINGS),
     }
 
 
@@ -121,6 +120,10 @@ class People:
         access_key, secret_key, token, *_account = person.credentials
         return self.client("sts", {"AccessKeyId": access_key, "SecretAccessKey": secret_key, "SessionToken": token})
 
+    def set(self, **changes: Any) -> None:
+        """Deploy the function's settings, with changes."""
+        self.vpn.registry().self_service.write(json.dumps({**SETTINGS, **changes}))
+
     def notices(self) -> list[Any]:
         """Takes what is in the queue."""
         queue = self._sqs.get_queue_url(QueueName="tracklib-vpn")["QueueUrl"]
@@ -144,13 +147,13 @@ class Forged:
         self.line: dict[str, Any] = {}
 
     def __enter__(self) -> Forged:
-        function_handler.api.cache_clear()
+        _forget()
         # Powertools' logger keeps the standard output of the test that made it first
         logging.Logger.manager.loggerDict.pop("tracklib-vpn-self-service", None)
         return self
 
     def __exit__(self, *_: object) -> None:
-        function_handler.api.cache_clear()
+        _forget()
 
     def __call__(
         self,
@@ -185,6 +188,12 @@ class Forged:
         self.line = json.loads(line)
         content = json.loads(answer["body"])
         return answer["statusCode"], content["error"]["code"] if "error" in content else "ok"
+
+
+def _forget() -> None:
+    """Have the handler begin anew, as in a new execution environment."""
+    function_handler.aws.cache_clear()
+    function_handler.api.cache_clear()
 
 
 def context_of(people: People, person: Person) -> dict[str, Any]:

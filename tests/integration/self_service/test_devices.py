@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
@@ -18,7 +17,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
 
 from tests.integration.vpn import ACCOUNT, POOLS
 
-from .people import GATEWAY, SETTINGS, Forged, People, Person, context_of
+from .people import GATEWAY, Forged, People, Person, context_of
 
 
 def refused(call: Any, *arguments: Any) -> SelfServiceError:
@@ -98,6 +97,27 @@ def test_r9_key_of_another_device_is_refused_without_telling_whose(people: Peopl
     assert "laptop" not in str(error)
 
 
+def test_change_of_settings_is_in_force_with_the_next_call(people: People, forged: Forged) -> None:
+    alice = people.user("alice")
+    iam = context_of(people, alice)
+    assert forged("GET", "/devices", iam, alice.proof()) == (200, "ok")
+    people.set(access=[{"groups": ["others"], "networks": ["10.20.0.0/16"]}])
+    assert forged("GET", "/devices", iam, alice.proof()) == (403, "not_in_group")
+
+
+def test_without_settings_nobody_is_served_and_the_log_says_why(people: People, forged: Forged) -> None:
+    alice = people.user("alice")
+    iam = context_of(people, alice)
+    people.set(life="30d")
+    assert forged("GET", "/devices", iam, alice.proof()) == (500, "internal")
+    assert "life: Input should be a valid integer" in forged.line["error"]
+    people.vpn.dynamodb.delete_item(
+        TableName=people.vpn.table, Key={"pk": {"S": "settings"}, "sk": {"S": "self-service"}}
+    )
+    assert forged("GET", "/devices", iam, alice.proof()) == (500, "internal")
+    assert "no settings of self-service: deploy again" in forged.line["error"]
+
+
 def test_sixth_device_is_refused(people: People) -> None:
     alice = people.user("alice")
     for number in range(5):
@@ -109,10 +129,8 @@ def test_sixth_device_is_refused(people: People) -> None:
     alice.register("device-5")
 
 
-def test_new_keys_have_a_limit_each_day_so_that_nobody_starts_runs_all_day(
-    people: People, forged: Forged, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SETTINGS", json.dumps({**SETTINGS, "changes_per_day": 3}))
+def test_new_keys_have_a_limit_each_day_so_that_nobody_starts_runs_all_day(people: People, forged: Forged) -> None:
+    people.set(changes_per_day=3)
     alice = people.user("alice")
     iam = context_of(people, alice)
 
@@ -127,10 +145,8 @@ def test_new_keys_have_a_limit_each_day_so_that_nobody_starts_runs_all_day(
     assert len(notices) == 4, "the refused ones start no run"
 
 
-def test_user_who_registers_and_removes_all_day_cannot_use_up_a_pool(
-    people: People, forged: Forged, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SETTINGS", json.dumps({**SETTINGS, "devices_per_user": 1}))
+def test_user_who_registers_and_removes_all_day_cannot_use_up_a_pool(people: People, forged: Forged) -> None:
+    people.set(devices_per_user=1)
     alice, bob = people.user("alice"), people.user("bob")
     iam = context_of(people, alice)
     devices, pools = people.vpn.registry().devices, parse_pools(POOLS)

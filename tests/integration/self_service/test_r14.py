@@ -20,7 +20,7 @@ from self_service import urls
 from tests.integration.vpn import ACCOUNT
 from tests.support.fault_proxy import FaultProxy, error
 
-from .people import SETTINGS, Forged, People, Person, context_of
+from .people import Forged, People, Person, context_of
 
 
 def new_device() -> dict[str, str]:
@@ -340,11 +340,10 @@ def other_account(people: People, aws_client: Callable[..., Any]) -> tuple[Perso
     return people.with_key("alice", iam.create_access_key(UserName="alice")["AccessKey"]), iam
 
 
-def serving_other(monkeypatch: pytest.MonkeyPatch, **access: Any) -> None:
+def serving_other(people: People, **access: Any) -> None:
     accounts = [{"account_id": OTHER, "role_arn": f"arn:aws:iam::{OTHER}:role/vpn-sweep"}, {"account_id": ACCOUNT}]
     grants = [{"groups": ["vpn"], "networks": ["10.20.0.0/16"], **access}]
-    document = {**SETTINGS, "identity_accounts": accounts, "access": grants}
-    monkeypatch.setenv("SETTINGS", json.dumps(document))
+    people.set(identity_accounts=accounts, access=grants)
 
 
 def test_user_of_another_identity_account_is_read_there_by_its_role(
@@ -352,10 +351,9 @@ def test_user_of_another_identity_account_is_read_there_by_its_role(
     aws_client: Callable[..., Any],
     forged_through: Forged,
     fault_proxy: FaultProxy,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     alice, _iam = other_account(people, aws_client)
-    serving_other(monkeypatch, accounts=[OTHER])
+    serving_other(people, accounts=[OTHER])
     iam = context_of(people, alice)
     assert iam["accountId"] == OTHER
     assert forged_through("POST", "/devices", iam, alice.proof(), new_device()) == (200, "ok")
@@ -366,10 +364,10 @@ def test_user_of_another_identity_account_is_read_there_by_its_role(
 
 
 def test_r2_grant_of_the_own_account_is_not_another_accounts(
-    people: People, aws_client: Callable[..., Any], forged: Forged, monkeypatch: pytest.MonkeyPatch
+    people: People, aws_client: Callable[..., Any], forged: Forged
 ) -> None:
     alice, _iam = other_account(people, aws_client)
-    serving_other(monkeypatch)
+    serving_other(people)
     answer = forged("POST", "/devices", context_of(people, alice), alice.proof(), new_device())
     assert answer == (403, "not_in_group")
 
@@ -379,10 +377,9 @@ def test_role_that_cannot_be_assumed_is_told_in_the_log_only(
     aws_client: Callable[..., Any],
     forged_through: Forged,
     fault_proxy: FaultProxy,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     alice, _iam = other_account(people, aws_client)
-    serving_other(monkeypatch, accounts=[OTHER])
+    serving_other(people, accounts=[OTHER])
     fault_proxy.fail("AssumeRole", error(403, "AccessDenied"))
     answer = forged_through("POST", "/devices", context_of(people, alice), alice.proof(), new_device())
     assert answer == (503, "aws_unavailable")

@@ -135,6 +135,10 @@ CLAIMS: dict[str, dict[str, str]] = {
         "diff_mode none": NO_DIFF,
         "idempotent partial": CLAIMS_OF_OURS + "test_roster_is_no_longer_changed_once_a_run_decided_the_same",
     },
+    "self_service_settings": dict.fromkeys(
+        ("check_mode full", "diff_mode full", "idempotent full"),
+        "integration/test_registry_claims.py::test_module_does_what_its_attributes_claim",
+    ),
     "service_names": {
         "check_mode full": "integration/test_cloud_map.py::test_names_follow_ec2_and_a_second_run_changes_nothing",
         "diff_mode full": "integration/test_cloud_map.py::test_names_follow_ec2_and_a_second_run_changes_nothing",

@@ -89,8 +89,7 @@ class Api:
         self._notify = notify
         self._urls = urls
         self._clock = clock
-        # ASCII: what a caller wrote can't end a line, not even for readers who know Unicode's other line ends
-        self._logger = Logger(service="tracklib-vpn-self-service", json_serializer=partial(json.dumps, default=str))
+        self._logger = _logger()
         self._line: dict[str, Any] = {}
         self.app = self._resolver()
 
@@ -109,8 +108,8 @@ class Api:
             check_body(event)
             answer = self.app.resolve(event, context)
         except Refusal as refusal:
-            response = self._refused(refusal)
-            answer = {"statusCode": refusal.status, "headers": {"Content-Type": JSON}, "body": response.body}
+            self._line["result"] = refusal.code
+            answer = _answer(refusal)
         self._line.update(status=answer["statusCode"], milliseconds=round((time.monotonic() - begun) * 1000))
         self._logger.info("call", extra=self._line)
         return answer
@@ -249,8 +248,7 @@ class Api:
 
     def _refused(self, refusal: Refusal) -> Response[str]:
         self._line["result"] = refusal.code
-        body = ErrorAnswer(error=ErrorOut(code=refusal.code, message=refusal.message))
-        return Response(refusal.status, JSON, body.model_dump_json(), headers=refusal.headers)
+        return Response(refusal.status, JSON, _body(refusal), headers=refusal.headers)
 
     def _no_address(self, error: PoolError) -> Response[str]:
         self._line["error"] = str(error)
@@ -258,15 +256,11 @@ class Api:
 
     def _aws_failed(self, error: AWSCallError) -> Response[str]:
         self._line["error"] = str(error)
-        return self._refused(
-            Refusal(RefusalCode.AWS_UNAVAILABLE, "AWS doesn't answer the function as it should; try again in a minute")
-        )
+        return self._refused(_of_failure(error, ""))
 
     def _failed(self, error: Exception) -> Response[str]:
         self._line["error"] = "".join(traceback.format_exception(error))
-        return self._refused(
-            Refusal(RefusalCode.INTERNAL, f"the function failed; tell the operators: {self._line['request_id']}")
-        )
+        return self._refused(_of_failure(error, self._line["request_id"]))
 
     def _no_route(self) -> Refusal:
         path = self.app.current_event.path
@@ -282,3 +276,31 @@ def _of_registry(error: RegistryError) -> Refusal:
     if error.code in _QUOTAS:
         return Refusal(_QUOTAS[error.code], str(error))
     return Refusal(RefusalCode.COLLIDED, "too many others changed the registry at the same time; try again")
+
+
+def unable(error: Exception, request_id: str) -> dict[str, Any]:
+    """Answer a call that can't be served at all, since the settings can't be read, and log it in one line."""
+    refusal = _of_failure(error, request_id)
+    line = {"request_id": request_id, "result": refusal.code, "status": refusal.status, "error": str(error)}
+    _logger().info("call", extra=line)
+    return _answer(refusal)
+
+
+def _of_failure(error: Exception, request_id: str) -> Refusal:
+    if isinstance(error, AWSCallError):
+        sentence = "AWS doesn't answer the function as it should; try again in a minute"
+        return Refusal(RefusalCode.AWS_UNAVAILABLE, sentence)
+    return Refusal(RefusalCode.INTERNAL, f"the function failed; tell the operators: {request_id}")
+
+
+def _answer(refusal: Refusal) -> dict[str, Any]:
+    return {"statusCode": refusal.status, "headers": {"Content-Type": JSON}, "body": _body(refusal)}
+
+
+def _body(refusal: Refusal) -> str:
+    return ErrorAnswer(error=ErrorOut(code=refusal.code, message=refusal.message)).model_dump_json()
+
+
+def _logger() -> Logger:
+    # ASCII: what a caller wrote can't end a line, not even for readers who know Unicode's other line ends
+    return Logger(service="tracklib-vpn-self-service", json_serializer=partial(json.dumps, default=str))

@@ -10,18 +10,18 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import boto3
 import urllib3
-from ansible_collections.tracklib.vpn.plugins.module_utils.aws import FUNCTION_CONFIG, calling
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws import FUNCTION_CONFIG, AWSCallError, calling
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
-from .api import Api
+from .api import Api, unable
 from .devices import OwnDevices
-from .settings import read
+from .settings import Surroundings, read, surroundings
 from .urls import FunctionUrls
 
 if TYPE_CHECKING:
@@ -31,19 +31,44 @@ _CONFIG = Config(user_agent_extra="tracklib.vpn", **FUNCTION_CONFIG)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer one call of a function URL."""
-    return api()(event, context)
+    """Answer one call of a function URL, by the settings that the registry has now."""
+    try:
+        serving = api(aws().registry.self_service.read())
+    except (AWSCallError, ValueError) as error:
+        return unable(error, context.aws_request_id)
+    return serving(event, context)
+
+
+class Aws(NamedTuple):
+    """What the function keeps from call to call."""
+
+    session: boto3.session.Session
+    surroundings: Surroundings
+    registry: Registry
 
 
 @lru_cache(maxsize=None)
-def api() -> Api:
-    """Make the function with the clients that it keeps from call to call."""
-    settings = read(os.environ)
-    session = boto3.session.Session(region_name=settings.sts.region)
-    registry = Registry(session.client("dynamodb", config=_CONFIG), settings.table)
+def aws() -> Aws:
+    """Make the clients.
+
+    :raises ValueError: an environment variable isn't set.
+    """
+    around = surroundings(os.environ)
+    session = boto3.session.Session(region_name=around.sts.region)
+    return Aws(session, around, Registry(session.client("dynamodb", config=_CONFIG), around.table))
+
+
+@lru_cache(maxsize=1)
+def api(document: str | None) -> Api:
+    """Make the function for the settings in a document.
+
+    :raises ValueError: they are refused.
+    """
+    session, around, registry = aws()
+    settings = read(around.sts, document)
     devices = OwnDevices(settings, registry, IamClients(session, settings.roles))
     urls = FunctionUrls(lambda: session.client("lambda", config=_CONFIG))
-    return Api(settings, devices, urllib3.PoolManager(), _notifier(session, settings.queue_url), urls)
+    return Api(settings, devices, urllib3.PoolManager(), _notifier(session, around.queue_url), urls)
 
 
 def _notifier(session: boto3.session.Session, queue_url: str) -> Callable[[], None]:

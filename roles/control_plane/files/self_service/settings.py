@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Settings of the function: environment variables, and one JSON document in one of them."""
+"""Settings of the function: environment variables, and one JSON document in the registry."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from ansible_collections.tracklib.vpn.plugins.module_utils.access import Access
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import (
@@ -18,12 +18,18 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import 
 from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import regional_sts
 from ansible_collections.tracklib.vpn.plugins.module_utils.keys import check_public_key
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import User
-from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY, LIFE, LONGEST, seconds
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.settings import ACCOUNT_ID, ENDPOINT, RANGES
+from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY, LIFE, seconds
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from .proof import Sts
 
-AccountId = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
+AccountId = Annotated[str, Field(pattern=f"^{ACCOUNT_ID}$")]
+
+
+def _in_range(name: str) -> Any:
+    least, most = RANGES[name]
+    return Field(ge=least, le=most)
 
 
 class _Document(BaseModel):
@@ -49,12 +55,12 @@ class AccessEntry(_Document):
 class GatewayEndpoint(_Document):
     """A gateway as clients dial it: `vpn.example.com:51820`, and its public key."""
 
-    endpoint: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$")]
+    endpoint: Annotated[str, Field(pattern=f"^{ENDPOINT}$")]
     public_key: Annotated[str, AfterValidator(check_public_key)]
 
 
 class Document(_Document):
-    """The JSON document in SETTINGS. Times are in seconds."""
+    """The JSON document. Times are in seconds."""
 
     account_id: AccountId
     identity_accounts: list[IdentityAccount] = []
@@ -63,20 +69,26 @@ class Document(_Document):
     gateways: Annotated[list[GatewayEndpoint], Field(min_length=1)]
     domains: list[str] = []
     answers_other_names: bool = False  # whether the gateways' resolvers answer others than private ones, too
-    mtu: Annotated[int, Field(ge=576, le=65535)] = DEFAULT_MTU  # of the gateways' interfaces
-    devices_per_user: Annotated[int, Field(ge=1)] = 5
-    changes_per_day: Annotated[int, Field(ge=1)] = 20  # new devices and new keys of a user
+    mtu: Annotated[int, _in_range("mtu")] = DEFAULT_MTU  # of the gateways' interfaces
+    devices_per_user: Annotated[int, _in_range("devices_per_user")] = 5
+    changes_per_day: Annotated[int, _in_range("changes_per_day")] = 20  # new devices and new keys of a user
     # it can be renewed from its half on, 30 minutes early at least
-    life: Annotated[int, Field(ge=3600, le=LONGEST)] = seconds("life", LIFE)
-    address_quarantine: Annotated[int, Field(ge=0)] = 7 * DAY
-    in_force_within: Annotated[int, Field(ge=0)] = 15 * 60
+    life: Annotated[int, _in_range("life")] = seconds("life", LIFE)
+    address_quarantine: Annotated[int, _in_range("address_quarantine")] = 7 * DAY
+    in_force_within: Annotated[int, _in_range("in_force_within")] = 15 * 60
+
+
+class Surroundings(NamedTuple):
+    """What the function's environment variables say."""
+
+    table: str
+    queue_url: str
+    sts: Sts
 
 
 class SelfServiceSettings(NamedTuple):
     """Everything that is set, checked."""
 
-    table: str
-    queue_url: str
     sts: Sts
     document: Document
     pools: list[Network]
@@ -98,32 +110,34 @@ class SelfServiceSettings(NamedTuple):
         return self.access.granted_to(user)
 
 
-def read(environment: Mapping[str, str]) -> SelfServiceSettings:
-    """Read the settings from environment variables.
+def surroundings(environment: Mapping[str, str]) -> Surroundings:
+    """Read AWS_REGION, REGISTRY_TABLE, QUEUE_URL and, if set, STS_URL.
 
-    They are AWS_REGION, REGISTRY_TABLE, QUEUE_URL, SETTINGS and, if set, STS_URL.
-
-    :raises ValueError: naming the variable, what was found and what is expected.
+    :raises ValueError: naming what isn't set.
     """
-    missing = [name for name in ("AWS_REGION", "REGISTRY_TABLE", "QUEUE_URL", "SETTINGS") if not environment.get(name)]
+    missing = [name for name in ("AWS_REGION", "REGISTRY_TABLE", "QUEUE_URL") if not environment.get(name)]
     if missing:
         raise ValueError(f"environment variables {', '.join(missing)} are not set")
+    region = environment["AWS_REGION"]
+    sts = Sts((environment.get("STS_URL") or regional_sts(region)).rstrip("/"), region)
+    return Surroundings(environment["REGISTRY_TABLE"], environment["QUEUE_URL"], sts)
+
+
+def read(sts: Sts, text: str | None) -> SelfServiceSettings:
+    """Read the document that the registry has.
+
+    :raises ValueError: naming what was found and what is expected.
+    """
+    if text is None:
+        raise ValueError("the registry has no settings of self-service: deploy again")
     try:
-        document = Document.model_validate_json(environment["SETTINGS"], strict=True)
+        document = Document.model_validate_json(text, strict=True)
         access = Access.parse([entry.model_dump() for entry in document.access], document.account_id)
         pools = parse_pools(document.address_pools, [str(network) for network in access.networks()])
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise ValueError(f"SETTINGS is refused: {where}: {first['msg']}") from None
+        raise ValueError(f"the settings in the registry are refused: {where}: {first['msg']}") from None
     except ValueError as error:
-        raise ValueError(f"SETTINGS is refused: {error}") from None
-    region = environment["AWS_REGION"]
-    return SelfServiceSettings(
-        table=environment["REGISTRY_TABLE"],
-        queue_url=environment["QUEUE_URL"],
-        sts=Sts((environment.get("STS_URL") or regional_sts(region)).rstrip("/"), region),
-        document=document,
-        pools=pools,
-        access=access,
-    )
+        raise ValueError(f"the settings in the registry are refused: {error}") from None
+    return SelfServiceSettings(sts, document, pools, access)

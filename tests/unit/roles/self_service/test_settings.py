@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import DEFAULT_MTU
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import User
-from self_service.settings import read
+from self_service.proof import Sts
+from self_service.settings import SelfServiceSettings, read, surroundings
 
 KEY = "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo="
 DOCUMENT: dict[str, Any] = {
@@ -25,29 +26,30 @@ DOCUMENT: dict[str, Any] = {
     "gateways": [{"endpoint": "vpn.example.com:51820", "public_key": KEY}],
 }
 ENVIRONMENT = {"AWS_REGION": "eu-west-1", "REGISTRY_TABLE": "tracklib-vpn", "QUEUE_URL": "https://sqs.example/queue"}
+STS = Sts("https://sts.example", "eu-west-1")
 
 
-def environment(**changes: Any) -> dict[str, str]:
-    return {**ENVIRONMENT, "SETTINGS": json.dumps({**DOCUMENT, **changes})}
+def settings(**changes: Any) -> SelfServiceSettings:
+    return read(STS, json.dumps({**DOCUMENT, **changes}))
 
 
 def test_sts_is_the_functions_regions_own_unless_it_is_set() -> None:
-    assert read(environment()).sts == ("https://sts.eu-west-1.amazonaws.com", "eu-west-1")
-    china = read({**environment(), "AWS_REGION": "cn-north-1"})
+    assert surroundings(ENVIRONMENT).sts == ("https://sts.eu-west-1.amazonaws.com", "eu-west-1")
+    china = surroundings({**ENVIRONMENT, "AWS_REGION": "cn-north-1"})
     assert china.sts.url == "https://sts.cn-north-1.amazonaws.com.cn"
-    assert read({**environment(), "STS_URL": "http://127.0.0.1:5000/"}).sts.url == "http://127.0.0.1:5000"
+    assert surroundings({**ENVIRONMENT, "STS_URL": "http://127.0.0.1:5000/"}).sts.url == "http://127.0.0.1:5000"
 
 
 def test_defaults_are_those_of_the_documents() -> None:
-    document = read(environment()).document
+    document = settings().document
     assert (document.devices_per_user, document.life, document.address_quarantine) == (5, 30 * 86400, 7 * 86400)
     assert document.mtu == DEFAULT_MTU
 
 
 def test_the_functions_own_account_is_served_unless_others_are_named() -> None:
-    assert read(environment()).roles == {"111122223333": None}
+    assert settings().roles == {"111122223333": None}
     role_arn = "arn:aws:iam::444455556666:role/vpn-sweep"
-    others = read(environment(identity_accounts=[{"account_id": "444455556666", "role_arn": role_arn}]))
+    others = settings(identity_accounts=[{"account_id": "444455556666", "role_arn": role_arn}])
     assert others.roles == {"444455556666": role_arn}
 
 
@@ -64,7 +66,7 @@ def test_networks_are_what_the_users_groups_grant_in_their_account(
     account_id: str, groups: tuple[str, ...], networks: list[str]
 ) -> None:
     user = User(account_id, "AIDAIOSFODNN7EXAMPLE", "alice", 0, groups)
-    assert read(environment()).networks(user) == networks
+    assert settings().networks(user) == networks
 
 
 @pytest.mark.parametrize(
@@ -87,13 +89,15 @@ def test_networks_are_what_the_users_groups_grant_in_their_account(
     ],
 )
 def test_wrong_settings_are_refused_naming_what_is_wrong(changes: dict[str, Any], expected: str) -> None:
-    with pytest.raises(ValueError, match="SETTINGS is refused: ") as caught:
-        read(environment(**changes))
+    with pytest.raises(ValueError, match="the settings in the registry are refused: ") as caught:
+        settings(**changes)
     assert expected in str(caught.value)
 
 
 def test_what_is_not_set_is_named() -> None:
-    with pytest.raises(ValueError, match="QUEUE_URL, SETTINGS are not set"):
-        read({"AWS_REGION": "eu-west-1", "REGISTRY_TABLE": "tracklib-vpn", "QUEUE_URL": ""})
-    with pytest.raises(ValueError, match="SETTINGS is refused: the document: Invalid JSON"):
-        read({**ENVIRONMENT, "SETTINGS": "{"})
+    with pytest.raises(ValueError, match="QUEUE_URL are not set"):
+        surroundings({"AWS_REGION": "eu-west-1", "REGISTRY_TABLE": "tracklib-vpn", "QUEUE_URL": ""})
+    with pytest.raises(ValueError, match="refused: the document: Invalid JSON"):
+        read(STS, "{")
+    with pytest.raises(ValueError, match="no settings of self-service: deploy again"):
+        read(STS, None)

@@ -293,6 +293,7 @@ EVERY = [
     {"pk": "claim", "sk": "key#KEY", "holder": "1/AIDA/laptop"},
     {"pk": "devices", "sk": "1/AIDA", "version": 1},
     {"pk": "generation", "sk": "generation", "value": 1},
+    {"pk": "settings", "sk": "self-service", "value": "{}"},
 ]
 
 
@@ -320,6 +321,7 @@ def test_item_of_every_kind_passes_the_check(item: dict[str, Any]) -> None:
         ({"pk": "recorded", "sk": "gateway-1"}, "removal_ids"),
         ({"pk": "gateway", "sk": "gateway-1"}, "public_key"),
         ({"pk": "generation", "sk": "generation"}, "value"),
+        ({"pk": "settings", "sk": "self-service"}, "value"),
         ({"pk": "sweep", "sk": "decision"}, "data"),
         ({"pk": "sweep", "sk": f"{ACCOUNT}#1#0000"}, "data"),
         ({"pk": "sweep", "sk": ACCOUNT, "begun_at": 1}, "can't be read"),
