@@ -23,7 +23,7 @@ unexport AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv demo test test-fast molecule matrix model lab-up lab-down bench mutants build bundle enroll-script api-description lock docs picture reference format clean
+.PHONY: help setup venv demo test test-fast ci molecule matrix model lab-up lab-down bench mutants build bundle enroll-script api-description lock docs picture reference format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -39,6 +39,9 @@ test-fast: venv ## lint and unit tests (under a minute)
 
 matrix: venv ## modules, site, reconcile and revoke on every supported ansible-core, with a table
 	@$(PY) tools/matrix.py
+
+ci: venv ## what CI runs: test and matrix at once
+	@$(PY) tools/gates.py ci
 
 molecule: venv ## one molecule scenario: make molecule SCENARIO=name (all of them without it)
 	@SCENARIO=$(SCENARIO) $(PY) tools/gates.py molecule

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -69,11 +69,15 @@ class Session:
 
 
 class Gate(NamedTuple):
-    """A named check that keeps one of the machine's cores busy. With a higher `niceness` it waits for the others."""
+    """A named check that keeps one of the machine's cores busy. With a higher `niceness` it waits for the others.
+
+    It starts once those of `after` have ended, as far as they run at all.
+    """
 
     name: str
     check: Callable[[Session], object]
     niceness: int = 19
+    after: tuple[str, ...] = ()
 
 
 class Result(NamedTuple):
@@ -93,13 +97,20 @@ def run(gates: Sequence[Gate], logs: Path) -> int:
     logs.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     results: dict[str, Result] = {}
-    with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
-        pending = [pool.submit(_run_gate, gate, logs / f"{gate.name}.log") for gate in gates]
+    workers = max(2, os.cpu_count() or 1)
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        waiting = list(gates)
+        running: set[Future[Result]] = set()
         try:
-            for future in as_completed(pending):
-                result = future.result()
-                results[result.gate.name] = result
-                _say(_report(result))
+            while waiting or running:
+                pending = {gate.name for gate in gates} - set(results)
+                for gate in [gate for gate in waiting if pending.isdisjoint(gate.after)][: workers - len(running)]:
+                    waiting.remove(gate)
+                    running.add(pool.submit(_run_gate, gate, logs / f"{gate.name}.log"))
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for result in (future.result() for future in done):
+                    results[result.gate.name] = result
+                    _say(_report(result))
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             for session in list(_running):
