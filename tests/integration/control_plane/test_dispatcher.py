@@ -13,13 +13,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils import keys
+from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import sweep
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Sweep, User
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sweep, User
+from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from dispatcher import dispatch, handler
 
 from tests.integration.conftest import KEYS, REGION
-from tests.integration.vpn import ACCOUNT, Vpn
+from tests.integration.vpn import ACCOUNT, POOLS, Vpn
 from tests.support import fault_proxy as faults
 from tests.support.fault_proxy import FaultProxy
 from tests.support.iam_events import envelope, record
@@ -136,6 +139,35 @@ def test_a_deletion_leaves_a_tombstone_and_starts_one_build_that_is_told_nothing
     assert (tombstone.event_id, tombstone.user_name, tombstone.user_id) == (detail["eventID"], "ALICE", user_id)
     assert function.builds() == 1
     assert function.metrics()["Tombstones"] == [1.0]
+
+
+def test_operators_are_mailed_what_ends_soon_and_no_build_starts(function: Lambda) -> None:
+    """A subscriber gets what the topic is told."""
+    sqs, sns = function.stacks.client("sqs"), function.stacks.client("sns")
+    mails = sqs.create_queue(QueueName="mails")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=mails, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:tracklib-vpn-alarms"
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    function.send({"kind": "endings"})
+    assert function.call() == []
+    assert "Messages" not in sqs.receive_message(QueueUrl=mails), "nothing ends"
+
+    user_id = function.vpn.user("alice")
+    _swept(function.vpn)
+    now = int(time.time())
+    ending = Registration(ACCOUNT, user_id, "laptop", "alice", keys.generate()[1], (), now - 30 * DAY, now + 2 * DAY)
+    function.vpn.registry().devices.register(ending, parse_pools(POOLS))
+    function.proxy.fail("Publish", faults.error(403, "AuthorizationError"), last=1, reaches=False)
+    function.send({"kind": "endings"})
+    assert len(function.call()) == 1
+    assert "Messages" not in sqs.receive_message(QueueUrl=mails)
+    time.sleep(1.1)  # see _PAUSE above
+    assert function.call() == [], "it comes back, and is done"
+    (message,) = sqs.receive_message(QueueUrl=mails)["Messages"]
+    mail = json.loads(message["Body"])
+    assert mail["Subject"] == "1 registration of the VPN ends within 14d"
+    assert "alice/laptop" in mail["Message"]
+    assert function.builds() == 0
 
 
 def test_a_way_in_that_is_taken_leaves_a_sign_of_a_known_user(function: Lambda) -> None:

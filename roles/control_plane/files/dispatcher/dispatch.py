@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""The dispatcher: takes a batch of messages, writes tombstones, starts each project at most once."""
+"""The dispatcher: takes messages, writes tombstones, starts each project at most once, tells what ends soon."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from .messages import HostChanged, IamChanged, Poison, SignOfLeaving, SweepDue, UserDeleted, parse
+from .endings import mail_of_endings
+from .messages import EndingsDue, HostChanged, IamChanged, Poison, SignOfLeaving, SweepDue, UserDeleted, parse
 from .settings import DispatcherSettings, NamedHosts
 
 NAMESPACE = "tracklib.vpn"  # of the metrics
@@ -38,6 +39,7 @@ class DispatcherClients(NamedTuple):
 
     codebuild: Any
     ec2: Any
+    sns: Any
     sqs: Any
 
 
@@ -97,6 +99,9 @@ class Dispatcher:
         )
         if isinstance(message, HostChanged):
             return self._settings.names_project if self._is_named(message.instance_id) else None
+        if isinstance(message, EndingsDue):
+            self._tell_of_endings()
+            return None
         if isinstance(message, SweepDue):
             self._measure_sweeps()
         if isinstance(message, (IamChanged, SignOfLeaving, UserDeleted)):
@@ -124,6 +129,15 @@ class Dispatcher:
             begun_at = 0.0 if sweep is None else sweep.begun_at
             age = self._clock() - begun_at
             self._metrics.add_metric("SweepAge", MetricUnit.Seconds, max(0, age))
+
+    def _tell_of_endings(self) -> None:
+        """Mail the operators which registrations end soon, if any."""
+        sweeps = {account_id: self._sweep(account_id) for account_id in self._settings.identity_accounts}
+        mail = mail_of_endings(self._registry.devices.registrations(), sweeps, self._clock())
+        if mail is None:
+            return
+        with calling("sns:Publish", self._settings.topic):
+            self._clients.sns.publish(TopicArn=self._settings.topic, Subject=mail.subject, Message=mail.text)
 
     def _is_named(self, instance_id: str) -> bool:
         """Tell whether a name may stand for the instance; a terminated one loses its tags, so it counts."""

@@ -34,6 +34,7 @@ def dispatcher() -> Dispatcher:
     clients = DispatcherClients(
         codebuild=session.client("codebuild", config=_CONFIG),
         ec2=session.client("ec2", config=_CONFIG),
+        sns=session.client("sns", config=_CONFIG),
         sqs=session.client("sqs", config=_CONFIG),
     )
     return Dispatcher(settings, Registry(session.client("dynamodb", config=_CONFIG), settings.table), clients)

@@ -40,6 +40,10 @@ class RegistryChanged(NamedTuple):
     """Self-service changed a registration."""
 
 
+class EndingsDue(NamedTuple):
+    """The weekly schedule's message: operators are told what ends soon."""
+
+
 class IamChanged(NamedTuple):
     """Somebody changed a user or a group; which one doesn't matter to a run, which reads all."""
 
@@ -76,7 +80,7 @@ class HostChanged(NamedTuple):
     state: str
 
 
-Message = Union[SweepDue, RegistryChanged, IamChanged, UserDeleted, SignOfLeaving, HostChanged]
+Message = Union[SweepDue, RegistryChanged, EndingsDue, IamChanged, UserDeleted, SignOfLeaving, HostChanged]
 
 
 class _Model(BaseModel):
@@ -86,7 +90,10 @@ class _Model(BaseModel):
 class _Own(_Model):
     model_config = ConfigDict(extra="forbid")
 
-    kind: Literal["sweep", "registry_changed"]
+    kind: Literal["sweep", "registry_changed", "endings"]
+
+
+_OWN: dict[str, Message] = {"sweep": SweepDue(), "registry_changed": RegistryChanged(), "endings": EndingsDue()}
 
 
 class _IamDetail(_Model):
@@ -138,7 +145,7 @@ def parse(body: str, identity_accounts: Collection[str], gateway_account: str) -
             return _iam_message(_IamEvent.model_validate_json(body), identity_accounts)
         if source == "aws.ec2":
             return _host_message(_HostEvent.model_validate_json(body), gateway_account)
-        return SweepDue() if _Own.model_validate_json(body).kind == "sweep" else RegistryChanged()
+        return _OWN[_Own.model_validate_json(body).kind]
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the message"

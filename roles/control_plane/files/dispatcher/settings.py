@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 _REQUIRED = (
     "REGISTRY_TABLE", "QUEUE_URL", "DEAD_LETTERS_URL", "GATEWAY_ACCOUNT", "IDENTITY_ACCOUNTS", "RECONCILE_PROJECT",
+    "TOPIC",
 )  # fmt: skip
 _ACCOUNT = re.compile(r"[0-9]{12}")
 
@@ -35,6 +36,7 @@ class DispatcherSettings(NamedTuple):
     gateway_account: str
     identity_accounts: frozenset[str]
     reconcile_project: str
+    topic: str  # the ARN of the operators' topic
     names_project: str | None
     named_hosts: tuple[NamedHosts, ...]
 
@@ -63,6 +65,7 @@ def read(environment: Mapping[str, str]) -> DispatcherSettings:
         gateway_account=environment["GATEWAY_ACCOUNT"],
         identity_accounts=frozenset(accounts),
         reconcile_project=environment["RECONCILE_PROJECT"],
+        topic=environment["TOPIC"],
         names_project=environment.get("NAMES_PROJECT") or None,
         named_hosts=named_hosts,
     )

@@ -37,7 +37,7 @@ RESOURCES = {
         "AWS::EC2::SecurityGroupIngress": 1,
         "AWS::Events::EventBus": 1,
         "AWS::Events::EventBusPolicy": 2,
-        "AWS::Events::Rule": 3,
+        "AWS::Events::Rule": 4,
         "AWS::IAM::ManagedPolicy": 1,
         "AWS::IAM::Policy": 5,
         "AWS::IAM::Role": 3,

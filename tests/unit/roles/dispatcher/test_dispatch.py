@@ -21,6 +21,7 @@ SETTINGS = {
     "GATEWAY_ACCOUNT": ACCOUNT,
     "IDENTITY_ACCOUNTS": f"{ACCOUNT},444455556666",
     "RECONCILE_PROJECT": "tracklib-vpn-reconcile",
+    "TOPIC": "arn:aws:sns:eu-west-1:123456789012:tracklib-vpn-alarms",
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from dispatcher.messages import (
     SIGNS,
+    EndingsDue,
     HostChanged,
     IamChanged,
     Message,
@@ -83,6 +84,7 @@ def test_every_other_listed_event_is_a_reason_to_run(name: str) -> None:
 
 def test_the_schedule_self_service_and_hosts_have_messages_of_their_own() -> None:
     assert read({"kind": "sweep"}) == SweepDue()
+    assert read({"kind": "endings"}) == EndingsDue()
     assert read({"kind": "registry_changed"}) == RegistryChanged()
     assert read(host_event()) == HostChanged("i-0123456789abcdef0", "running")
 
