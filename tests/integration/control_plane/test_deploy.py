@@ -139,11 +139,17 @@ def test_what_can_not_work_is_refused_before_anything_is_made(deployment: Deploy
         ),
         ({"control_plane_self_service_gateways": []}, "control_plane_self_service_gateways is empty"),
     ]
-    (deployment.inventory / "hosts.yml").write_text("all: {children: {vpn_gateways: {hosts: {gw-1: {}}}}}\n")
+    hosts: dict[str, Any] = {"gw-1": {"vpc_id": deployment.variables["control_plane_vpc_id"]}}
+    inventory = deployment.inventory / "hosts.yml"
+    inventory.write_text(json.dumps({"vpn_gateways": {"hosts": hosts}}))
     for variables, message in cases:
         _refused(deployment, message, **variables)
     deployment.client("cloudtrail", IDENTITY_REGION).stop_logging(Name="management")
     _refused(deployment, f"account {ACCOUNT} has no trail that logs IAM's changes in {IDENTITY_REGION}")
+    hosts.update({"gw-2": {"vpc_id": "vpc-0ther"}, "gw-3": {"vpc_id": "vpc-peered"}})
+    inventory.write_text(json.dumps({"vpn_gateways": {"hosts": hosts}}))
+    message = "and gw-2 is in another VPC, so that every build would fail there"
+    _refused(deployment, message, control_plane_peered_vpc_ids=["vpc-peered"])
     assert _stacks(deployment.client("cloudformation")) == set()
 
 

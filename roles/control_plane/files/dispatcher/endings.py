@@ -32,7 +32,7 @@ def mail_of_endings(
 
     :param sweeps: by account, the last complete one; None tells nothing of its users.
     """
-    soon = sorted((one.expires_at, one.label, one) for one in registrations if _is_to_tell(one, sweeps, now))
+    soon = sorted((one.expires_at or now, one.label, one) for one in registrations if _is_to_tell(one, sweeps, now))
     if not soon:
         return None
     what = f"{count(len(soon), 'registration')} of the VPN {'ends' if len(soon) == 1 else 'end'} within {span(WITHIN)}"
