@@ -211,7 +211,7 @@ def test_while_a_build_runs_messages_come_back_together_and_lose_nothing(functio
     assert len(function.call()) == 13
     assert len(function.vpn.registry().facts().tombstones) == 12
     metrics = function.metrics()
-    assert metrics["Refused"] == [1.0]
+    assert metrics["StartRefused"] == [1.0]
     assert "Failed" not in metrics
     function.end_builds()
     assert function.call() == []

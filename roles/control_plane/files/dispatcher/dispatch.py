@@ -175,12 +175,13 @@ class Dispatcher:
             return False
         self._logger.info("build", project=project, build_id=build["id"])
         self._metrics.add_metric("Started", MetricUnit.Count, 1)
+        self._metrics.add_metric("StartRefused", MetricUnit.Count, 0)
         return True
 
     def _report_no_build(self, project: str, error: AWSCallError) -> None:
         if error.code in _REFUSED:
             self._logger.info("no build", project=project, why=str(error))
-            self._metrics.add_metric("Refused", MetricUnit.Count, 1)
+            self._metrics.add_metric("StartRefused", MetricUnit.Count, 1)
         else:
             self._logger.error("no build", project=project, why=str(error))
             self._metrics.add_metric("Failed", MetricUnit.Count, 1)

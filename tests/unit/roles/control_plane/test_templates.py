@@ -30,7 +30,7 @@ from .templates import FILES, PARTS, TEMPLATES, Policy, load, policies
 RESOURCES = {
     "code.yml": {"AWS::S3::Bucket": 1, "AWS::S3::BucketPolicy": 1},
     "gateway_account": {
-        "AWS::CloudWatch::Alarm": 6,
+        "AWS::CloudWatch::Alarm": 7,
         "AWS::CodeBuild::Project": 2,
         "AWS::CodeBuild::ReportGroup": 2,
         "AWS::EC2::SecurityGroup": 1,
@@ -323,6 +323,7 @@ def test_r12_silence_is_an_alarm_of_the_sweeps_age_alone() -> None:
         "NamesFailedAlarm": "notBreaching",
         "NotForwardedAlarm": "notBreaching",
         "ReconcileFailedAlarm": "notBreaching",
+        "StartsRefusedAlarm": "notBreaching",
         "SweepAgeAlarm": "breaching",
     }
 
@@ -343,7 +344,14 @@ def test_one_failure_each_5_minutes_is_one_alarm_and_not_one_each_time(logical_i
     assert set(states) == {True}
 
 
-@pytest.mark.parametrize("logical_id", ["DispatcherFailedAlarm", "SweepAgeAlarm"])
+def test_refused_starts_are_an_alarm_once_no_other_build_can_be_the_reason() -> None:
+    alarm = _alarms()["StartsRefusedAlarm"]
+    longest_build = 60 * load("gateway_account")["Resources"]["Reconcile"]["Properties"]["TimeoutInMinutes"]
+    assert alarm["EvaluationPeriods"] * alarm["Period"] > longest_build
+    assert alarm["Statistic"] == "Minimum", "one start that succeeds is enough"
+
+
+@pytest.mark.parametrize("logical_id", ["DispatcherFailedAlarm", "StartsRefusedAlarm", "SweepAgeAlarm"])
 def test_an_alarm_watches_the_metric_that_the_dispatcher_publishes(
     logical_id: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
