@@ -98,6 +98,8 @@ class Condition(NamedTuple):
 
 # why a resource that is allowed may have a wildcard: by the statement, and by the ARN behind region and account
 WILDCARDS: dict[tuple[str, str], Condition | str] = {
+    ("FetchCode", "tracklib-vpn-code/bundles/*.tar"): "a build that began before a deployment fetches the earlier one",
+    ("FetchCode", "tracklib-vpn-code/inventories/*.tar"): "the same",
     ("AskAboutOneUser", "user/*"): "a run asks for any user",
     ("JoinNetwork", "network-interface/*"): "it has no id yet; JoinSubnets says where",
     ("JoinSubnets", "subnet/*"): Condition("ec2:Vpc"),
