@@ -8,6 +8,8 @@ The module `enrollment` and the script share this. No Ansible; of the collection
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import time
 from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple
@@ -223,6 +225,11 @@ def gateway(tunnel: Mapping[str, Any], endpoint: str | None = None) -> dict[str,
 def mtu(tunnel: Mapping[str, Any]) -> int:
     """Return the MTU of the gateways; the usual one where a function of an earlier version doesn't say it."""
     return int(tunnel.get("mtu", DEFAULT_MTU))
+
+
+def digest(tunnel: Mapping[str, Any]) -> str:
+    """Return what tells whether the function says the same of the tunnel as before: gateways, networks, names, MTU."""
+    return hashlib.sha256(json.dumps(tunnel, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def utc(moment: float) -> str:

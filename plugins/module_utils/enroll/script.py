@@ -25,7 +25,7 @@ from ..client.config import ClientTunnel, DnsFlavour, dns_flavour, render
 from ..client.qr import qr_code
 from . import terminal
 from .connect import Connection, check_private_names
-from .device import Enrollment, life, utc
+from .device import Enrollment, digest, life, utc
 from .function import SelfServiceError
 from .machine import HANDSHAKE_AGE, Machine, MachineError, new_key, notify
 from .reminder import SOON
@@ -36,6 +36,7 @@ from .web import Page, open_in_browser
 
 _CODES = (".svg", ".png")
 _AUTO = "auto"  # the machine's own way to learn of DNS servers
+_CHANGED = "what you reach by the VPN has changed since this machine was set up; to have it, type: enroll up"
 # what a tunnel of ours may be in the way of: the function, or whoever gives the credentials
 _MAYBE_THE_TUNNEL = ("unreachable", "no_credentials")
 
@@ -203,23 +204,30 @@ def _watch(machine: Machine, arguments: argparse.Namespace, *, wanted: bool) -> 
 def _remind_of_end(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     machine = Machine(arguments.interface)
     note = machine.note()
-    result: dict[str, Any] = {"interface": machine.interface, "renewed": False, "problem": None, **note}
-    if note.get("expires_at") is None:
-        screen.say(f"nothing of {machine.interface} ends by itself")
+    result: dict[str, Any] = {"interface": machine.interface, "renewed": False, "problem": None}
+    if not note:
+        screen.say(f"this machine has no tunnel {machine.interface} of the VPN")
         return result
-    if note.get("renewable_from") is not None and note["renewable_from"] <= time.time():
-        try:
-            note = _renewed(note, _ask(arguments, screen))
-            machine.keep_note(note)
-            result.update(note, renewed=True)
-        except (SelfServiceError, MachineError, OSError, ValueError) as error:
-            result["problem"] = str(error)
-            screen.say(f"it can't be renewed now: {error}")
-    text = f"device {note['device']}: {life(note)}"
-    screen.say(text)
-    if note["expires_at"] - time.time() < SOON:
-        notify(f"{text}. Type: enroll up")
-    return result
+    is_due = note.get("renewable_from") is not None and note["renewable_from"] <= time.time()
+    try:
+        service = _ask(arguments, screen)
+        note["changed"] = note.get("tunnel") not in (None, digest(service.listed["tunnel"]))
+        if is_due:
+            note = _renewed(note, service)
+            result["renewed"] = True
+    except (SelfServiceError, MachineError, OSError, ValueError) as error:
+        result["problem"] = str(error)
+        screen.say(f"it can't be renewed now: {error}" if is_due else f"the VPN could not be asked: {error}")
+    machine.keep_note(note)
+    told = [f"device {note['device']}: {life(note)}"]
+    told += [_CHANGED] if note.get("changed") else []
+    for text in told:
+        screen.say(text)
+    if note["expires_at"] is not None and note["expires_at"] - time.time() < SOON:
+        notify(f"{told[0]}. Type: enroll up")
+    if note.get("changed"):
+        notify(_CHANGED)
+    return {**result, **note}
 
 
 def _renewed(note: dict[str, Any], service: SelfService) -> dict[str, Any]:
@@ -247,6 +255,8 @@ def _status(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         screen.say(f"{machine.interface} is down; start it: enroll up")
     if note:
         screen.say(f"device {note['device']}: {life(note)}")
+    if note.get("changed"):
+        screen.say(_CHANGED)
     ended = bool(note) and note["expires_at"] is not None and note["expires_at"] <= time.time()
     return {"interface": machine.interface, "up": up, "handshake_age": age, "ended": ended, **note}
 
@@ -450,7 +460,8 @@ def _remind(enrollment: Enrollment, screen: Screen) -> None:
 def _note(enrollment: Enrollment, tunnel: ClientTunnel) -> dict[str, Any]:
     device = enrollment.device or {}
     kept = ("device", "addresses", "expires_at", "renewable_from")
-    return {**{name: device.get(name) for name in kept}, "endpoint": tunnel.endpoint}
+    said = {"endpoint": tunnel.endpoint, "tunnel": digest(enrollment.tunnel)}
+    return {**{name: device.get(name) for name in kept}, **said}
 
 
 def _result(enrollment: Enrollment, name: str) -> dict[str, Any]:

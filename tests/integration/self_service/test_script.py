@@ -17,6 +17,7 @@ import subprocess
 import sys
 import termios
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,12 @@ from urllib.parse import urlsplit
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.archive import read_files
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.device import digest
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
 from ansible_collections.tracklib.vpn.plugins.module_utils.users_script import pack
 
 from tests.integration.conftest import REGION, ROOT
+from tests.integration.vpn import ACCOUNT
 from tests.support.company_proxy import HOST, CompanyProxy, company_proxy
 from tests.support.phone import scanned
 from tests.support.waiting import PATIENCE
@@ -426,10 +429,10 @@ class Reminded:
         (directory / "notify-send").chmod(0o755)
         self._env = {"PYTHONPATH": str(site), "PATH": f"{directory}:{os.environ['PATH']}"}
 
-    def __call__(self, before: Registration, renew_url: str | None = None) -> tuple[dict[str, Any], str]:
+    def __call__(self, before: Registration, renew_url: str | None = None, **noted: Any) -> tuple[dict[str, Any], str]:
         """Its result, and what the desktop shows, for a machine that has this registration."""
         kept = {"device": before.device, "expires_at": before.expires_at, "renewable_from": before.renewable_from}
-        self.note.write_text(json.dumps({**kept, "excluded": []}))
+        self.note.write_text(json.dumps({**kept, "excluded": [], **noted}))
         self._desktop.write_text("")
         settings: dict[str, Any] = {} if renew_url is None else {"renew_url": renew_url}
         done = self._script(self._person, "remind", "--json", env=self._env, **settings)
@@ -464,6 +467,33 @@ def test_end_that_the_timer_can_not_move_is_told_from_seven_days_on(
     assert "fresh MFA session" in result["problem"]
     assert ("device laptop: expire" in shown) == is_told
     assert people.vpn.registry().devices.registrations() == [before]
+
+
+def test_new_network_or_zone_is_told_until_the_machine_has_it(people: People, script: Script, tmp_path: Path) -> None:
+    """The timer may not change the machine's tunnel, which takes root: its user is told."""
+    alice = people.user("alice")
+    alice.register("laptop")
+    (before,) = people.vpn.registry().devices.registrations()
+    remind, as_noted = Reminded(script, tmp_path, alice), digest(alice.devices()["tunnel"])
+    result, shown = remind(before, tunnel=as_noted)
+    assert (result["changed"], shown) == (False, "")
+    people.set(domains=["internal.example", "new.example"])
+    result, shown = remind(before, tunnel=as_noted)
+    assert (result["changed"], result["renewed"], result["problem"]) == (True, False, None)
+    assert "what you reach by the VPN has changed" in shown
+    assert json.loads(remind.note.read_text())["changed"] is True, "for `enroll status`"
+    result, shown = remind(before, tunnel=digest(alice.devices()["tunnel"]))
+    assert (result["changed"], shown) == (False, "")
+
+
+def test_timer_that_is_early_and_can_not_ask_tells_nobody(people: People, script: Script, tmp_path: Path) -> None:
+    """Credentials that ended over night are no news as long as nothing else ends."""
+    alice = people.user("alice", group="others")
+    before = Registration(ACCOUNT, "AIDA1", "laptop", "alice", KEY, (), 0, int(time.time() + 20 * 86400))
+    result, shown = Reminded(script, tmp_path, alice)(before)
+    assert "not_in_group" not in shown
+    assert (shown, result["renewed"]) == ("", False)
+    assert result["problem"] is not None
 
 
 def test_device_that_was_removed_elsewhere_is_told(people: People, script: Script, tmp_path: Path) -> None:
