@@ -352,6 +352,13 @@ def test_a_host_that_is_gone_starts_names(function: Lambda) -> None:
     assert function.builds("tracklib-vpn-names") == 1
 
 
+def test_where_an_account_has_room_for_one_build_it_is_the_reconcile(function: Lambda) -> None:
+    function.proxy.fail(START, faults.json_error(400, "AccountLimitExceededException"), first=2, reaches=False)
+    function.send(_host_event("i-0123456789abcdef0", "terminated"), {"kind": "sweep"})
+    assert len(function.call()) == 1, "names come back"
+    assert (function.builds(), function.builds("tracklib-vpn-names")) == (1, 0)
+
+
 def test_names_that_run_hold_no_reconcile_up(function: Lambda) -> None:
     function.stacks.client("codebuild").start_build(projectName="tracklib-vpn-names")
     function.send(_host_event("i-0123456789abcdef0", "terminated"), {"kind": "sweep"})

@@ -69,7 +69,8 @@ class Dispatcher:
         with processor(records=event["Records"], handler=self._take):
             taken = processor.process()
             requests = [(project, SQSRecord(record)) for outcome, project, record in taken if outcome == "success"]
-            for project in sorted({project for project, _record in requests if project is not None}):
+            # names go last: an account may have room for one build, and no access depends on them
+            for project in sorted({project for project, _ in requests if project}, key=self._settings.is_for_names):
                 if not self._start(project):
                     processor.fail_messages += [record for asked, record in requests if asked == project]
         answer: dict[str, Any] = dict(processor.response())

@@ -40,6 +40,10 @@ class DispatcherSettings(NamedTuple):
     names_project: str | None
     named_hosts: tuple[NamedHosts, ...]
 
+    def is_for_names(self, project: str) -> bool:
+        """Tell whether a project keeps names, on which no access depends."""
+        return project == self.names_project
+
 
 def read(environment: Mapping[str, str]) -> DispatcherSettings:
     """Read the settings from environment variables; NAMES_PROJECT and NAMED_HOSTS (JSON) may be missing or empty.
