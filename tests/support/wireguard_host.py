@@ -206,7 +206,7 @@ class Host:
         )
         found = re.search(r"^ExecCondition=/bin/sh -c '(.*)'$", unit, re.MULTILINE)
         assert found is not None
-        script = found[1].replace("%i", self.name).replace("%%", "%")
+        script = found[1].replace("%i", self.name).replace("%%", "%").replace("$$", "$")
         script = script.replace(f"/etc/wireguard/{self.name}.conf", str(self.site.config))
         command = [*self.inside, "/bin/sh", "-c", script]
         return subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode == 0

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Sequence
@@ -178,10 +179,15 @@ def _overdue(snapshot: Snapshot) -> dict[str, PeerLabel]:
 
 
 def _note_next_expiry(snapshot: Snapshot) -> Step:
-    """Let the timer's unit know until when there is nothing to do, as long as wg0.conf stays as it is."""
+    """Let the timer's unit know until when there is nothing to do, as long as wg0.conf has this digest.
+
+    No time of a file counts (R12, no decision hangs on one): a clock that was ahead would have made this one newer than
+    every wg0.conf to come.
+    """
     times = [wg_config.expires_at(comment) for comment in snapshot.sections.comments().values()]
     earliest = min((time for time in times if time is not None), default=_NEVER)
-    return Step(WriteFile(snapshot.site.next_expiry, f"{earliest}\n"))
+    digest = hashlib.sha256(snapshot.config_text.encode()).hexdigest()
+    return Step(WriteFile(snapshot.site.next_expiry, f"{earliest} {digest}\n"))
 
 
 def _report(snapshot: Snapshot, generation: int) -> Report:

@@ -237,31 +237,45 @@ def test_timer_starts_the_program_only_when_there_is_something_to_do(by_the_real
     host = by_the_real_clock
     assert host.timer_starts_program()  # nobody has looked yet
     host.program("watch")
-    _make_older(host.site.config)
     assert not host.timer_starts_program()
-    host.site.next_expiry.write_text(f"{int(time.time())}\n")
+    _later, digest = host.site.next_expiry.read_text().split()
+    host.site.next_expiry.write_text(f"{int(time.time())} {digest}\n")
     assert host.timer_starts_program()
-    for damage in ("", "soon\n"):
+    for damage in ("", "soon\n", f"soon {digest}\n", "9999999999\n"):
         host.site.next_expiry.write_text(damage)
         assert host.timer_starts_program()
     host.program("watch")
     assert not host.timer_starts_program()
     host.site.config.write_text(host.site.config.read_text())
-    _make_older(host.site.next_expiry)
+    assert not host.timer_starts_program()
+
+
+@pytest.mark.parametrize("apart", [-60, 60, 30 * 24 * 3600])
+def test_r12_new_configuration_is_looked_at_whatever_the_times_of_files_are(
+    by_the_real_clock: Host, apart: int
+) -> None:
+    """As a clock leaves them that was ahead, and was set right."""
+    host = by_the_real_clock
+    host.program("watch")
+    at = time.time() + apart
+    for file in (host.site.next_expiry, host.site.seen):
+        os.utime(file, (at, at))
+    assert not host.timer_starts_program()
+    host.site.config.write_text(host.site.config.read_text() + "# changed\n")
     assert host.timer_starts_program()
 
 
-def _make_older(path: Path) -> None:
-    os.utime(path, (time.time() - 60, time.time() - 60))
+def _next_expiry(host: Host) -> int:
+    return int(host.site.next_expiry.read_text().split()[0])
 
 
 def test_next_expiry_is_the_earliest_of_all_that_are_left(host: Host) -> None:
     host.apply(host.order(1, [RENEWED, ALICE._replace(number=9), BOB]))
     host.expire()
-    assert int(host.site.next_expiry.read_text()) == EXPIRY
+    assert _next_expiry(host) == EXPIRY
     host.now = EXPIRY
     host.expire()
-    assert int(host.site.next_expiry.read_text()) == EXPIRY + 1000
+    assert _next_expiry(host) == EXPIRY + 1000
     host.now = EXPIRY + 1000
     host.expire()
-    assert int(host.site.next_expiry.read_text()) > 2**33
+    assert _next_expiry(host) > 2**33

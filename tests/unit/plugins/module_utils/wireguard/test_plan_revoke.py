@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -256,22 +257,29 @@ def test_unreadable_device_is_a_problem_and_nobody_is_noted_as_off() -> None:
 
 
 def test_r2_expired_peer_is_taken_off_and_the_next_expiry_noted() -> None:
-    plan = plan_expire(snapshot([EXPIRED, LATER]))
+    gateway = snapshot([EXPIRED, LATER])
+    plan = plan_expire(gateway)
     assert actions(plan) == [*REMOVAL, "WriteFile"]
     assert full_report(plan).removed == ["alice/laptop"]
     assert [(each.reason, each.removed_at) for each in plan.state.removals] == [("expired", NOW)]
-    assert plan.steps[-1].action == WriteFile(SITE.next_expiry, f"{NOW + 60}\n")
+    assert plan.steps[-1].action == WriteFile(SITE.next_expiry, _next_expiry(NOW + 60, plan.afterwards))
+    assert plan.afterwards.config_text != gateway.config_text
+
+
+def _next_expiry(at: int, gateway: Snapshot) -> str:
+    return f"{at} {hashlib.sha256(gateway.config_text.encode()).hexdigest()}\n"
 
 
 def test_nobody_expires_before_the_time_and_only_that_is_noted() -> None:
-    plan = plan_expire(snapshot([LATER]))
-    assert [step.action for step in plan.steps] == [WriteFile(SITE.next_expiry, f"{NOW + 60}\n")]
+    gateway = snapshot([LATER])
+    plan = plan_expire(gateway)
+    assert [step.action for step in plan.steps] == [WriteFile(SITE.next_expiry, _next_expiry(NOW + 60, gateway))]
 
 
 def test_without_any_expiry_there_is_nothing_to_do_for_ever() -> None:
     (step,) = plan_expire(snapshot([ALICE])).steps
     assert isinstance(step.action, WriteFile)
-    assert int(step.action.text) > 2**33
+    assert int(step.action.text.split()[0]) > 2**33
 
 
 def test_expiry_does_not_bar_who_renews() -> None:
