@@ -83,8 +83,8 @@ options:
   strict_permissions:
     description:
       - Whether a missing permission is an error.
-      - With V(false) it is a warning. Gateways of that region stay unknown to the run, so that nobody is removed
-        from them; where only the private zones can't be read, C(private_zones) is null.
+      - With V(false) it is a warning. Gateways of that region are those that were last seen, if any were; such an
+        answer isn't cached. Where only the private zones can't be read, C(private_zones) is null.
     type: bool
     default: true
 """
@@ -200,8 +200,9 @@ class InventoryModule(AWSInventoryBase):  # type: ignore[misc]  # amazon.aws bri
         query = self._query()
         gateways = self._cached(query, path, cache)
         if not gateways:
-            gateways = self._found_or_last_seen(query)
-            self.update_cached_result(path, False, {"query": query, "gateways": gateways})
+            gateways, is_whole = self._found_or_last_seen(query)
+            if is_whole:  # a part in the cache would hide the rest until the cache ends
+                self.update_cached_result(path, False, {"query": query, "gateways": gateways})
         if not gateways:
             self.warn(
                 f"no gateway found: no instance in {', '.join(query['regions'])} matches the filters "
@@ -232,32 +233,44 @@ class InventoryModule(AWSInventoryBase):  # type: ignore[misc]  # amazon.aws bri
         gateways: list[HostVariables] = answer["gateways"]
         return gateways
 
-    def _found_or_last_seen(self, query: dict[str, Any]) -> list[HostVariables]:
-        """Ask AWS; where it can't be reached, take its last answer, so that a leaver can be cut off all the same."""
+    def _found_or_last_seen(self, query: dict[str, Any]) -> tuple[list[HostVariables], bool]:
+        """Ask AWS; where it can't be asked, take its last answer, so that a leaver can be cut off all the same.
+
+        :returns: the gateways, and whether AWS has told of all of them now.
+        """
         last_seen = LastSeen(Path(self.get_option("last_seen_dir")).expanduser(), query)
         answer = last_seen.read()
         if answer is None:
-            gateways = self._find(query)
+            gateways, denied = self._find(query)
         else:
+            seen = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(answer.at))
             try:
-                gateways = within(_DEADLINE, lambda: self._find(query))
+                gateways, denied = within(_DEADLINE, lambda: self._find(query))
             except (_UnreachableError, TimeoutError) as error:
-                seen = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(answer.at))
                 self.warn(f"AWS can't be reached ({error}); the gateways are those that were last seen, at {seen}")
-                return list(answer.value)
-        if gateways:
+                return list(answer.value), False
+            for region in denied:
+                self.warn(f"the gateways of {region} are those that were last seen, at {seen}")
+            gateways += [gateway for gateway in answer.value if gateway["region"] in denied]
+        if gateways and not denied:
             try:
                 last_seen.write(gateways)
             except ValueError as error:
                 self.warn(f"the gateways can't be kept for when AWS can't be reached: {error}")
-        return gateways
+        return gateways, not denied
 
-    def _find(self, query: dict[str, Any]) -> list[HostVariables]:
+    def _find(self, query: dict[str, Any]) -> tuple[list[HostVariables], list[str]]:
+        """Ask AWS.
+
+        :returns: the gateways, and the regions whose instances the credentials may not see.
+        """
         from botocore.config import Config
 
         options = {"config": Config(**CLIENT_CONFIG), **self._credentials()}
         filters = ansible_dict_to_boto3_filter_list(query["filters"])
-        return [gateway for region in query["regions"] for gateway in self._find_in(region, filters, options)]
+        found = {region: self._find_in(region, filters, options) for region in query["regions"]}
+        gateways = [gateway for of_region in found.values() for gateway in of_region or ()]
+        return gateways, [region for region, of_region in found.items() if of_region is None]
 
     def _credentials(self) -> dict[str, Any]:
         """The options of a client that has the role to assume; none without such a role."""
@@ -277,12 +290,17 @@ class InventoryModule(AWSInventoryBase):  # type: ignore[misc]  # amazon.aws bri
             "aws_session_token": given["SessionToken"],
         }
 
-    def _find_in(self, region: str, filters: list[dict[str, Any]], options: dict[str, Any]) -> list[HostVariables]:
+    def _find_in(
+        self, region: str, filters: list[dict[str, Any]], options: dict[str, Any]
+    ) -> list[HostVariables] | None:
+        """The gateways of a region; None if the credentials may not see its instances."""
         ec2 = self.client("ec2", region=region, **options)
-        instances: list[dict[str, Any]] = []
+        instances: list[dict[str, Any]] | None = None
         vpcs: dict[str, dict[str, Any]] = {}
         with self._one_line_errors():
             instances = _describe_instances(ec2, region, filters)
+        if instances is None:
+            return None
         with self._one_line_errors():
             vpcs = _describe_vpcs(ec2, region, _vpc_ids(instances))
         zones = self._private_zones(self.client("route53", region=region, **options), region, list(vpcs))

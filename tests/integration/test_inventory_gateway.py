@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -485,6 +486,27 @@ def test_without_strict_permissions_other_regions_are_found(
     result = inventory.list()
     assert list(result.hosts) == ["far"]
     assert "need ec2:DescribeInstances on the instances of eu-west-1" in result.said
+
+
+def test_r16_part_of_the_gateways_is_never_taken_for_all_of_them(
+    account: Account, inventory: Inventory, proxied: FaultProxy, cached: dict[str, Any]
+) -> None:
+    """A gateway that an inventory forgets gets no revocations."""
+    account.run("gw")
+    account.run("far", region="us-east-1")
+    seen = str(inventory.directory / "last-seen")
+    both = {**cached, "regions": ["eu-west-1", "us-east-1"], "strict_permissions": False, "last_seen_dir": seen}
+    inventory.configure(**both)
+    proxied.fail("DescribeInstances", faults.ec2_error(403, "UnauthorizedOperation"), last=1)
+    assert list(inventory.list().hosts) == ["far"]
+    assert set(inventory.list().hosts) == {"gw", "far"}, "the part was not cached"
+    calls = proxied.calls["DescribeInstances"]
+    proxied.fail("DescribeInstances", faults.ec2_error(403, "UnauthorizedOperation"), calls + 1, calls + 1)
+    shutil.rmtree(cached["cache_connection"])
+    result = inventory.list()
+    assert set(result.hosts) == {"gw", "far"}
+    assert "the gateways of eu-west-1 are those that were last seen, at 20" in " ".join(result.said.split())
+    assert not list(Path(cached["cache_connection"]).glob("*")), "what was seen earlier was not cached either"
 
 
 def test_refused_credentials_and_a_region_not_enabled_are_named(inventory: Inventory, proxied: FaultProxy) -> None:
