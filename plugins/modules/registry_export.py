@@ -11,7 +11,8 @@ short_description: Writes the whole registry to a file
 description:
   - Reads every item of the registry and writes them as JSON lines, which M(tracklib.vpn.registry_import) reads.
   - There are no secrets in it, but names, devices, addresses and public keys. The file has mode 0600.
-  - The file is written once everything was read and found to belong together. When that fails, O(dest) stays as it was.
+  - The file is written once everything was read. When that fails, O(dest) stays as it was.
+  - Items that no run could read are written as they are, and named in RV(odd).
 author:
   - Tracklib (@tracklib)
 options:
@@ -58,9 +59,14 @@ counts:
     generation: 1
     registration: 2
     sweep: 1
+odd:
+  description: Items that an import will leave out, each with why. Somebody wrote them who isn't this collection.
+  returned: success
+  type: list
+  elements: str
 """
 
-from typing import Any
+import time
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
@@ -70,24 +76,10 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     registry,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.files import present, write_private
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.export import check_each, check_whole, to_file
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.export import odd_items, to_file
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.items import counts
 
-
-def _items(module: AnsibleAWSModule) -> list[dict[str, Any]]:
-    items = registry(module).items()
-    try:
-        check_each(items)
-    except ValueError as error:
-        raise ValueError(f"nothing was exported: {error}") from None
-    try:
-        check_whole(items)
-    except ValueError as error:
-        raise ValueError(
-            f"nothing was exported: {error}. They were changed while the table was read: run it again. If it names the "
-            "same devices again, somebody edited the table: remove and register these devices again"
-        ) from None
-    return items
+_READS = 3  # a device that is registered or removed meanwhile looks odd
 
 
 def main() -> None:
@@ -98,12 +90,18 @@ def main() -> None:
     dest = module.params["dest"]
     with one_line_failures(module):
         check_credentials(module)
-        items = _items(module)
+        table = registry(module)
+        items = table.items()
+        for _again in range(1, _READS):
+            if not odd_items(items):
+                break
+            time.sleep(1)
+            items = table.items()
         content = to_file(items)
         changed = present(dest) != (content, 0o600)
         if changed and not module.check_mode:
             write_private(dest, content)
-    module.exit_json(changed=changed, dest=dest, counts=counts(items))
+    module.exit_json(changed=changed, dest=dest, counts=counts(items), odd=odd_items(items))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ version_added: 0.1.0
 short_description: Fills an empty registry from a file
 description:
   - Writes all items of a file that M(tracklib.vpn.registry_export) wrote into a table that holds none.
-  - The whole file is checked before anything is written.
+  - The whole file is checked before anything is written. A file that was edited or cut since its export is refused.
+  - Items that no run could read are left out, named in RV(refused), and written to a file beside O(src).
   - A table that holds anything else than items of this file, each as the file has it, is refused. So an import that was
     interrupted goes on when it is run again with the same file, as long as nothing else wrote to the table.
   - The table gets the identity that the exported registry has. The gateways refuse the new table until they are told
@@ -24,6 +25,13 @@ options:
     description: Path of the file.
     type: path
     required: true
+  accept:
+    description:
+      - >-
+        SHA-256 of the content after the first line, if it isn't what was exported and is to be imported all the same.
+        The refusal says it.
+    type: str
+    default: ""
 extends_documentation_fragment:
   - tracklib.vpn.registry
   - amazon.aws.common.modules
@@ -52,7 +60,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 counts:
-  description: How many items of each kind the file has, and with them the table.
+  description: How many items of each kind the table has now.
   returned: success
   type: dict
   sample:
@@ -65,9 +73,16 @@ written:
   returned: success
   type: int
   sample: 10
+refused:
+  description: Items of the file that were left out, each with why.
+  returned: success
+  type: list
+  elements: str
+refused_file:
+  description: Where these items are, one a line as in the file; empty without any.
+  returned: success
+  type: str
 """
-
-from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
@@ -76,28 +91,43 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     one_line_failures,
     registry_table,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.export import from_file
+from ansible_collections.tracklib.vpn.plugins.module_utils.files import write_private
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.export import Contents, from_file
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.items import counts
 
 
-def _items(path: str) -> list[dict[str, Any]]:
+def _contents(path: str, accept: str) -> Contents:
     try:
         with open(path, "rb") as file:
-            return from_file(file.read())
+            return from_file(file.read(), accept)
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} can't be imported, nothing was written: {error}") from None
 
 
 def main() -> None:
     module = AnsibleAWSModule(
-        argument_spec={**REGISTRY_OPTIONS, "src": {"type": "path", "required": True}},
+        argument_spec={
+            **REGISTRY_OPTIONS,
+            "src": {"type": "path", "required": True},
+            "accept": {"type": "str", "default": ""},
+        },
         supports_check_mode=True,
     )
+    src = module.params["src"]
     with one_line_failures(module):
         check_credentials(module)
-        items = _items(module.params["src"])
+        items, refused = _contents(src, module.params["accept"])
         written = registry_table(module).restore(items, check_mode=module.check_mode)
-    module.exit_json(changed=written > 0, counts=counts(items), written=written)
+        refused_file = f"{src}.refused" if refused else ""
+        if refused and not module.check_mode:
+            write_private(refused_file, "".join(f"{one.line}\n" for one in refused).encode())
+    module.exit_json(
+        changed=written > 0,
+        counts=counts(items),
+        written=written,
+        refused=[one.why for one in refused],
+        refused_file=refused_file,
+    )
 
 
 if __name__ == "__main__":

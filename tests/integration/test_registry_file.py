@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
+from ansible_collections.tracklib.vpn.plugins.module_utils.archive import sha256
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     Block,
     Decision,
@@ -26,6 +28,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     User,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.devices import Quota
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.export import from_file
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 
 from tests.support import fault_proxy as faults
@@ -212,35 +215,45 @@ def test_writes_that_dynamodb_leaves_for_another_request_are_repeated(
     assert others(filled).items() == filled.registry().items()
 
 
-@pytest.mark.parametrize(
-    ("damage", "complaint"),
-    [
-        pytest.param(lambda line: line[:-5], "JSONDecodeError", id="cut"),
-        pytest.param(lambda line: line.replace('{"S":"left"}', '{"S":5}'), "it isn't in DynamoDB's JSON", id="type"),
-        pytest.param(lambda line: line.replace('{"S":"left"}', '{"X":"left"}'), "TypeError", id="no type"),
-        pytest.param(lambda line: line.replace('"block"', '"blok"'), "its pk is 'blok', expected one of", id="kind"),
-        pytest.param(lambda line: line.replace('"sk"', '"ks"'), "KeyError 'sk'", id="attribute"),
-        pytest.param(lambda _line: "[]", "AttributeError", id="no object"),
-        pytest.param(lambda line: line.replace('"sk":{"S":', '"sk":{"N":').replace("/", ""), "line 2", id="sort key"),
-    ],
-)
-def test_damaged_line_is_refused_by_its_number_before_anything_is_written(
+DAMAGES = [
+    pytest.param(lambda line: line[:-5], "JSONDecodeError", id="cut"),
+    pytest.param(lambda line: line.replace('{"S":"left"}', '{"S":5}'), "it isn't in DynamoDB's JSON", id="type"),
+    pytest.param(lambda line: line.replace('{"S":"left"}', '{"X":"left"}'), "TypeError", id="no type"),
+    pytest.param(lambda line: line.replace('"block"', '"blok"'), "its pk is 'blok', expected one of", id="kind"),
+    pytest.param(lambda line: line.replace('"sk"', '"ks"'), "KeyError 'sk'", id="attribute"),
+    pytest.param(lambda _line: "[]", "AttributeError", id="no object"),
+    pytest.param(lambda _line: "[" * 100_000, "nested too deeply", id="nested"),
+    pytest.param(lambda line: line.replace('"sk":{"S":', '"sk":{"N":').replace("/", ""), "line 2", id="sort key"),
+]
+
+
+@pytest.mark.parametrize(("damage", "complaint"), DAMAGES)
+def test_edited_file_is_refused_and_taken_on_purpose_without_what_no_run_can_read(
     filled: Vpn, tmp_path: Path, damage: Callable[[str], str], complaint: str
 ) -> None:
     head, block, *rest = exported(filled, tmp_path / "registry.jsonl")
     assert damage(block) != block
-    failure = refused(filled, tmp_path / "damaged.jsonl", [head, damage(block), *rest])
-    assert "line 2 is no item of a registry: " in failure
-    assert complaint in failure
+    file = tmp_path / "edited.jsonl"
+    failure = refused(filled, file, [head, damage(block), *rest])
+    (digest,) = re.findall("another SHA-256, ([0-9a-f]{64}), and line 1 says [0-9a-f]{64}: ", failure)
+    imported = filled.module("registry_import", src=str(file), registry_table=OTHER, accept=digest)
+    assert imported["written"] == len(rest)
+    assert complaint in imported["refused"][0]
+    assert imported["refused"][0].startswith("line 2: ")
+    assert Path(imported["refused_file"]).read_text() == f"{damage(block)}\n"
+    assert stat.S_IMODE(Path(imported["refused_file"]).stat().st_mode) == 0o600
 
 
-def test_damaged_sweep_is_refused(filled: Vpn, tmp_path: Path) -> None:
+def test_damaged_sweep_costs_itself_alone(filled: Vpn, tmp_path: Path) -> None:
     lines = exported(filled, tmp_path / "registry.jsonl")
     packed = [number for number, line in enumerate(lines) if '{"B":"' in line]  # the sweep and the decision
     assert len(packed) == 2
     for number in packed:
         damaged = [*lines[:number], lines[number].replace('{"B":"', '{"B":"AAAA'), *lines[number + 1 :]]
-        assert f"line {number + 1} is no item" in refused(filled, tmp_path / "damaged.jsonl", damaged)
+        content = "".join(f"{line}\n" for line in damaged)
+        contents = from_file(content.encode(), sha256(content.partition("\n")[2].encode()))
+        assert [one.line for one in contents.refused] == [damaged[number]]
+        assert len(contents.items) == len(lines) - 2
 
 
 def test_r16_identity_is_kept_over_export_and_import_and_the_table_is_another(filled: Vpn, tmp_path: Path) -> None:
@@ -254,38 +267,51 @@ def test_r16_identity_is_kept_over_export_and_import_and_the_table_is_another(fi
     assert old["registry"]["table_id"] != new["registry"]["table_id"]
 
 
-@pytest.mark.parametrize("head", ['{"format":"tracklib.vpn registry","items":%d,"version":2}', "{}", "", "%d"])
+@pytest.mark.parametrize("head", ['{"format":"tracklib.vpn registry","items":%d,"version":3}', "{}", "", "%d"])
 def test_unknown_version_or_other_file_is_refused(filled: Vpn, tmp_path: Path, head: str) -> None:
     lines = exported(filled, tmp_path / "registry.jsonl")
     failure = refused(filled, tmp_path / "other.jsonl", [head.replace("%d", str(len(lines) - 1)), *lines[1:]])
-    assert 'expected {"format":"tracklib.vpn registry","items":0,"version":1}' in failure
+    assert 'expected {"format":"tracklib.vpn registry","items":0,' in failure
+
+
+def test_file_of_an_earlier_version_is_taken_once_its_digest_is_accepted(filled: Vpn, tmp_path: Path) -> None:
+    _head, *lines = exported(filled, tmp_path / "registry.jsonl")
+    earlier = [f'{{"format":"tracklib.vpn registry","items":{len(lines)},"version":1}}', *lines]
+    failure = refused(filled, tmp_path / "earlier.jsonl", earlier)
+    assert "line 1 says none, as in files of an earlier version" in failure
+    (digest,) = re.findall("another SHA-256, ([0-9a-f]{64})", failure)
+    options = {"src": str(tmp_path / "earlier.jsonl"), "registry_table": OTHER, "accept": digest}
+    assert filled.module("registry_import", **options)["written"] == len(lines)
+    assert others(filled).items() == filled.registry().items()
 
 
 def test_file_that_is_not_whole_is_refused(filled: Vpn, tmp_path: Path) -> None:
     lines = exported(filled, tmp_path / "registry.jsonl")
-    failure = refused(filled, tmp_path / "short.jsonl", lines[:-1])
-    assert f"line 1 promises {len(lines) - 1} items and {len(lines) - 2} follow" in failure
-    failure = refused(filled, tmp_path / "twice.jsonl", [*lines[:-1], lines[-2]])
-    assert f"line {len(lines)} has the keys of line {len(lines) - 1}: " in failure
+    for file, edited in (("short", lines[:-1]), ("twice", [*lines[:-1], lines[-2]]), ("more", [*lines, lines[-1]])):
+        assert "another SHA-256" in refused(filled, tmp_path / f"{file}.jsonl", edited)
     assert "can't be imported" in filled.fails("registry_import", src=str(tmp_path / "none"), registry_table=OTHER)
 
 
-def test_r9_file_whose_claims_do_not_fit_its_registrations_is_refused(filled: Vpn, tmp_path: Path) -> None:
-    head, *lines = exported(filled, tmp_path / "registry.jsonl")
-    claims = [line for line in lines if '"sk":{"S":"address#10.44.0.2"}' in line]
-    assert len(claims) == 1
-    head = head.replace(f'"items":{len(lines)}', f'"items":{len(lines) - 1}')
-    failure = refused(filled, tmp_path / "edited.jsonl", [head, *(line for line in lines if line not in claims)])
-    assert "registrations and claims of these devices don't belong together" in failure
-
-
-def test_r9_export_of_a_registry_that_changed_meanwhile_is_refused(filled: Vpn, tmp_path: Path) -> None:
-    filled.dynamodb.delete_item(  # as if the claims had been read before their registration was there
-        TableName=filled.table, Key={"pk": {"S": "claim"}, "sk": {"S": "address#10.44.0.2"}}
-    )
-    failure = filled.fails("registry_export", dest=str(tmp_path / "registry.jsonl"))
-    assert "They were changed while the table was read: run it again" in failure
-    assert not (tmp_path / "registry.jsonl").exists()
+@pytest.mark.parametrize("damage", ["no claim", "another's claim", "a claim that was released"])
+def test_r9_registration_without_its_claims_is_exported_named_and_not_imported(
+    filled: Vpn, tmp_path: Path, damage: str
+) -> None:
+    """As if somebody had edited the table; a device that is registered meanwhile is found by reading again."""
+    key = {"pk": {"S": "claim"}, "sk": {"S": "address#10.44.0.2"}}
+    claim = filled.dynamodb.get_item(TableName=filled.table, Key=key)["Item"]
+    if damage == "no claim":
+        filled.dynamodb.delete_item(TableName=filled.table, Key=key)
+    else:
+        change = {"holder": {"S": "1/AIDA/x"}} if damage == "another's claim" else {"free_at": {"N": "1"}}
+        filled.dynamodb.put_item(TableName=filled.table, Item={**claim, **change})
+    device = claim["holder"]["S"]
+    result = filled.module("registry_export", dest=str(tmp_path / "registry.jsonl"))
+    assert len(result["odd"]) == 1
+    assert result["odd"][0].startswith(f"registration {device}: the claims of its key and addresses aren't there")
+    imported = filled.module("registry_import", src=str(tmp_path / "registry.jsonl"), registry_table=OTHER)
+    assert imported["refused"] == result["odd"]
+    wanted = {each.identity for each in filled.registry().devices.registrations()} - {tuple(device.split("/"))}
+    assert {each.identity for each in others(filled).devices.registrations()} == wanted
 
 
 def test_export_reads_every_page(filled: Vpn, tmp_path: Path, fault_proxy: FaultProxy) -> None:
@@ -324,15 +350,24 @@ def test_playbooks_export_and_import(filled: Vpn, tmp_path: Path, playbook: Play
 
 
 @pytest.mark.parametrize("kept", [("pk", "sk"), ("pk", "sk", "owner")])
-def test_export_names_the_items_that_no_import_would_take(filled: Vpn, tmp_path: Path, kept: tuple[str, ...]) -> None:
-    claim, receipt = filled.items("claim")[0], filled.items("receipt")[0]
-    for item in (claim, receipt):
-        damaged = {name: value for name, value in item.items() if name in kept}
-        filled.dynamodb.put_item(TableName=filled.table, Item=damaged)
-    failure = filled.fails("registry_export", dest=str(tmp_path / "it"))
-    assert (
-        f"nothing was exported: these items can't be read, and no import would take them: claim {claim['sk']['S']} (Key"
-        in failure
-    )
-    assert f"receipt {receipt['sk']['S']} (" in failure
-    assert not (tmp_path / "it").exists()
+def test_r17_odd_items_stop_neither_export_nor_import_and_are_named_by_both(
+    filled: Vpn, tmp_path: Path, kept: tuple[str, ...], playbook: Playbook
+) -> None:
+    """A backup that one item of somebody else's makes impossible is none."""
+    receipt = filled.items("receipt")[0]
+    damaged = {name: value for name, value in receipt.items() if name in kept}
+    strange = {"pk": {"S": "kind of a newer version"}, "sk": {"S": "x"}, "data": {"B": b"\xff\x00"}}
+    for item in (damaged, strange):
+        filled.dynamodb.put_item(TableName=filled.table, Item=item)
+    file = str(tmp_path / "it")
+    options: dict[str, Any] = {"vpn_account_id": ACCOUNT}
+    said = " ".join(playbook("registry_export", registry_export_file=file, expect=2, **options).split())
+    assert "the file has everything, and these items, which no run can read" in said
+    assert f"receipt {receipt['sk']['S']}: " in said
+    assert "kind of a newer version x: ValueError its pk is" in said
+    options.update(vpn_registry_table=OTHER, registry_import_file=file)
+    said = " ".join(playbook("registry_import", expect=2, **options).split())
+    assert f"2 items of the file are in {file}.refused and not in the table" in said
+    odd = {"kind of a newer version", "receipt"}
+    assert others(filled).items() == [item for item in filled.registry().items() if item["pk"] not in odd]
+    assert len((tmp_path / "it.refused").read_text().splitlines()) == 2

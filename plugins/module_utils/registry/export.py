@@ -3,16 +3,20 @@
 
 """The registry as a file of JSON lines. Pure: no calls to AWS, no Ansible.
 
-The first line says what the file is and how many items follow, one a line, in DynamoDB's own JSON (binary values in
-base64). Items and attributes are sorted, so that the same registry is the same file.
+The first line says what the file is, how many items follow, one a line, in DynamoDB's own JSON (binary values in
+base64), and the SHA-256 of these lines. Items and attributes are sorted, so that the same registry is the same file.
+
+An odd item, which no run could read, stops neither an export nor an import: a backup that can't be made, or read back,
+is none. An export has it as it is, an import leaves it out, and both name it.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import json
-from typing import Any, Sequence
+from typing import Any, Mapping, NamedTuple, Sequence
 
 from .dynamodb import Item
 from .items import UNREADABLE, check_item
@@ -20,8 +24,21 @@ from .items import UNREADABLE, check_item
 with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing SDK
     from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
-_NAMED = 5  # of what is wrong
-_FORMAT = {"format": "tracklib.vpn registry", "version": 1}
+_FORMAT = {"format": "tracklib.vpn registry", "version": 2}
+
+
+class Refused(NamedTuple):
+    """An item of a file that isn't imported: its line, and why."""
+
+    line: str
+    why: str
+
+
+class Contents(NamedTuple):
+    """What a file has: items that can be imported, and those that can't."""
+
+    items: list[Item]
+    refused: list[Refused]
 
 
 def to_file(items: Sequence[Item]) -> bytes:
@@ -29,95 +46,103 @@ def to_file(items: Sequence[Item]) -> bytes:
 
     :param items: as Registry.items gives them.
     """
-    lines = [_line({**_FORMAT, "items": len(items)}), *(_line(_typed(item)) for item in items)]
-    return "".join(f"{line}\n" for line in lines).encode()
+    lines = "".join(f"{_line(_typed(item))}\n" for item in items).encode()
+    head = _line({**_FORMAT, "items": len(items), "sha256": hashlib.sha256(lines).hexdigest()})
+    return f"{head}\n".encode() + lines
 
 
-def from_file(content: bytes) -> list[Item]:
+def from_file(content: bytes, accept: str = "") -> Contents:
     """Read the items of a file, and check each.
 
-    :raises ValueError: it is no such file, or damaged; naming the line and what is wrong with it.
+    :param accept: SHA-256 of a content that is read although it isn't what was exported.
+    :raises ValueError: it is no such file, or was edited or cut.
     """
-    first, *lines = content.splitlines() or [b""]
-    count = _count(first)
-    items = [_read(number, line) for number, line in enumerate(lines, 2)]
-    if len(items) != count:
-        raise ValueError(f"line 1 promises {count} items and {len(items)} follow: the file isn't whole")
-    numbers: dict[tuple[str, str], int] = {}
-    for number, item in enumerate(items, 2):
-        other = numbers.setdefault((item["pk"], item["sk"]), number)
-        if other != number:
-            raise ValueError(f"line {number} has the keys of line {other}: {item['pk']} {item['sk']}")
-    check_whole(items)
-    return items
+    first, _newline, rest = content.partition(b"\n")
+    _check_head(first, rest, accept)
+    items: dict[tuple[str, str], tuple[Item, str]] = {}
+    refused = []
+    for number, line in enumerate(rest.decode("utf-8", "replace").splitlines(), 2):
+        try:
+            item = _read(line)
+            check_item(item)
+            if items.setdefault((item["pk"], item["sk"]), (item, line))[0] is not item:
+                raise ValueError("the file has another item with these keys")
+        except UNREADABLE as error:
+            refused.append(Refused(line, f"line {number}: {_explained(error)}"))
+    for item, line in list(items.values()):
+        if _is_torn(item, items):
+            del items[item["pk"], item["sk"]]
+            refused.append(Refused(line, f"registration {item['sk']}: {_TORN}"))
+    return Contents([item for item, _line_ in items.values()], refused)
 
 
-def check_each(items: Sequence[Item]) -> None:
-    """Refuse items that from_file() would refuse, for a file with one could never be imported.
-
-    :raises ValueError: naming the items, and what to do.
-    """
+def odd_items(items: Sequence[Item]) -> list[str]:
+    """Name the items that from_file() would refuse, each with why."""
+    by_keys = {(item["pk"], item["sk"]): (item, "") for item in items}
     odd = []
     for item in items:
         try:
             check_item(item)
         except UNREADABLE as error:
-            odd.append(f"{item['pk']} {item['sk']} ({type(error).__name__}: {error})")
-    if odd:
-        more = f" and {len(odd) - _NAMED} more" if len(odd) > _NAMED else ""
-        raise ValueError(
-            f"these items can't be read, and no import would take them: {', '.join(odd[:_NAMED])}{more}. Look at who "
-            "wrote them. Remove the device of a registration or claim (remove_device), and register it again "
-            "(registrations_info has each device's key and addresses); delete any other item"
-        )
+            odd.append(f"{item['pk']} {item['sk']}: {_explained(error)}")
+        else:
+            if _is_torn(item, by_keys):
+                odd.append(f"registration {item['sk']}: {_TORN}")
+    return odd
 
 
-def check_whole(items: Sequence[Item]) -> None:
-    """Refuse items of different moments: a registration and its claims change at once (R9, one key, one device).
+_TORN = (
+    "the claims of its key and addresses aren't there, or another device's; a registration and its claims change at "
+    "once (R9, one key, one device)"
+)
 
-    :param items: each of which can be read.
-    :raises ValueError: naming the devices.
+
+def _is_torn(item: Item, items: Mapping[tuple[str, str], tuple[Item, str]]) -> bool:
+    """Tell whether an item is a registration without the claims that it was made with.
+
+    :param items: all, by pk and sk.
     """
-    held = {
-        (item["sk"], item["holder"])
-        for item in items
-        if item["pk"] == "claim" and "released_at" not in item and "free_at" not in item
-    }
-    registered = {
-        (claim, item["sk"])
-        for item in items
-        if item["pk"] == "registration"
-        for claim in (f"key#{item.get('public_key')}", *(f"address#{address}" for address in item.get("addresses", ())))
-    }
-    torn = sorted({device for _claim, device in held ^ registered})
-    if torn:
+    if item["pk"] != "registration":
+        return False
+    claims = (f"key#{item.get('public_key')}", *(f"address#{address}" for address in item.get("addresses", ())))
+    held = (items.get(("claim", claim), ({}, ""))[0] for claim in claims)
+    return any(claim.get("holder") != item["sk"] or "released_at" in claim or "free_at" in claim for claim in held)
+
+
+def _check_head(first: bytes, rest: bytes, accept: str) -> None:
+    try:
+        head = json.loads(first)
+        count, promised = head.pop("items"), head.pop("sha256", None)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        head, count, promised = None, None, None
+    if head not in (_FORMAT, {**_FORMAT, "version": 1}) or not isinstance(count, int):
+        expected = _line({**_FORMAT, "items": 0, "sha256": "…"})
+        raise ValueError(f"line 1 is {first[:100]!r}; expected {expected} with their number")
+    found = hashlib.sha256(rest).hexdigest()
+    if found not in (promised, accept):
+        said = f"line 1 says {promised}" if promised else "line 1 says none, as in files of an earlier version"
         raise ValueError(
-            "registrations and claims of these devices don't belong together (account/user id/device): "
-            + ", ".join(torn[:_NAMED])
+            f"the {count} items that line 1 promises have another SHA-256, {found}, and {said}: the file was edited or "
+            "cut. Take another export, or accept exactly this content by its SHA-256 (registry_import_accept)"
         )
 
 
-def _count(line: bytes) -> int:
-    """Return how many items the first line promises."""
-    try:
-        head = json.loads(line)
-        count = head.pop("items")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        head, count = None, None
-    if head != _FORMAT or not isinstance(count, int):
-        raise ValueError(f"line 1 is {line[:100]!r}; expected {_line({**_FORMAT, 'items': 0})} with their number")
-    return count
+def _explained(error: Exception) -> str:
+    return f"{type(error).__name__} {error}"
 
 
-def _read(number: int, line: bytes) -> Item:
+def _read(line: str) -> Item:
+    """Read an item of a line.
+
+    :raises: one of UNREADABLE.
+    """
     try:
         typed = json.loads(line)
-        item = {name: _value(value) for name, value in typed.items()}
-        if json.loads(_line(_typed(item))) != typed:
-            raise ValueError("it isn't in DynamoDB's JSON")
-        check_item(item)
-    except UNREADABLE as error:
-        raise ValueError(f"line {number} is no item of a registry: {type(error).__name__} {error}") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    item = {name: _value(value) for name, value in typed.items()}
+    if json.loads(_line(_typed(item))) != typed:
+        raise ValueError("it isn't in DynamoDB's JSON")
     return item
 
 

@@ -318,7 +318,7 @@ class Registry:
     # -- the whole table
 
     def items(self) -> list[Item]:
-        """Return every item, in the order of pk and sk. Others may write meanwhile; see export.check_whole."""
+        """Return every item, in the order of pk and sk. Others may write meanwhile; see export.odd_items."""
         return self._table.scan()
 
     def restore(self, items: Sequence[Item], *, check_mode: bool = False) -> int:
