@@ -17,7 +17,8 @@ description:
     address of the VPC + 2), C(private_zones), C(source_dest_check), C(metadata_options)
     (C(http_endpoint), C(http_tokens), C(http_put_response_hop_limit)), C(instance_id), C(instance_type),
     C(account_id), C(region), C(availability_zone), C(subnet_id), C(private_ip_address),
-    C(private_dns_name), C(public_ip_address), C(public_dns_name), C(ipv6_addresses) and C(instance_tags).
+    C(private_dns_name), C(public_ip_address), C(public_dns_name), C(ipv6_addresses), C(instance_tags) and
+    C(attached_at), when its first network interface was attached.
   - C(wireguard_endpoint) is what clients dial, the public (elastic) address of the instance, or its IPv6 address in
     brackets where that is all it has, or null. Set it with O(compose) where clients dial a name or a load balancer.
   - C(private_zones) has the names, without final dot, of the private hosted zones that are associated with the VPC,
@@ -382,6 +383,7 @@ def _zone_names(zones: list[Zone]) -> list[str]:
 def _host_variables(instance: dict[str, Any], vpc: dict[str, Any], region: str) -> HostVariables:
     return {
         "account_id": instance["OwnerId"],
+        "attached_at": _attached_at(instance),
         "availability_zone": instance["Placement"]["AvailabilityZone"],
         "instance_id": instance["InstanceId"],
         "instance_tags": boto3_tag_list_to_ansible_dict(instance.get("Tags", [])),
@@ -400,6 +402,16 @@ def _host_variables(instance: dict[str, Any], vpc: dict[str, Any], region: str) 
         "vpc_resolver": _vpc_resolver(vpc),
         "wireguard_endpoint": _endpoint(instance),
     }
+
+
+def _attached_at(instance: dict[str, Any]) -> str:
+    """When its first network interface was attached: as it was made, and never again. EC2's LaunchTime is the last
+    start.
+    """
+    interfaces = sorted(instance.get("NetworkInterfaces", []), key=_device_index)
+    times = [interface["Attachment"].get("AttachTime") for interface in interfaces]
+    at = next((time for time in (*times, instance.get("LaunchTime")) if time is not None), None)
+    return "" if at is None else str(at.isoformat())
 
 
 def _metadata_options(instance: dict[str, Any]) -> dict[str, Any]:
@@ -461,7 +473,10 @@ def _host_names(gateways: list[HostVariables], hostnames: Sequence[Any]) -> tupl
     usable = [_host_name(gateway, hostnames) for gateway in gateways]
     names = [name or gateway["instance_id"] for name, gateway in zip(usable, gateways)]
     shared = {name for name, count in Counter(names).items() if count > 1}
-    unique = [f"{name}-{gateway['instance_id']}" if name in shared else name for gateway, name in zip(gateways, names)]
+    # variables, limits and receipts hang on a name, so that of one which was there before stays
+    ages = [(gateway["attached_at"], gateway["instance_id"]) for gateway in gateways]
+    oldest = {name: min(age for age, its_name in zip(ages, names) if its_name == name) for name in shared}
+    unique = [f"{name}-{age[1]}" if name in shared and age != oldest[name] else name for name, age in zip(names, ages)]
     if len(set(unique)) < len(unique):
         raise AnsibleParserError(f"two gateways would have one host name among {sorted(unique)}; change hostnames")
     warnings = [
@@ -471,7 +486,10 @@ def _host_names(gateways: list[HostVariables], hostnames: Sequence[Any]) -> tupl
     ]
     for name in sorted(shared):
         holders = [_label(gateway) for gateway, its_name in zip(gateways, names) if its_name == name]
-        warnings.append(f"{', '.join(holders)} would all be host {name}; each has its id added to the name")
+        warnings.append(
+            f"{', '.join(holders)} would all be host {name}; that is {oldest[name][1]}, which was there first, and the "
+            "others have their ids added to the name"
+        )
     return unique, warnings
 
 
