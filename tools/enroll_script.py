@@ -13,8 +13,8 @@ import json
 import sys
 from pathlib import Path
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.archive import read_files, sha256
-from ansible_collections.tracklib.vpn.plugins.module_utils.users_script import pack
+from ansible_collections.tracklib.vpn.plugins.module_utils.archive import sha256
+from ansible_collections.tracklib.vpn.plugins.module_utils.users_script import pack, read_modules
 
 ROOT = Path(__file__).resolve().parent.parent
 DESTINATION = ROOT / ".cache/build/tracklib-vpn-enroll.pyz"
@@ -28,7 +28,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         settings = json.loads(arguments.settings.read_bytes())["vpn_self_service"] if arguments.settings else None
-        script = pack(read_files(str(ROOT / "plugins/module_utils")), settings)
+        script = pack(read_modules(ROOT / "plugins/module_utils"), settings)
     except (KeyError, TypeError):
         sys.exit(f"{arguments.settings} has no vpn_self_service")
     except (OSError, ValueError) as error:

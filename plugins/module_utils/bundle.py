@@ -34,6 +34,8 @@ UTILS = "plugins/module_utils"
 OURS = "ansible_collections/tracklib/vpn"
 AMAZON = "ansible_collections/amazon/aws"
 
+_AGAIN = "install the collection again (ansible-galaxy collection install --force tracklib.vpn)"
+
 # Run a command without a shell, such as pip: status, stdout, stderr.
 Run = Callable[[list[str]], tuple[int, str, str]]
 
@@ -76,15 +78,20 @@ class Fetcher:
         :raises BundleError: pip can't fetch them, or what it fetched isn't what the lock pins.
         """
         directory = self._cache / f"wheels-{python}-{sha256(lock.encode())[:16]}"
-        wheels = sorted(directory.glob("*.whl"))
-        if wheels and not _strangers(wheels, lock):
-            return wheels
-        shutil.rmtree(directory, ignore_errors=True)
-        self._fetch(lock, python, directory)
-        wheels = sorted(directory.glob("*.whl"))
-        strangers = _strangers(wheels, lock)
-        if strangers or not wheels:
-            raise BundleError(f"pip fetched what the lock doesn't pin: {', '.join(strangers) or 'nothing'}")
+        try:
+            wheels = sorted(directory.glob("*.whl"))
+            if _unfit(wheels, lock, python):
+                _remove(directory)
+                self._fetch(lock, python, directory)
+                wheels = sorted(directory.glob("*.whl"))
+            unfit = _unfit(wheels, lock, python)
+        except OSError as error:
+            raise BundleError(f"the packages can't be kept in {self._cache}: {error}") from None
+        if unfit:
+            raise BundleError(
+                f"pip fetched something else than the lock pins for Python {python} on Linux: {', '.join(unfit)}. If "
+                "its configuration sets platform or abi (pip config list), take them out"
+            )
         return wheels
 
     def _fetch(self, lock: str, python: str, directory: Path) -> None:
@@ -100,7 +107,11 @@ class Fetcher:
             ])  # fmt: skip
             if status != 0:
                 raise BundleError(f"pip could not fetch the packages: {errors.strip()[-1000:]}")
-            fetched.rename(directory)
+            try:
+                fetched.rename(directory)
+            except OSError:
+                if not directory.is_dir():  # another deployment fetched them meanwhile
+                    raise
 
 
 def make(root: Path, fetcher: Fetcher, python: str = PYTHON) -> list[Archive]:
@@ -111,6 +122,8 @@ def make(root: Path, fetcher: Fetcher, python: str = PYTHON) -> list[Archive]:
     :raises BundleError: they can't be made.
     """
     collection = collection_files(root)
+    if f"{LOCKS}/bundle.txt" not in collection:
+        raise BundleError(f"{root} is an earlier version, without locks of what runs in AWS: {_AGAIN}")
     packages = {
         name: fetcher.wheels(collection[f"{LOCKS}/{name}.txt"].content.decode(), python)
         for name in ("bundle", "bundle-collections", "functions")
@@ -152,18 +165,23 @@ def collection_files(root: Path) -> Files:
 
     :raises BundleError: there is no manifest, as in a checkout, or files were changed or removed since.
     """
+    if not (root / "MANIFEST.json").exists():
+        raise BundleError(
+            f"{root} isn't an installed collection, such as a checkout, in which nothing says what its files should "
+            "be: run `make bundle` there and set control_plane_bundle to .cache/bundle, or install the collection"
+        )
     try:
         manifest: dict[str, Any] = json.loads((root / "MANIFEST.json").read_bytes())
-        listing = (root / "FILES.json").read_bytes()
-    except FileNotFoundError:
+        listed = {
+            entry["name"]: entry["chksum_sha256"]
+            for entry in json.loads((root / "FILES.json").read_bytes())["files"]
+            if entry["ftype"] == "file"
+        }
+        listed["FILES.json"] = manifest["file_manifest_file"]["chksum_sha256"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise BundleError(
-            f"{root} isn't an installed collection but a checkout, in which nothing says what its files should be: "
-            "run `make bundle` there and set control_plane_bundle to .cache/bundle, or install the collection"
+            f"MANIFEST.json or FILES.json of {root} can't be read ({type(error).__name__} {error}): {_AGAIN}"
         ) from None
-    listed = {
-        entry["name"]: entry["chksum_sha256"] for entry in json.loads(listing)["files"] if entry["ftype"] == "file"
-    }
-    listed["FILES.json"] = manifest["file_manifest_file"]["chksum_sha256"]
     files = {}
     changed = []
     for name, expected in sorted(listed.items()):
@@ -175,16 +193,42 @@ def collection_files(root: Path) -> Files:
     if changed:
         raise BundleError(
             f"{root} has files that aren't what was installed, {len(changed)} such as {', '.join(changed[:3])}: "
-            "install the collection again (ansible-galaxy collection install --force tracklib.vpn)"
+            + _AGAIN
         )
     files["MANIFEST.json"] = File((root / "MANIFEST.json").read_bytes())
     return files
 
 
-def _strangers(wheels: list[Path], lock: str) -> list[str]:
-    """Names of the wheels that have none of the lock's hashes."""
+def _unfit(wheels: list[Path], lock: str, python: str) -> list[str]:
+    """Names of wheels that the lock doesn't pin or that Python can't load there, and of packages without a wheel."""
     pinned = set(re.findall(r"--hash=sha256:([0-9a-f]{64})", lock))
-    return [wheel.name for wheel in wheels if _digest(wheel) not in pinned]
+    wrong = [
+        wheel.name
+        for wheel in wheels
+        if not wheel.is_file() or not _can_load(wheel.stem, python) or _digest(wheel) not in pinned
+    ]
+    there = {_normalized(wheel.name.split("-")[0]) for wheel in wheels}
+    wanted = {_normalized(name) for name in re.findall(r"^([A-Za-z0-9._-]+)==", lock, re.MULTILINE)}
+    return [*wrong, *(f"no {name}" for name in sorted(wanted - there))]
+
+
+def _can_load(stem: str, python: str) -> bool:
+    """Tell by a wheel's tags, NAME-VERSION-PYTHON-ABI-PLATFORM, whether AWS's Python can load it."""
+    tag, abi, platform = (set(tags.split(".")) for tags in stem.split("-")[-3:])
+    is_pure = "any" in platform and "py3" in tag
+    return is_pure or ((f"cp{python.replace('.', '')}" in tag or "abi3" in abi) and not platform.isdisjoint(PLATFORMS))
+
+
+def _normalized(name: str) -> str:
+    """A package's name as PyPI compares it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _remove(path: Path) -> None:
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.is_dir():
+        shutil.rmtree(path)
 
 
 def _digest(path: Path) -> str:

@@ -9,9 +9,13 @@ The same modules and settings give the same bytes on every machine, so that its 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, Mapping
 
 from ansible_collections.tracklib.vpn.plugins.module_utils.archive import File, Files, zipped
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.device import checked
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import Function
+from ansible_collections.tracklib.vpn.plugins.module_utils.names import dns as names
 
 PACKAGE = "tracklib_vpn"
 SHEBANG = b"#!/usr/bin/env python3\n"
@@ -28,16 +32,25 @@ NEEDED = ("function_arn", "manage_url", "renew_url")
 KNOWN = (*NEEDED, "check_name", "sts_url")
 
 
-def pack(utils: Files, settings: Mapping[str, Any] | None = None) -> bytes:
+def read_modules(utils: Path) -> Files:
+    """The files that the script consists of.
+
+    :param utils: the directory plugins/module_utils.
+    :raises OSError: one isn't there.
+    """
+    return {name: File((utils / name).read_bytes()) for name in MODULES}
+
+
+def pack(modules: Files, settings: Mapping[str, Any] | None = None) -> bytes:
     """Pack the script.
 
-    :param utils: the files of plugins/module_utils, by their names there.
+    :param modules: what read_modules() gives.
     :param settings: what the operators set, as the playbook's variable `vpn_self_service`, to go into the script;
         everybody who gets the script can read it.
     :raises ValueError: the settings lack something, or have what isn't theirs, such as a secret.
     """
     files = {f"{PACKAGE}/__init__.py": File(b""), "__main__.py": File(MAIN.encode())}
-    files.update({f"{PACKAGE}/{name}": utils[name] for name in MODULES})
+    files.update({f"{PACKAGE}/{name}": modules[name] for name in MODULES})
     if settings is not None:
         files[f"{PACKAGE}/{SETTINGS}"] = File(settings_file(settings).encode())
     return SHEBANG + zipped(files)
@@ -46,7 +59,7 @@ def pack(utils: Files, settings: Mapping[str, Any] | None = None) -> bytes:
 def settings_file(settings: Mapping[str, Any]) -> str:
     """The settings as the file that the script and the playbook `enroll` read.
 
-    :raises ValueError: as `pack`.
+    :raises ValueError: as `pack`, or a value isn't what it should be.
     """
     missing, strangers = set(NEEDED) - set(settings), set(settings) - set(KNOWN)
     if missing:
@@ -59,4 +72,7 @@ def settings_file(settings: Mapping[str, Any]) -> str:
     unfit = [name for name, value in settings.items() if not isinstance(value, str)]
     if unfit:
         raise ValueError(f"the settings' {', '.join(sorted(unfit))} must be text")
+    checked(Function(settings["function_arn"], settings["manage_url"], settings["renew_url"], settings.get("sts_url")))
+    if "check_name" in settings:
+        names.parse(settings["check_name"], "check_name")
     return json.dumps({"vpn_self_service": dict(settings)}, indent=2, sort_keys=True) + "\n"

@@ -85,11 +85,19 @@ sha256:
 """
 
 import os
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tracklib.vpn.plugins.module_utils.archive import read_files, sha256
+from ansible_collections.tracklib.vpn.plugins.module_utils.archive import sha256
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import SelfServiceError
 from ansible_collections.tracklib.vpn.plugins.module_utils.files import present, write_private
-from ansible_collections.tracklib.vpn.plugins.module_utils.users_script import KNOWN, NEEDED, pack, settings_file
+from ansible_collections.tracklib.vpn.plugins.module_utils.users_script import (
+    KNOWN,
+    NEEDED,
+    pack,
+    read_modules,
+    settings_file,
+)
 
 # others than the operator may read both, and run the script
 MODES = {"tracklib-vpn-enroll.pyz": 0o755, "vpn.json": 0o644}
@@ -109,15 +117,16 @@ def main() -> None:
     paths = {name: os.path.join(module.params["dest"], name) for name in MODES}
     script, settings_path = paths.values()
     try:
-        utils = read_files(os.path.join(module.params["collection"], "plugins/module_utils"))
-        contents = {script: pack(utils, settings), settings_path: settings_file(settings).encode()}
+        modules = read_modules(Path(module.params["collection"], "plugins/module_utils"))
+        contents = {script: pack(modules, settings), settings_path: settings_file(settings).encode()}
         wanted = {path: (contents[path], mode) for path, mode in zip(paths.values(), MODES.values())}
         changed = [path for path, (content, mode) in wanted.items() if present(path) != (content, mode)]
         if not module.check_mode:
+            os.makedirs(module.params["dest"], mode=0o755, exist_ok=True)
             for path in changed:
                 write_private(path, contents[path])
                 os.chmod(path, wanted[path][1])
-    except (OSError, ValueError) as error:
+    except (OSError, SelfServiceError, ValueError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=bool(changed), script=script, settings_file=settings_path, sha256=sha256(contents[script]))
 

@@ -140,6 +140,7 @@ from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.access import ACCESS_OPTION
+from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     REGISTRY_OPTIONS,
     check_credentials,
@@ -148,6 +149,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     registry_table,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.settings import RANGES, check
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 
 _TEXTS = {"type": "list", "elements": "str"}
 _TEXT = {"type": "str", "required": True}
@@ -165,15 +167,25 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def given(value: Any) -> Any:
-    """The value without options that weren't given."""
+    """The value without options that weren't given; an empty text, as of a role's ARN, is none either."""
     if isinstance(value, dict):
-        return {name: given(each) for name, each in value.items() if each is not None}
+        return {name: given(each) for name, each in value.items() if each not in (None, "")}
     return [given(each) for each in value] if isinstance(value, list) else value
 
 
 def shown(document: str | None) -> str:
     """A document as a diff shows it."""
     return json.dumps(json.loads(document), indent=2, sort_keys=True) + "\n" if document else ""
+
+
+def written(table: Registry, *, check_mode: bool) -> str | None:
+    """What the registry has; in check mode there may be no registry yet."""
+    try:
+        return table.self_service.read()
+    except AWSCallError as error:
+        if not check_mode or error.code != "ResourceNotFoundException":
+            raise
+        return None
 
 
 def main() -> None:
@@ -184,7 +196,7 @@ def main() -> None:
         settings = {"account_id": module.params["account_id"], **given(module.params["settings"])}
         check(settings)
         table = registry_table(module) if module.check_mode else registry(module)
-        before, after = table.self_service.read(), json.dumps(settings, sort_keys=True)
+        before, after = written(table, check_mode=module.check_mode), json.dumps(settings, sort_keys=True)
         if before != after and not module.check_mode:
             table.self_service.write(after)
     diff = {"before": shown(before), "after": shown(after)}

@@ -136,15 +136,22 @@ def test_archive_is_packed_once_and_never_in_check_mode(world: World) -> None:
 
 def test_script_and_settings_are_written_once_and_never_in_check_mode(run_module: Run, tmp_path: Path) -> None:
     dest = tmp_path / "for-users"
-    urls = dict.fromkeys(("function_arn", "manage_url", "renew_url"), "x")
+    urls = {
+        "function_arn": "arn:aws:lambda:eu-west-1:111122223333:function:tracklib-vpn-self-service",
+        "manage_url": "https://manage.example/",
+        "renew_url": "https://renew.example/",
+    }
     options: dict[str, Any] = {"collection": str(ROOT), "dest": str(dest), "settings": {**urls, "check_name": ""}}
     checked = run_module("enroll_script", options, check=True)
     assert (checked["changed"], "diff" in checked, dest.exists()) == (True, False, False)
     first, second = run_module("enroll_script", options), run_module("enroll_script", options)
     assert (first["changed"], second["changed"], second["sha256"]) == (True, False, checked["sha256"])
     assert json.loads((dest / "vpn.json").read_text()) == {"vpn_self_service": urls}
-    modes = {path.name: path.stat().st_mode & 0o777 for path in dest.iterdir()}
-    assert modes == {"tracklib-vpn-enroll.pyz": 0o755, "vpn.json": 0o644}
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (dest, *dest.iterdir())}
+    assert modes == {"for-users": 0o755, "tracklib-vpn-enroll.pyz": 0o755, "vpn.json": 0o644}
+    for wrong in ({"manage_url": "manage"}, {"function_arn": "x"}, {"check_name": "a b"}):
+        refused = run_module("enroll_script", {**options, "settings": {**options["settings"], **wrong}})
+        assert refused["failed"]
 
 
 def test_roster_is_no_longer_changed_once_a_run_decided_the_same(world: World) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import users_script
-from ansible_collections.tracklib.vpn.plugins.module_utils.archive import read_files
 
 from tests.support.waiting import PATIENCE
 
@@ -29,7 +28,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "w
 
 def pack(directory: Path, settings: dict[str, Any] | None = None) -> Path:
     script = directory / "enroll.pyz"
-    script.write_bytes(users_script.pack(read_files(str(ROOT / "plugins/module_utils")), settings))
+    script.write_bytes(users_script.pack(users_script.read_modules(ROOT / "plugins/module_utils"), settings))
     return script
 
 

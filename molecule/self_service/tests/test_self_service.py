@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
-from ansible_collections.tracklib.vpn.plugins.module_utils.archive import read_files
-from ansible_collections.tracklib.vpn.plugins.module_utils.users_script import pack
+from ansible_collections.tracklib.vpn.plugins.module_utils.users_script import pack, read_modules
 
 from tests.lab import actions, aws, hosts, self_service
 from tests.lab.machine import LabError
@@ -52,7 +51,7 @@ def function() -> Iterator[None]:
 def packed() -> bytes:
     """The script, with the file that operators give to users in it."""
     settings = self_service.users_file(NAME, PUBLIC_NAME)["vpn_self_service"]
-    return pack(read_files(str(ROOT / "plugins/module_utils")), settings)
+    return pack(read_modules(ROOT / "plugins/module_utils"), settings)
 
 
 class Laptop:

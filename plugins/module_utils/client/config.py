@@ -98,7 +98,7 @@ def _peer_lines(tunnel: ClientTunnel, servers: Sequence[Address]) -> list[str]:
     lines = [
         "[Peer]",
         f"PublicKey = {_public_key(tunnel.gateway_public_key)}",
-        f"Endpoint = {_endpoint(tunnel.endpoint)}",
+        f"Endpoint = {parse_endpoint(tunnel.endpoint)}",
         f"AllowedIPs = {', '.join(_allowed_ips(tunnel, servers))}",
     ]
     if _number(tunnel.keepalive, "keepalive", 0, 65535):
@@ -124,7 +124,7 @@ def shown(text: str) -> str:
 
 
 def _dns_lines(tunnel: ClientTunnel, servers: Sequence[Address]) -> list[str]:
-    domains = [_domain(domain) for domain in tunnel.domains]
+    domains = [parse_domain(domain) for domain in tunnel.domains]
     if tunnel.dns is DnsFlavour.NONE:
         return []
     if not servers:
@@ -168,7 +168,11 @@ def _address(text: str, what: str) -> Address:
         raise ValueError(f"{what} {text!r} is not an IP address: {error}") from None
 
 
-def _endpoint(text: str) -> str:
+def parse_endpoint(text: str) -> str:
+    """Read what a client dials: HOST:PORT, HOST a DNS name, an IPv4 address, or an IPv6 address in brackets.
+
+    :raises ValueError: it is none.
+    """
     host, _colon, port = text.rpartition(":")
     if not re.fullmatch(r"[1-9][0-9]{0,4}", port) or int(port) > 65535:
         raise ValueError(f"endpoint {text!r} has no port; expected HOST:PORT, such as vpn.example.com:51820")
@@ -184,7 +188,11 @@ def _endpoint(text: str) -> str:
     return f"{host.lower()}:{port}"
 
 
-def _domain(text: str) -> str:
+def parse_domain(text: str) -> str:
+    """Read a domain that clients ask the tunnel's DNS servers for.
+
+    :raises ValueError: it is none.
+    """
     domain = names.parse(text, "domain")
     if re.fullmatch(r"[0-9.]+", domain):  # wg-quick would take it for a server
         raise ValueError(f"domain {text!r} is an address; expected a DNS name")

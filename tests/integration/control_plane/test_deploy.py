@@ -138,6 +138,7 @@ def test_what_can_not_work_is_refused_before_anything_is_made(deployment: Deploy
             "vpn_aws_options has the profile vpn, which builds don't have",
         ),
         ({"control_plane_self_service_gateways": []}, "control_plane_self_service_gateways is empty"),
+        ({"control_plane_self_service_directory": "/etc/hostname"}, "is /etc/hostname, which is no directory"),
     ]
     hosts: dict[str, Any] = {"gw-1": {"vpc_id": deployment.variables["control_plane_vpc_id"]}}
     inventory = deployment.inventory / "hosts.yml"
@@ -153,14 +154,23 @@ def test_what_can_not_work_is_refused_before_anything_is_made(deployment: Deploy
     assert _stacks(deployment.client("cloudformation")) == set()
 
 
+def test_preview_of_the_first_deployment_makes_nothing_and_checks_the_settings(deployment: Deployment) -> None:
+    previewed = deployment("--check")
+    assert f"account {ACCOUNT}: registry would change, events would change, self_service would change" in " ".join(
+        previewed.output.split()
+    )
+    assert _stacks(deployment.client("cloudformation")) == set()
+    assert not deployment.for_users.exists()
+    played = deployment.run("--check", control_plane_self_service_settings={"address_quarantine": False})
+    assert played.rc != 0
+    assert "address_quarantine is False, expected 0 to" in " ".join(played.output.split())
+
+
 def test_settings_that_the_function_would_refuse_are_not_written(deployment: Deployment) -> None:
     """It would answer nobody any more."""
     deployment(control_plane_parts=["registry"])
-    for settings, message in (
-        ({"lief": 604800}, "lief. Supported parameters include"),
-        ({"life": 60}, "life is 60, expected 3600 to"),
-    ):
-        _refused(deployment, message, control_plane_self_service_settings=settings)
+    mistyped = {"lief": 604800}
+    _refused(deployment, "lief. Supported parameters include", control_plane_self_service_settings=mistyped)
     assert _stacks(deployment.client("cloudformation")) == {"tracklib-vpn-registry"}
     assert Registry(deployment.client("dynamodb"), "tracklib-vpn").self_service.read() is None
 

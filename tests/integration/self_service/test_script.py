@@ -25,10 +25,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
-from ansible_collections.tracklib.vpn.plugins.module_utils.archive import read_files
 from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.device import digest
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
-from ansible_collections.tracklib.vpn.plugins.module_utils.users_script import pack
+from ansible_collections.tracklib.vpn.plugins.module_utils.users_script import pack, read_modules
 
 from tests.integration.conftest import REGION, ROOT
 from tests.integration.vpn import ACCOUNT
@@ -84,7 +83,7 @@ class Script:
         self._aws_url = aws_url
         self._function = people.function
         self._path = directory / "enroll.pyz"
-        self._path.write_bytes(pack(read_files(str(ROOT / "plugins/module_utils"))))
+        self._path.write_bytes(pack(read_modules(ROOT / "plugins/module_utils")))
 
     def __call__(
         self,

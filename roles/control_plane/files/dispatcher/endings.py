@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
 from typing import NamedTuple
 
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sweep
 from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import count, paragraph, span, table, utc
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
 
-WITHIN = 14 * DAY  # two of the weekly mails
+WITHIN = 14 * DAY
 SHOWN = 200  # of the earliest; SNS takes 256 KB
 
 
@@ -26,14 +27,19 @@ class Mail(NamedTuple):
 def mail_of_endings(
     registrations: Iterable[Registration], sweeps: Mapping[str, Sweep | None], now: float
 ) -> Mail | None:
-    """Write which registrations end within WITHIN, the earliest first; None if none does.
+    """Write which registrations are about to end, the earliest first; asked daily.
 
-    Those are left out that can't be renewed yet, before half of their life is over, and those of users who left.
+    None where none is, or where all were told of before and it isn't Monday: a mail each day would soon be read by
+    nobody. What its user can renew counts once a quarter of its life is left, at most WITHIN: from half of it on the
+    user's machine renews it, or tells the user. What only operators can renew counts from WITHIN on.
 
-    :param sweeps: by account, the last complete one; None tells nothing of its users.
+    :param sweeps: by identity account, the last complete one; None tells nothing of its users.
     """
-    soon = sorted((one.expires_at or now, one.label, one) for one in registrations if _is_to_tell(one, sweeps, now))
-    if not soon:
+    ending = [(one, _told_from(one)) for one in registrations if _is_alive(one, sweeps, now)]
+    soon = sorted((one.expires_at or now, one.label, one) for one, since in ending if since <= now)
+    is_news = any(now - DAY < since <= now for _one, since in ending)
+    is_monday = datetime.fromtimestamp(now, timezone.utc).weekday() == 0
+    if not soon or not (is_news or is_monday):
         return None
     what = f"{count(len(soon), 'registration')} of the VPN {'ends' if len(soon) == 1 else 'end'} within {span(WITHIN)}"
     rows = [(utc(ends), span(ends - now), label, _origin(one)) for ends, label, one in soon[:SHOWN]]
@@ -52,12 +58,20 @@ def mail_of_endings(
     return Mail(what, "\n".join(lines) + "\n")
 
 
-def _is_to_tell(one: Registration, sweeps: Mapping[str, Sweep | None], now: float) -> bool:
-    if one.expires_at is None or not now < one.expires_at <= now + WITHIN:
+def _is_alive(one: Registration, sweeps: Mapping[str, Sweep | None], now: float) -> bool:
+    """Tell whether a registration lives, ends some day, and is of a user who is there."""
+    if one.expires_at is None or one.expires_at <= now or one.account_id not in sweeps:
         return False
+    sweep = sweeps[one.account_id]
+    return sweep is None or one.user_id in sweep.users
+
+
+def _told_from(one: Registration) -> float:
+    """When operators are first to know of an end."""
+    ends = one.expires_at or 0
     begun = one.created_at if one.renewed_at is None else one.renewed_at
-    sweep = sweeps.get(one.account_id)
-    return one.expires_at - now <= (one.expires_at - begun) / 2 and (sweep is None or one.user_id in sweep.users)
+    is_operators = one.fixed_end or one.handed_out
+    return ends - (WITHIN if is_operators else min(WITHIN, (ends - begun) / 4))
 
 
 def _origin(one: Registration) -> str:

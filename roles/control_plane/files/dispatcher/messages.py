@@ -41,7 +41,7 @@ class RegistryChanged(NamedTuple):
 
 
 class EndingsDue(NamedTuple):
-    """The weekly schedule's message: operators are told what ends soon."""
+    """The daily schedule's message: operators are told what ends soon."""
 
 
 class IamChanged(NamedTuple):

@@ -14,11 +14,11 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import (
     gateway_address,
     parse_pools,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import DEFAULT_MTU
+from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import DEFAULT_MTU, parse_endpoint
 from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import regional_sts
 from ansible_collections.tracklib.vpn.plugins.module_utils.keys import check_public_key
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import User
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.settings import ACCOUNT_ID, ENDPOINT, RANGES
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.settings import ACCOUNT_ID, RANGES
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY, LIFE, seconds
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -55,7 +55,7 @@ class AccessEntry(_Document):
 class GatewayEndpoint(_Document):
     """A gateway as clients dial it: `vpn.example.com:51820`, and its public key."""
 
-    endpoint: Annotated[str, Field(pattern=f"^{ENDPOINT}$")]
+    endpoint: Annotated[str, AfterValidator(parse_endpoint)]
     public_key: Annotated[str, AfterValidator(check_public_key)]
 
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
+import shutil
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,7 +25,8 @@ FILES = {
     "roles/control_plane/files/self_service/handler.py": "SELF_SERVICE = 1\n",
     "playbooks/reconcile.yml": "- hosts: all\n",
 }
-PACKAGES = {"bundle": "ansible_core", "bundle-collections": "ansible", "functions": "pydantic"}
+PACKAGES = {"bundle": "ansible-core", "bundle-collections": "ansible", "functions": "pydantic"}
+PURE = "py3-none-any"
 
 
 def _sha256(content: bytes) -> str:
@@ -38,8 +42,8 @@ def _wheel(name: str) -> bytes:
     return buffer.getvalue()
 
 
-def _lock(package: str) -> str:
-    return f"{package}==1.0 \\\n    --hash=sha256:{_sha256(_wheel(package))}\n"
+def _lock(*packages: str) -> str:
+    return "".join(f"{package}==1.0 \\\n    --hash=sha256:{_sha256(_wheel(package))}\n" for package in packages)
 
 
 @pytest.fixture
@@ -63,8 +67,9 @@ class Pip:
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
-        self.wheel = _wheel
+        self.wheel: Callable[[str], bytes] = _wheel
         self.errors = ""
+        self.tags = PURE
 
     def __call__(self, command: list[str]) -> tuple[int, str, str]:
         self.calls.append(command)
@@ -72,8 +77,9 @@ class Pip:
             return 1, "", self.errors
         target = Path(command[command.index("--dest") + 1])
         target.mkdir()
-        package = Path(command[-1]).read_text().split("==")[0]
-        (target / f"{package}-1.0-py3-none-any.whl").write_bytes(self.wheel(package))
+        for package in re.findall("^(.+)==", Path(command[-1]).read_text(), re.MULTILINE):
+            name = package.replace("-", "_")
+            (target / f"{name}-1.0-{self.tags}.whl").write_bytes(self.wheel(package))
         return 0, "", ""
 
 
@@ -95,7 +101,7 @@ def test_builds_get_packages_collections_and_nothing_that_is_not_listed(installe
     locks = {f"{ours}/roles/control_plane/files/locks/{name}.txt" for name in PACKAGES}
     with tarfile.open(fileobj=io.BytesIO(bundle.content)) as archive:
         assert set(archive.getnames()) == {
-            "site-packages/ansible_core/__init__.py",
+            "site-packages/ansible-core/__init__.py",
             "site-packages/ansible_collections/amazon/aws/README.md",
             "collections/ansible_collections/amazon/aws/README.md",
             *(f"{ours}/{name}" for name in (*FILES, "FILES.json", "MANIFEST.json")),
@@ -128,9 +134,73 @@ def test_wheels_are_fetched_once_and_again_when_one_was_changed(
     assert len(pip.calls) == 4
 
 
+def test_cache_that_lacks_a_package_is_not_taken_for_whole(fetcher: Fetcher, pip: Pip) -> None:
+    lock = _lock("boto3", "Py.YAML")
+    whole = fetcher.wheels(lock, "3.13")
+    assert [wheel.name.split("-")[0] for wheel in whole] == ["Py.YAML", "boto3"]
+    whole[1].unlink()
+    assert fetcher.wheels(lock, "3.13") == whole
+    assert len(pip.calls) == 2
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        "cp313-cp313-win_amd64",
+        "cp313-cp313-macosx_11_0_arm64",
+        "cp313-cp313-manylinux_2_17_aarch64.manylinux2014_aarch64",
+        "cp311-cp311-manylinux_2_17_x86_64",
+        "py2-none-any",
+    ],
+)
+def test_wheel_that_aws_can_not_load_is_refused_whatever_pips_configuration_asked_for(
+    fetcher: Fetcher, pip: Pip, tags: str
+) -> None:
+    """A lock has the hashes of all platforms."""
+    pip.tags = tags
+    with pytest.raises(BundleError, match=r"something else than the lock pins .* pydantic-1\.0.*platform or abi"):
+        fetcher.wheels(_lock("pydantic"), "3.13")
+    for fitting in ("cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64", "cp36-abi3-manylinux_2_28_x86_64"):
+        pip.tags = fitting
+        assert len(fetcher.wheels(_lock("pydantic"), "3.13")) == 1
+
+
+@pytest.mark.parametrize("damage", ["file", "link", "directory in it"])
+def test_broken_cache_is_made_anew(fetcher: Fetcher, tmp_path: Path, damage: str) -> None:
+    (wheel,) = fetcher.wheels(_lock("pydantic"), "3.13")
+    directory = wheel.parent
+    if damage == "directory in it":
+        (directory / "aa-1-py3-none-any.whl").mkdir()
+    else:
+        directory.rename(tmp_path / "elsewhere")
+        if damage == "file":
+            directory.touch()
+        else:
+            directory.symlink_to(tmp_path / "nowhere")
+    assert fetcher.wheels(_lock("pydantic"), "3.13") == [wheel]
+
+
+def test_deployment_that_fetched_at_the_same_time_is_no_failure(fetcher: Fetcher, tmp_path: Path, pip: Pip) -> None:
+    lock = _lock("pydantic")
+    (wheel,) = Fetcher(tmp_path / "other", ["pip"], Pip()).wheels(lock, "3.13")
+
+    def at_the_same_time(package: str) -> bytes:
+        shutil.copytree(wheel.parent, tmp_path / "cache" / wheel.parent.name)
+        return _wheel(package)
+
+    pip.wheel = at_the_same_time
+    assert [one.name for one in fetcher.wheels(lock, "3.13")] == [wheel.name]
+
+
+def test_cache_that_can_not_be_used_is_named(tmp_path: Path, pip: Pip) -> None:
+    (tmp_path / "cache").touch()
+    with pytest.raises(BundleError, match=f"the packages can't be kept in {tmp_path}/cache: "):
+        Fetcher(tmp_path / "cache", ["pip"], pip).wheels(_lock("pydantic"), "3.13")
+
+
 def test_what_the_lock_does_not_pin_is_refused(installed: Path, fetcher: Fetcher, pip: Pip) -> None:
     pip.wheel = lambda name: _wheel(name) + b" "
-    with pytest.raises(BundleError, match=r"doesn't pin: ansible_core-1\.0"):
+    with pytest.raises(BundleError, match=r"something else than the lock pins .*: ansible_core-1\.0"):
         make(installed, fetcher)
 
 
@@ -155,6 +225,27 @@ def test_a_list_of_files_that_changed_is_named(installed: Path) -> None:
     (installed / "FILES.json").write_text(listing + "\n")
     with pytest.raises(BundleError, match=r"1 such as FILES\.json"):
         collection_files(installed)
+
+
+@pytest.mark.parametrize("name", ["MANIFEST.json", "FILES.json"])
+@pytest.mark.parametrize("text", ["", "{}", "[]", None])
+def test_manifest_that_is_none_is_named(installed: Path, name: str, text: str | None) -> None:
+    if text is None:
+        (installed / "FILES.json").unlink()
+    else:
+        (installed / name).write_text(text)
+    with pytest.raises(BundleError, match=r"can't be read .*install the collection again"):
+        collection_files(installed)
+
+
+def test_version_without_locks_is_named(installed: Path, fetcher: Fetcher) -> None:
+    listing = json.loads((installed / "FILES.json").read_text())
+    listing["files"] = [entry for entry in listing["files"] if "locks" not in entry["name"]]
+    (installed / "FILES.json").write_text(json.dumps(listing))
+    digest = _sha256((installed / "FILES.json").read_bytes())
+    (installed / "MANIFEST.json").write_text(json.dumps({"file_manifest_file": {"chksum_sha256": digest}}))
+    with pytest.raises(BundleError, match="is an earlier version, without locks"):
+        make(installed, fetcher)
 
 
 def test_a_checkout_says_what_to_do(tmp_path: Path) -> None:

@@ -79,7 +79,10 @@ def test_networks_are_what_the_users_groups_grant_in_their_account(
         ({"access": [{"groups": ["x"], "networks": ["10.20.0.1/16"]}]}, "'10.20.0.1/16' in access is not a network"),
         ({"address_pools": []}, "no address pools are given"),
         ({"address_pools": ["10.20.0.0/20"]}, "overlaps 10.20.0.0/16"),
-        ({"gateways": [{"endpoint": "vpn", "public_key": KEY}]}, "gateways.0.endpoint: String should match pattern"),
+        (
+            {"gateways": [{"endpoint": "vpn", "public_key": KEY}]},
+            "gateways.0.endpoint: Value error, endpoint 'vpn' has no port",
+        ),
         ({"mtu": 70000}, "mtu: Input should be less than or equal to 65535"),
         ({"gateways": [{"endpoint": "v:1", "public_key": "x"}]}, "gateways.0.public_key: Value error, the public key"),
         ({"devices_per_user": 0}, "devices_per_user: Input should be greater than or equal to 1"),
