@@ -20,7 +20,7 @@ import shutil
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, List, NamedTuple, Tuple
 
 from ansible_collections.tracklib.vpn.plugins.module_utils.archive import File, Files, sha256, tarred, zipped
 
@@ -37,7 +37,7 @@ AMAZON = "ansible_collections/amazon/aws"
 _AGAIN = "install the collection again (ansible-galaxy collection install --force tracklib.vpn)"
 
 # Run a command without a shell, such as pip: status, stdout, stderr.
-Run = Callable[[list[str]], tuple[int, str, str]]
+Run = Callable[[List[str]], Tuple[int, str, str]]
 
 
 class BundleError(Exception):

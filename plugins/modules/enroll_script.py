@@ -11,7 +11,7 @@ short_description: Makes what users get, the script C(tracklib-vpn-enroll.pyz) a
 description:
   - >-
     Packs the script for users without Ansible into one file, with the settings in it, and writes the settings as
-    C(vpn.json) beside it, for those who run the playbook P(tracklib.vpn.enroll#playbook).
+    C(vpn.json) beside it, for those who run the playbook C(tracklib.vpn.enroll).
   - The same version of the collection and the same settings give the same bytes on every machine.
 author:
   - Tracklib (@tracklib)

@@ -70,7 +70,7 @@ class Dispatcher:
             taken = processor.process()
             requests = [(project, SQSRecord(record)) for outcome, project, record in taken if outcome == "success"]
             # names go last: an account may have room for one build, and no access depends on them
-            for project in sorted({project for project, _ in requests if project}, key=self._settings.is_for_names):
+            for project in sorted({asked for asked, _record in requests if asked}, key=self._settings.is_for_names):
                 if not self._start(project):
                     processor.fail_messages += [record for asked, record in requests if asked == project]
         answer: dict[str, Any] = dict(processor.response())

@@ -21,7 +21,7 @@ from botocore.config import Config
 
 from .api import Api, unable
 from .devices import OwnDevices
-from .settings import Surroundings, read, surroundings
+from .settings import FunctionEnvironment, read, read_environment
 from .urls import FunctionUrls
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Aws(NamedTuple):
     """What the function keeps from call to call."""
 
     session: boto3.session.Session
-    surroundings: Surroundings
+    environment: FunctionEnvironment
     registry: Registry
 
 
@@ -53,9 +53,9 @@ def aws() -> Aws:
 
     :raises ValueError: an environment variable isn't set.
     """
-    around = surroundings(os.environ)
-    session = boto3.session.Session(region_name=around.sts.region)
-    return Aws(session, around, Registry(session.client("dynamodb", config=_CONFIG), around.table))
+    environment = read_environment(os.environ)
+    session = boto3.session.Session(region_name=environment.sts.region)
+    return Aws(session, environment, Registry(session.client("dynamodb", config=_CONFIG), environment.table))
 
 
 @lru_cache(maxsize=1)
@@ -64,11 +64,11 @@ def api(document: str | None) -> Api:
 
     :raises ValueError: they are refused.
     """
-    session, around, registry = aws()
-    settings = read(around.sts, document)
+    session, environment, registry = aws()
+    settings = read(environment.sts, document)
     devices = OwnDevices(settings, registry, IamClients(session, settings.roles))
     urls = FunctionUrls(lambda: session.client("lambda", config=_CONFIG))
-    return Api(settings, devices, urllib3.PoolManager(), _notifier(session, around.queue_url), urls)
+    return Api(settings, devices, urllib3.PoolManager(), _notifier(session, environment.queue_url), urls)
 
 
 def _notifier(session: boto3.session.Session, queue_url: str) -> Callable[[], None]:

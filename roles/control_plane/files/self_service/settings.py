@@ -78,7 +78,7 @@ class Document(_Document):
     in_force_within: Annotated[int, _in_range("in_force_within")] = 15 * 60
 
 
-class Surroundings(NamedTuple):
+class FunctionEnvironment(NamedTuple):
     """What the function's environment variables say."""
 
     table: str
@@ -110,7 +110,7 @@ class SelfServiceSettings(NamedTuple):
         return self.access.granted_to(user)
 
 
-def surroundings(environment: Mapping[str, str]) -> Surroundings:
+def read_environment(environment: Mapping[str, str]) -> FunctionEnvironment:
     """Read AWS_REGION, REGISTRY_TABLE, QUEUE_URL and, if set, STS_URL.
 
     :raises ValueError: naming what isn't set.
@@ -120,7 +120,7 @@ def surroundings(environment: Mapping[str, str]) -> Surroundings:
         raise ValueError(f"environment variables {', '.join(missing)} are not set")
     region = environment["AWS_REGION"]
     sts = Sts((environment.get("STS_URL") or regional_sts(region)).rstrip("/"), region)
-    return Surroundings(environment["REGISTRY_TABLE"], environment["QUEUE_URL"], sts)
+    return FunctionEnvironment(environment["REGISTRY_TABLE"], environment["QUEUE_URL"], sts)
 
 
 def read(sts: Sts, text: str | None) -> SelfServiceSettings:

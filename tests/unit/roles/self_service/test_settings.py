@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import DEFAULT_MTU
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import User
 from self_service.proof import Sts
-from self_service.settings import SelfServiceSettings, read, surroundings
+from self_service.settings import SelfServiceSettings, read, read_environment
 
 KEY = "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo="
 DOCUMENT: dict[str, Any] = {
@@ -34,10 +34,10 @@ def settings(**changes: Any) -> SelfServiceSettings:
 
 
 def test_sts_is_the_functions_regions_own_unless_it_is_set() -> None:
-    assert surroundings(ENVIRONMENT).sts == ("https://sts.eu-west-1.amazonaws.com", "eu-west-1")
-    china = surroundings({**ENVIRONMENT, "AWS_REGION": "cn-north-1"})
+    assert read_environment(ENVIRONMENT).sts == ("https://sts.eu-west-1.amazonaws.com", "eu-west-1")
+    china = read_environment({**ENVIRONMENT, "AWS_REGION": "cn-north-1"})
     assert china.sts.url == "https://sts.cn-north-1.amazonaws.com.cn"
-    assert surroundings({**ENVIRONMENT, "STS_URL": "http://127.0.0.1:5000/"}).sts.url == "http://127.0.0.1:5000"
+    assert read_environment({**ENVIRONMENT, "STS_URL": "http://127.0.0.1:5000/"}).sts.url == "http://127.0.0.1:5000"
 
 
 def test_defaults_are_those_of_the_documents() -> None:
@@ -99,7 +99,7 @@ def test_wrong_settings_are_refused_naming_what_is_wrong(changes: dict[str, Any]
 
 def test_what_is_not_set_is_named() -> None:
     with pytest.raises(ValueError, match="QUEUE_URL are not set"):
-        surroundings({"AWS_REGION": "eu-west-1", "REGISTRY_TABLE": "tracklib-vpn", "QUEUE_URL": ""})
+        read_environment({"AWS_REGION": "eu-west-1", "REGISTRY_TABLE": "tracklib-vpn", "QUEUE_URL": ""})
     with pytest.raises(ValueError, match="refused: the document: Invalid JSON"):
         read(STS, "{")
     with pytest.raises(ValueError, match="no settings of self-service: deploy again"):
