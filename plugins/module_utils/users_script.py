@@ -14,7 +14,7 @@ from typing import Any, Mapping
 
 from ansible_collections.tracklib.vpn.plugins.module_utils.archive import File, Files, zipped
 from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.device import checked
-from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import Function
+from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import Function, SelfServiceError
 from ansible_collections.tracklib.vpn.plugins.module_utils.names import dns as names
 
 PACKAGE = "tracklib_vpn"
@@ -72,7 +72,11 @@ def settings_file(settings: Mapping[str, Any]) -> str:
     unfit = [name for name, value in settings.items() if not isinstance(value, str)]
     if unfit:
         raise ValueError(f"the settings' {', '.join(sorted(unfit))} must be text")
-    checked(Function(settings["function_arn"], settings["manage_url"], settings["renew_url"], settings.get("sts_url")))
+    try:
+        arn, manage_url, renew_url = (settings[name] for name in NEEDED)
+        checked(Function(arn, manage_url, renew_url, settings.get("sts_url")))
+    except SelfServiceError as error:
+        raise ValueError(str(error)) from None
     if "check_name" in settings:
         names.parse(settings["check_name"], "check_name")
     return json.dumps({"vpn_self_service": dict(settings)}, indent=2, sort_keys=True) + "\n"

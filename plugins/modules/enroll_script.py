@@ -89,7 +89,6 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.archive import sha256
-from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import SelfServiceError
 from ansible_collections.tracklib.vpn.plugins.module_utils.files import present, write_private
 from ansible_collections.tracklib.vpn.plugins.module_utils.users_script import (
     KNOWN,
@@ -126,7 +125,7 @@ def main() -> None:
             for path in changed:
                 write_private(path, contents[path])
                 os.chmod(path, wanted[path][1])
-    except (OSError, SelfServiceError, ValueError) as error:
+    except (OSError, ValueError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=bool(changed), script=script, settings_file=settings_path, sha256=sha256(contents[script]))
 

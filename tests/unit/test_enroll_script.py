@@ -103,6 +103,8 @@ def test_the_same_modules_and_settings_are_the_same_bytes(tmp_path: Path) -> Non
         ({"function_arn": "x"}, "lack manage_url, renew_url"),
         ({**FUNCTION, "aws_secret_access_key": "x"}, "have aws_secret_access_key, which the script doesn't know"),
         ({**FUNCTION, "check_name": ["a"]}, "check_name must be text"),
+        ({**FUNCTION, "check_name": "a b"}, "check_name"),
+        ({**FUNCTION, "renew_url": "renew"}, "'renew' isn't an address"),
     ],
 )
 def test_r10_nothing_but_settings_goes_into_the_script(settings: dict[str, Any], complaint: str) -> None:
