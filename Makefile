@@ -19,6 +19,8 @@ export ANSIBLE_HOME := $(CURDIR)/.ansible
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # a developer's own AWS account is none of the tests' business
 unexport AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN
+# what a shell has there may be another checkout's
+unexport PYTHONPATH
 # set in many container images: each start of Ansible would compile all of it anew, which takes longer than its work
 unexport PYTHONDONTWRITEBYTECODE
 
