@@ -31,7 +31,11 @@ def interface(index: int, *addresses: str, primary: str | None = None) -> dict[s
 def names(hostnames: list[Any], *gateways: dict[str, Any]) -> tuple[list[str], list[str]]:
     common: dict[str, Any] = {"region": "eu-west-1", "instance_tags": {}, "public_dns_name": None}
     return plugin._host_names(
-        [{**common, "instance_id": f"i-{number}", **gateway} for number, gateway in enumerate(gateways)], hostnames
+        [
+            {**common, "attached_at": "2026", "instance_id": f"i-{number}", **gateway}
+            for number, gateway in enumerate(gateways)
+        ],
+        hostnames,
     )
 
 
@@ -97,17 +101,28 @@ def test_name_that_ansible_would_take_for_something_else_is_not_used(name: str) 
     assert warnings == ["i-0 in eu-west-1 is named by its id: hostnames gives it no usable name"]
 
 
-def test_gateways_of_one_name_are_all_told_apart_by_their_ids() -> None:
+@pytest.mark.parametrize(("second", "found"), [("2027", ["gw", "gw-i-1"]), ("2025", ["gw-i-0", "gw"])])
+def test_of_gateways_of_one_name_it_is_that_of_the_one_that_was_there_first(second: str, found: list[str]) -> None:
     same = {"instance_tags": {"Name": "gw"}}
-    found, warnings = names(["tag:Name"], same, {**same, "region": "us-east-1"}, {"instance_tags": {"Name": "other"}})
-    assert found == ["gw-i-0", "gw-i-1", "other"]
-    assert warnings == ["i-0 in eu-west-1, i-1 in us-east-1 would all be host gw; each has its id added to the name"]
+    other = {"instance_tags": {"Name": "other"}}
+    named, warnings = names(["tag:Name"], same, {**same, "region": "us-east-1", "attached_at": second}, other)
+    assert named == [*found, "other"]
+    first = "i-0" if found[0] == "gw" else "i-1"
+    assert warnings == [
+        f"i-0 in eu-west-1, i-1 in us-east-1 would all be host gw; that is {first}, which was there first, and the "
+        "others have their ids added to the name"
+    ]
+
+
+def test_of_gateways_that_were_made_at_one_time_the_name_stays_with_the_same_one() -> None:
+    same = {"instance_tags": {"Name": "gw"}}
+    assert names(["tag:Name"], same, same, same)[0] == ["gw", "gw-i-1", "gw-i-2"]
 
 
 def test_name_made_to_meet_another_s_is_refused() -> None:
     same = {"instance_tags": {"Name": "gw"}}
     with pytest.raises(AnsibleParserError, match="two gateways would have one host name"):
-        names(["tag:Name"], same, same, {"instance_tags": {"Name": "gw-i-0"}})
+        names(["tag:Name"], same, same, {"instance_tags": {"Name": "gw-i-1"}})
 
 
 @pytest.mark.parametrize(("hostname", "named"), [("dnsname", "dnsname"), ({"prefix": "x"}, "prefix"), (7, "7")])
