@@ -108,10 +108,10 @@ def test_of_gateways_of_one_name_it_is_that_of_the_one_that_was_there_first(seco
     named, warnings = names(["tag:Name"], same, {**same, "region": "us-east-1", "attached_at": second}, other)
     assert named == [*found, "other"]
     first = "i-0" if found[0] == "gw" else "i-1"
-    assert warnings == [
-        f"i-0 in eu-west-1, i-1 in us-east-1 would all be host gw; that is {first}, which was there first, and the "
-        "others have their ids added to the name"
-    ]
+    said = (
+        f"would all be host gw; that is {first}, which was there first, and the others have their ids added to the name"
+    )
+    assert warnings == [f"i-0 in eu-west-1, i-1 in us-east-1 {said}"]
 
 
 def test_of_gateways_that_were_made_at_one_time_the_name_stays_with_the_same_one() -> None:
