@@ -80,11 +80,12 @@ class Fetcher:
         directory = self._cache / f"wheels-{python}-{sha256(lock.encode())[:16]}"
         try:
             wheels = sorted(directory.glob("*.whl"))
-            if _unfit(wheels, lock, python):
+            unfit = _unfit(wheels, lock, python)
+            if unfit:
                 _remove(directory)
                 self._fetch(lock, python, directory)
                 wheels = sorted(directory.glob("*.whl"))
-            unfit = _unfit(wheels, lock, python)
+                unfit = _unfit(wheels, lock, python)
         except OSError as error:
             raise BundleError(f"the packages can't be kept in {self._cache}: {error}") from None
         if unfit:

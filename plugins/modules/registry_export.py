@@ -92,16 +92,18 @@ def main() -> None:
         check_credentials(module)
         table = registry(module)
         items = table.items()
-        for _again in range(1, _READS):
-            if not odd_items(items):
-                break
+        odd = odd_items(items)
+        for _again in range(1, _READS if odd else 1):
             time.sleep(1)
             items = table.items()
+            odd = odd_items(items)
+            if not odd:
+                break
         content = to_file(items)
         changed = present(dest) != (content, 0o600)
         if changed and not module.check_mode:
             write_private(dest, content)
-    module.exit_json(changed=changed, dest=dest, counts=counts(items), odd=odd_items(items))
+    module.exit_json(changed=changed, dest=dest, counts=counts(items), odd=odd)
 
 
 if __name__ == "__main__":

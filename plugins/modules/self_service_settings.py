@@ -167,9 +167,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def given(value: Any) -> Any:
-    """The value without options that weren't given; an empty text, as of a role's ARN, is none either."""
+    """The value without options that weren't given; to the role, an empty ARN of a role is none either."""
     if isinstance(value, dict):
-        return {name: given(each) for name, each in value.items() if each not in (None, "")}
+        return {
+            name: given(each) for name, each in value.items() if each is not None and (name, each) != ("role_arn", "")
+        }
     return [given(each) for each in value] if isinstance(value, list) else value
 
 

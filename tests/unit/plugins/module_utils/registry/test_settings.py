@@ -43,7 +43,10 @@ def gateways(endpoint: str) -> dict[str, Any]:
         ({"access": [{"groups": [], "networks": ["10.0.0.0/8"]}]}, "has no groups or no networks"),
         ({"access": [{"groups": ["\ud800"], "networks": ["10.20.0.0/16"]}]}, "is no character"),
         ({"address_pools": ["10.20.0.0/20"]}, "overlaps 10.20.0.0/16"),
-        *((gateways(endpoint), "endpoint") for endpoint in ("vpn", "vpn:0", "vpn:99999", "[::::]:1", "300.1.1.1:1")),
+        *(
+            (gateways(endpoint), "endpoint")
+            for endpoint in ("", "vpn", "vpn:0", "vpn:99999", "[::::]:1", "300.1.1.1:1")
+        ),
         *((gateways(endpoint), "endpoint") for endpoint in ("vpn.example.com.:1", "-vpn:1", "...:1")),
         *(({"domains": [domain]}, "domain") for domain in ("a b", "", "x\ny", "*.x", "10.1")),
     ],
