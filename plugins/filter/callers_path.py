@@ -41,9 +41,9 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.tracklib.vpn.plugins.module_utils import files
 
 
-def callers_path(path: str) -> str:
+def callers_path(path: str, to_write: bool = False) -> str:
     try:
-        return files.callers_path(path)
+        return files.file_to_write(path) if to_write else files.callers_path(path)
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -66,6 +66,22 @@ def callers_path(path: str, environ: Mapping[str, str] | None = None) -> str:
     return os.path.abspath(os.path.join(directory, os.path.expanduser(os.path.expandvars(path))))
 
 
+def file_to_write(path: str) -> str:
+    """The same of a file that is about to be replaced as a whole, as root would replace /dev/null, too.
+
+    :raises ValueError: something else than a file is there, or the path is empty.
+    """
+    absolute = callers_path(path)
+    with contextlib.suppress(OSError):  # there is nothing yet; whether it can be written is another question
+        mode = os.stat(absolute).st_mode
+        if not stat.S_ISREG(mode):
+            what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
+            raise ValueError(
+                f"{absolute} is {what}, expected the path of a file or of nothing yet; nothing was written"
+            )
+    return absolute
+
+
 def _callers_directory(environ: Mapping[str, str]) -> str:
     """The process's directory as the shell calls it.
 

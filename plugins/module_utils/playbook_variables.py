@@ -86,6 +86,15 @@ def _wrong(given: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]], w
         yield from _wrong_value(within + name, given[name], option)
         if "needs_one_of" in option:
             yield from _wrong_choice(name, given, option["needs_one_of"], options)
+        elif option.get("format") == "label":
+            yield from _two_devices(name, given)
+
+
+def _two_devices(name: str, given: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse a label beside another device."""
+    apart, label = name.replace("user_name", "device"), str(given[name])
+    if apart != name and "/" in label and given.get(apart):
+        yield f"{name} is the label {label}, and {apart} is {given[apart]}: expected one of them"
 
 
 def _wrong_choice(
@@ -117,7 +126,9 @@ def _wrong_value(name: str, value: Any, option: Mapping[str, Any]) -> Iterator[s
     try:
         converted = convert(value)
     except (TypeError, ValueError):
-        yield f"{name} is {value}, {otherwise}; expected {option['description']}"
+        # a list or dictionary in place of a text may hold a key or a whole file (R10, secrets stay home)
+        found = value if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
+        yield f"{name} is {found}, {otherwise}; expected {option['description']}"
         return
     if not _fits(converted, option):
         yield f"{name} is {value}, expected {option['description']}"

@@ -16,6 +16,7 @@ from .people.layout import WIDTH, command
 from .people.receipt_lines import table
 
 _REKEYED = "key_replaced"  # a gateway's reason for a device that stays, with another key
+_OTHER_HOST_KEY = "REMOTE HOST IDENTIFICATION HAS CHANGED"  # of OpenSSH
 SHOWN = 20  # names of one kind; a first roster may add thousands
 
 # Why a gateway takes a peer off, in words; where the roster says more, that is shown.
@@ -92,11 +93,14 @@ def run_lines(roster: Mapping[str, Any], steps: StepResults, scope: Scope = WHOL
 
     :param roster: the result of the module `roster`, empty when it failed.
     """
+    failed = [name for name, result in steps.gateways.items() if _has_served_and_failed(result)]
+    others = [name for name in steps.gateways if name not in failed]
     lines = [
         *_unserved_lines(roster, steps, scope),
+        *(line for name in failed for line in _gateway_lines(name, roster, steps, scope)),
         *_written_lines(steps.revocation, scope),
         *_roster_lines(roster),
-        *(line for name in steps.gateways for line in _gateway_lines(name, roster, steps, scope)),
+        *(line for name in others for line in _gateway_lines(name, roster, steps, scope)),
         *_notice_lines(roster, _namesakes(roster, steps), scope),
         *_sign_lines(steps.signs),
     ]
@@ -116,6 +120,10 @@ def _fitted(line: str) -> list[str]:
 def is_served(result: Mapping[str, Any]) -> bool:
     """Tell whether a gateway was reached; `result` is that of the module `wireguard_interface`."""
     return bool(result) and not result.get("skipped", False) and not result.get("unreachable", False)
+
+
+def _has_served_and_failed(result: Mapping[str, Any]) -> bool:
+    return is_served(result) and result.get("failed", False) is True
 
 
 def _unlimited(scope: Scope) -> str:
@@ -148,7 +156,9 @@ def gateways_to_record(roster: Mapping[str, Any], gateways: Mapping[str, Mapping
     """Return what the module `receipts` has to record: removals that are done, and what gateways missed."""
     wanted: list[dict[str, Any]] = []
     for name, result in gateways.items():
-        missed, removals = still_peers(roster, name, result), result.get("removals", [])
+        # whom a host missed that was never set up as a gateway, as one of a mistaken inventory, means nothing
+        is_known = name in roster.get("gateways", [])
+        missed, removals = still_peers(roster, name, result) if is_known else [], result.get("removals", [])
         if missed or removals or (_is_applied(result) and name in roster.get("missed", {})):
             wanted.append({"name": name, "removals": removals, "missed": missed})
     return wanted
@@ -294,6 +304,12 @@ def _outcome(result: Mapping[str, Any], scope: Scope) -> str:
 
 
 def _first_line(message: str) -> str:
+    """Return what a message begins with; of SSH's banner about a changed host key, what it says."""
+    if _OTHER_HOST_KEY in message:
+        return (
+            "its SSH host key isn't the one that is known: the host was made anew, or somebody answers in its place. "
+            "Find out which before you accept the new key"
+        )
     return message.split("\n")[0].strip()
 
 
@@ -352,6 +368,9 @@ def _summary(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> str
         done = "would be repaired" if scope.check_mode else "is repaired"
         parts.append(f"{_names(repaired, scope)} differed from what was applied, and {done}")
     parts = parts or ["nothing would change for anybody" if scope.check_mode else "nothing changed for anybody"]
+    failed = [name for name, result in results.items() if _has_served_and_failed(result)]
+    if failed:
+        parts.append(f"FAILED: {', '.join(failed)}")
     if unserved:
         parts.append(f"NOT served: {', '.join(unserved)}")
     return "in short: " + "; ".join(parts)
@@ -425,6 +444,10 @@ def run_problems(
 def _unserved(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> Iterator[str]:
     for name, result in steps.gateways.items():
         names, is_limited = still_peers(roster, name, result), name in scope.limited
+        if names and _has_served_and_failed(result):
+            why = f"{name} failed ({_first_line(result.get('msg', 'see above'))})"
+            still = f"still peers there, as far as is known: {_names(names, WHOLE)}"
+            yield f"{why}; {still}. Run this again{_unlimited(scope)} once that is mended"
         if is_served(result) or _is_unchecked(result, scope):
             continue
         if is_limited and not (steps.revocation and names):  # that was the operator's wish, and the report names it
@@ -489,7 +512,7 @@ def _not_durable(given: Mapping[str, Any], failure: str, *, recorded: bool) -> s
         what = "taken through a new roster, the registry has the revocation"
     return (
         f"{_whom(given)} could not be {what}: {_sentence(failure)} "
-        "The gateways that are reported above as served cut the tunnel without a roster and keep it cut (in a check, "
-        "they would). "
+        "The gateways that are reported above as served, and not as FAILED, cut the tunnel without a roster and keep "
+        "it cut (in a check, they would). "
         f"Until it succeeds, repeat: {command('revoke')} -e {shlex.quote(json.dumps(dict(given)))}"
     )

@@ -61,8 +61,9 @@ class RunResult(NamedTuple):
 
     @property
     def release_token(self) -> str | None:
-        """What releases the held removals; None where a sweep is incomplete, which may explain them."""
-        return self.roster.release_token if all(account.sweep for account in self.accounts) else None
+        """What releases the held removals; None where what may explain them is to be mended first."""
+        is_known = all(account.sweep for account in self.accounts) and not _not_configured(self.accounts, self.roster)
+        return self.roster.release_token if is_known else None
 
     @property
     def signs(self) -> int:
@@ -294,9 +295,21 @@ def _problems(accounts: Sequence[AccountSweeps], roster: Roster) -> list[str]:
                 f"{account.error}"
             )
         sentences += account.absences.problems
+    elsewhere = _not_configured(accounts, roster)
+    if elsewhere:
+        sentences.append(
+            f"users of account {', '.join(elsewhere)} are peers, and it isn't one of the accounts whose users may "
+            f"connect ({', '.join(account.account_id for account in accounts)}): add it to vpn_identity_accounts. If "
+            "they are to go, name them in vpn_release_held, or revoke them"
+        )
     if roster.held:
-        sentences.append(_held(roster, is_known=all(account.sweep for account in accounts)))
+        sentences.append(_held(roster, is_known=all(account.sweep for account in accounts) and not elsewhere))
     return sentences
+
+
+def _not_configured(accounts: Sequence[AccountSweeps], roster: Roster) -> list[str]:
+    """Name the accounts of held peers that no sweep is asked of (R16, the wrong world is refused)."""
+    return sorted({each.account_id for each in roster.held} - {account.account_id for account in accounts})
 
 
 def _held(roster: Roster, *, is_known: bool) -> str:
@@ -304,7 +317,7 @@ def _held(roster: Roster, *, is_known: bool) -> str:
     names = ", ".join(roster.held_names)
     held = f"{len(roster.held)} removals are held, no deletion, block or expiry explains them: {names}."
     if not is_known:
-        return f"{held} A sweep is incomplete, see above: mend that first, it may explain them"
+        return f"{held} Mend first what is named above, which may explain them"
     return (
         f"{held} Look for a mistake in IAM's groups, vpn_access, vpn_identity_accounts or the registry. If they are "
         f'right, release them by name, or all with -e \'{{"vpn_release_held": ["{roster.release_token}"]}}\''

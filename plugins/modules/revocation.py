@@ -39,8 +39,14 @@ options:
     type: str
     required: true
   device:
-    description: Name of the device, 1 to 32 lower-case letters, digits and hyphens. Without it, all of the user's.
+    description: Name of the device, 1 to 32 lower-case letters, digits and hyphens.
     type: str
+  all_devices:
+    description:
+      - Whether O(state=blocked) is about the user as a whole. One of this and O(device) must be given, since leaving
+        something out never means everything.
+    type: bool
+    default: false
   reason:
     description:
       - Why the user or device is blocked, as M(tracklib.vpn.registrations_info) and M(tracklib.vpn.roster) show it.
@@ -194,6 +200,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     standing,
     user_account,
 )
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import printable
 from ansible_collections.tracklib.vpn.plugins.module_utils.obstacles import block_in_words, obstacles
 from ansible_collections.tracklib.vpn.plugins.module_utils.orders import unblocked
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError
@@ -219,6 +226,7 @@ def _revoked(module: AnsibleAWSModule) -> Revoked:
 def ensure_blocked(module: AnsibleAWSModule, table: Registry, by: str | None) -> dict[str, Any]:
     """Write what isn't written yet; `by` is the caller's ARN."""
     revoked = _revoked(module)
+    _check_extent(module, revoked)
     whom = _whom(module, table)
     try:
         check_device(whom, table, revoked)
@@ -233,7 +241,8 @@ def ensure_blocked(module: AnsibleAWSModule, table: Registry, by: str | None) ->
         generation = table.take_generation(module.warn)
     reason = module.params["reason"] or _NO_REASON
     what = f"/{revoked.device}" if revoked.device else ", all devices"
-    written = "".join(f"{record.kind.value} {record.user_name}{what} ({record.user_id}): {reason}\n" for record in new)
+    about = [f"{record.kind.value} {record.user_name}{what} ({record.user_id}): {reason}" for record in new]
+    written = "".join(f"{printable(line)}\n" for line in about)
     return {
         "changed": bool(new),
         "revocations": [
@@ -252,6 +261,15 @@ def ensure_blocked(module: AnsibleAWSModule, table: Registry, by: str | None) ->
         "generation": generation,
         "diff": {"before": "", "after": written},
     }
+
+
+def _check_extent(module: AnsibleAWSModule, revoked: Revoked) -> None:
+    """Refuse an order that doesn't say how far it goes, or says it twice."""
+    every = module.params["all_devices"]
+    if every == (revoked.device is not None):
+        found = f"device {revoked.device} and all_devices" if every else "neither device nor all_devices"
+        msg = f"{found} is given for {revoked.user_name}, expected one of device and all_devices; nothing was written"
+        module.fail_json(msg=msg, refused=True)
 
 
 def ensure_unblocked(module: AnsibleAWSModule, table: Registry, by: str | None) -> dict[str, Any]:
@@ -303,6 +321,7 @@ def main() -> None:
             **USER_OPTIONS,
             "state": {"type": "str", "choices": list(_ENSURE), "default": "blocked"},
             "device": {"type": "str"},
+            "all_devices": {"type": "bool", "default": False},
             "reason": {"type": "str"},
             **OPTIONAL_ACCESS_OPTION,
         },

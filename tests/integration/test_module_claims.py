@@ -206,7 +206,7 @@ def test_revocation_in_check_mode_says_whom_and_changes_nothing(world: World) ->
     world.vpn.delete_user("bob")
     before = world.state()
     for user_name, kinds in (("alice", ["block"]), ("bob", ["block", "tombstone"])):
-        result = world.run("revocation", check=True, **world.of_registry(user_name=user_name))
+        result = world.run("revocation", check=True, **world.of_registry(user_name=user_name, all_devices=True))
         assert (result["changed"], result["generation"]) == (True, world.vpn.registry().generation())
         assert [line.split(" (")[0] for line in result["diff"]["after"].splitlines()] == [
             f"{kind} {user_name}, all devices" for kind in kinds
@@ -235,7 +235,7 @@ def test_block_changes_something_once_and_its_lifting_too(world: World) -> None:
 
 def test_revocation_of_a_deleted_user_changes_something_once(world: World) -> None:
     world.vpn.delete_user("bob")
-    options = world.of_registry(user_name="bob")
+    options = world.of_registry(user_name="bob", all_devices=True)
     assert [world.run("revocation", **options)["changed"] for _ in range(2)] == [True, False]
 
 

@@ -45,7 +45,7 @@ class Orders:
         return self(name, expect=2, **variables)
 
     def block(self, device: str | None = None, **options: Any) -> None:
-        device_option: dict[str, Any] = {} if device is None else {"device": device}
+        device_option: dict[str, Any] = {"all_devices": True} if device is None else {"device": device}
         self.vpn.module("revocation", user_name="kim", reason="lost", **device_option, **options)
 
     def device(self, device: str = "laptop") -> Registration:

@@ -253,11 +253,11 @@ def test_missing_table_says_how_to_make_it(vpn: Vpn) -> None:
 def test_blocking_an_existing_user_writes_a_block_and_lifting_it_removes_it(vpn: Vpn) -> None:
     vpn.user("alice")
     vpn.register("alice", "laptop", keys.generate()[1])
-    blocked = vpn.module("revocation", user_name="alice", reason="left")
+    blocked = vpn.module("revocation", user_name="alice", all_devices=True, reason="left")
     assert [revocation["kind"] for revocation in blocked["revocations"]] == ["block"]
     assert blocked["generation"] == vpn.registry().generation() > 0
     assert vpn.module("registrations_info")["registrations"][0]["blocked"] == "left"
-    assert not vpn.module("revocation", user_name="alice", reason="left")["changed"]
+    assert not vpn.module("revocation", user_name="alice", all_devices=True, reason="left")["changed"]
     assert vpn.module("revocation", state="unblocked", user_name="alice")["changed"]
     assert vpn.module("registrations_info")["registrations"][0]["blocked"] is None
 
@@ -266,11 +266,20 @@ def test_r4_deleted_user_is_blocked_by_the_known_id_and_gets_a_tombstone(vpn: Vp
     user_id = vpn.user("alice")
     vpn.register("alice", "laptop", keys.generate()[1])
     vpn.delete_user("alice")
-    result = vpn.module("revocation", user_name="ALICE")
+    result = vpn.module("revocation", user_name="ALICE", all_devices=True)
     written = [(each["kind"], each["user_id"], each["user_name"], each["device"]) for each in result["revocations"]]
     assert written == [(kind, user_id, "alice", None) for kind in ("block", "tombstone")]
     only_laptop = vpn.module("revocation", user_name="alice", device="laptop")
     assert [each["kind"] for each in only_laptop["revocations"]] == ["block"]  # which no sweep reverses
+
+
+def test_r16_a_revocation_that_names_no_device_is_refused_unless_it_says_all(vpn: Vpn) -> None:
+    vpn.user("alice")
+    for options in ({}, {"device": "laptop", "all_devices": True}, {"device": "laptop", "all_devices": "yes"}):
+        refused = vpn.fails("revocation", user_name="alice", **options)
+        assert "expected one of device and all_devices; nothing was written" in refused["msg"]
+        assert refused["refused"]
+    assert vpn.items("block") == []
 
 
 def test_r1_name_that_a_newcomer_has_by_now_is_refused_with_the_ids_of_both(vpn: Vpn) -> None:
@@ -282,12 +291,12 @@ def test_r1_name_that_a_newcomer_has_by_now_is_refused_with_the_ids_of_both(vpn:
         user_id: User(ACCOUNT, user_id, name, 0) for user_id, name in ((renamed, "alice.smith"), (newcomer, "alice"))
     }
     vpn.registry().store_sweep(Sweep(ACCOUNT, 1, users), 1)
-    refused = vpn.fails("revocation", user_name="alice")
+    refused = vpn.fails("revocation", user_name="alice", all_devices=True)
     assert f"{renamed} (now alice.smith)" in refused
     assert f"{newcomer} (now alice)" in refused
     assert vpn.items("block") == []
     for asked in (renamed, f" {renamed.lower()} ", "alice.smith", " alice.smith/laptop "):
-        (written,) = vpn.module("revocation", user_name=asked)["revocations"]
+        (written,) = vpn.module("revocation", user_name=asked, all_devices=True)["revocations"]
         assert written["user_id"] == renamed
     assert {block.device for block in vpn.registry().blocks()} == {None, "laptop"}
 
@@ -303,7 +312,7 @@ def test_r4_device_of_an_account_that_is_configured_no_more_is_blocked_by_the_re
 def test_r4_name_that_nobody_has_is_refused_with_the_nearest_ones(vpn: Vpn) -> None:
     vpn.user("alice.smith")
     vpn.register("alice.smith", "laptop", keys.generate()[1])
-    refused = vpn.fails("revocation", user_name="alice.smit")
+    refused = vpn.fails("revocation", user_name="alice.smit", all_devices=True)
     assert f"nobody is called alice.smit in account {ACCOUNT}" in refused
     assert "The nearest names: alice.smith" in refused
     assert vpn.items("tombstone") == []
@@ -312,7 +321,7 @@ def test_r4_name_that_nobody_has_is_refused_with_the_nearest_ones(vpn: Vpn) -> N
 def test_user_spelt_in_another_case_is_blocked_by_id_and_gets_no_tombstone(vpn: Vpn) -> None:
     user_id = vpn.user("alice")
     vpn.registry().store_sweep(Sweep(ACCOUNT, 1, {user_id: User(ACCOUNT, user_id, "alice", 0)}), 1)
-    blocked = vpn.module("revocation", user_name="ALICE")
+    blocked = vpn.module("revocation", user_name="ALICE", all_devices=True)
     assert [(each["kind"], each["user_id"]) for each in blocked["revocations"]] == [("block", user_id)]
     assert vpn.module("revocation", state="unblocked", user_name="Alice")["changed"]
     assert vpn.registry().facts().tombstones == []

@@ -167,7 +167,7 @@ def test_r3_passing_fault_is_retried(roster: Runs, fault_proxy: FaultProxy) -> N
 
 
 def test_r3_blocks_apply_during_an_incomplete_sweep(roster: Runs, fault_proxy: FaultProxy) -> None:
-    roster.vpn.module("revocation", user_name="carol")
+    roster.vpn.module("revocation", user_name="carol", all_devices=True)
     fault_proxy.fail(SWEEP, faults.error(403, "AccessDenied"))
     problem = roster(fault_proxy)["problems"][0]
     assert "these credentials need iam:GetAccountAuthorizationDetails on account" in problem
@@ -225,6 +225,18 @@ def test_r5_group_mistyped_in_the_policy_is_held_until_it_is_put_right(roster: R
     assert roster(access=mistyped)["counts"]["held"] == 0
 
 
+def test_r16_peers_of_an_account_that_is_configured_no_more_are_held_and_no_token_lets_them_go(roster: Runs) -> None:
+    others = [{"account_id": "999999999999", "role_arn": "arn:aws:iam::999999999999:role/x"}]
+    held = roster(identity_accounts=others)
+    assert held["counts"]["held"] == 3
+    assert held["release_token"] is None
+    said = " ".join(held["problems"])
+    assert f"users of account {ACCOUNT} are peers, and it isn't one of the accounts whose users may connect" in said
+    assert "Mend first what is named above" in said
+    assert 'vpn_release_held": [' not in said
+    assert len(roster.peers()) == 3
+
+
 def test_r16_credentials_of_another_account_are_refused_before_a_generation_is_taken(roster: Runs) -> None:
     before, generation = roster.dest.read_text(), roster.vpn.registry().generation()
     failure = roster.vpn.fails("roster", dest=str(roster.dest), account_id="999999999999")
@@ -239,7 +251,10 @@ def test_r16_table_without_an_identity_is_refused_before_anything_is_written(
     template = (ROOT / "roles/control_plane/files/registry.yml").read_text()
     parameters = [{"ParameterKey": "TableName", "ParameterValue": "empty"}]
     aws_client("cloudformation").create_stack(StackName="empty", TemplateBody=template, Parameters=parameters)
-    calls: dict[str, dict[str, Any]] = {"roster": {"dest": str(roster.dest)}, "revocation": {"user_name": "alice"}}
+    calls: dict[str, dict[str, Any]] = {
+        "roster": {"dest": str(roster.dest)},
+        "revocation": {"user_name": "alice", "all_devices": True},
+    }
     for module, options in calls.items():
         assert "table empty is no registry: it has no identity" in roster.vpn.fails(
             module, registry_table="empty", **options
@@ -318,7 +333,7 @@ def test_r1_labels_follow_the_sweep(roster: Runs) -> None:
     ],
 )
 def test_r17_unreadable_item_is_named_and_costs_nobody_else(roster: Runs, item: dict[str, Any]) -> None:
-    roster.vpn.module("revocation", user_name="carol")
+    roster.vpn.module("revocation", user_name="carol", all_devices=True)
     roster.vpn.dynamodb.put_item(TableName=roster.vpn.table, Item=item)
     result = roster()
     assert f"item {item['pk']['S']} {item['sk']['S']} can't be read" in result["problems"][0]
@@ -445,7 +460,7 @@ def test_unreachable_registry_fails_before_any_decision(roster: Runs, fault_prox
 def test_r17_pools_or_networks_that_do_not_fit_stop_everything_but_revocations(
     roster: Runs, options: dict[str, Any], sentence: str
 ) -> None:
-    roster.vpn.module("revocation", user_name="carol")
+    roster.vpn.module("revocation", user_name="carol", all_devices=True)
     roster.vpn.user("dora")
     roster.vpn.register("dora", "laptop", keys.generate()[1])
     before = {item["sk"]["S"]: item for item in roster.vpn.items("sweep")}["decision"]

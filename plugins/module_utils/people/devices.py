@@ -122,7 +122,9 @@ def nobody(view: View, user_name: str) -> str:
     if not view["users"]:
         what = f"nobody is called {user_name}: neither IAM nor the registry knows the name or id"
     elif known:
-        what = f"{user_name} has no such device; {known[0]['user_name']} is {known[0]['user_id']} in IAM"
+        user = known[0]
+        every = command("devices", user_name=user["user_name"], account_id=other_account(view, user))
+        return f"{user_name} has no such device; {user['user_name']} is {user['user_id']} in IAM. All devices: {every}"
     else:
         what = f"{user_name} has no such device, and is not in IAM ({view['users'][0]['user_id']} was)"
     return f"{what}. The nearest names: {nearest or 'none is like it'}"

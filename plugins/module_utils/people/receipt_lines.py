@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Container, Mapping, Sequence
 
 from ..model import Receipt
 from . import layout
@@ -17,8 +17,13 @@ _TIMES = ("deleted_at", "removed_at", "last_handshake")
 
 
 def table(receipts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Lay out receipts, as the modules return them, for people."""
-    return layout.table(("REMOVED", "GATEWAY", "DEVICE", "DELAY", "WHY", "BY"), [_row(receipt) for receipt in receipts])
+    """Lay out receipts, as the modules return them, for people; with the ids of users who have had one name."""
+    ids: dict[str, set[str]] = {}
+    for receipt in receipts:
+        ids.setdefault(receipt["user_name"], set()).add(receipt.get("user_id", ""))
+    namesakes = {name for name, of_name in ids.items() if len(of_name) > 1}
+    rows = [_row(receipt, namesakes) for receipt in receipts]
+    return layout.table(("REMOVED", "GATEWAY", "DEVICE", "DELAY", "WHY", "BY"), rows)
 
 
 def json_lines(receipts: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -50,12 +55,13 @@ def _readable(receipt: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _row(receipt: Mapping[str, Any]) -> list[str]:
+def _row(receipt: Mapping[str, Any], namesakes: Container[str]) -> list[str]:
     delay, by = receipt["delay"], receipt.get("by")
+    apart = f" ({receipt['user_id']})" if receipt["user_name"] in namesakes else ""
     return [
         layout.utc(receipt["removed_at"]),
         receipt["gateway"],
-        f"{receipt['user_name']}/{receipt['device']}",
+        f"{receipt['user_name']}/{receipt['device']}{apart}",
         "-" if delay is None else f"{delay} s",
         receipt.get("detail") or receipt["reason"],
         "-" if by is None else by.rpartition("/")[2],  # of an ARN, the name

@@ -118,6 +118,18 @@ def test_no_playbook_reads_what_is_private_to_a_role(path: Path) -> None:
     assert re.findall(rf"(?<!\w)_(?:{private})_\w+", path.read_text()) == []
 
 
+def test_r17_one_gateway_keeps_no_other_and_no_report_waiting_whatever_ansible_cfg_says() -> None:
+    plays = [
+        play
+        for path in PLAYBOOKS.glob("*.yml")
+        for play in yaml.safe_load(path.read_text())
+        if "vpn_gateways" in play["hosts"]
+    ]
+    together = [play for play in plays if play["hosts"] == "vpn_gateways:localhost"]
+    assert len(together) == 3
+    assert {play["any_errors_fatal"] for play in together} == {False}
+
+
 def test_no_template_builds_lists_of_its_own() -> None:
     templates = [path for part in ("playbooks", "roles") for path in (ROOT / part).rglob("*")]
     building = re.compile(r"\{%-?\s*(?:set _\b|do )|namespace\(")

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.tracklib.vpn.plugins.module_utils.files import callers_path
+from ansible_collections.tracklib.vpn.plugins.module_utils.files import callers_path, file_to_write
 
 
 @pytest.fixture
@@ -51,3 +52,17 @@ def test_absolute_path_stays() -> None:
 def test_empty_path_is_refused() -> None:
     with pytest.raises(ValueError, match="found an empty text"):
         callers_path("", {})
+
+
+def test_r16_only_a_file_is_replaced_by_a_file(tmp_path: Path) -> None:
+    """As root a report would take the place of /dev/null for everybody."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/null")
+    for other in ("/dev/null", str(tmp_path / "pipe"), str(tmp_path / "link")):
+        with pytest.raises(ValueError, match="is no regular file, expected the path of a file"):
+            file_to_write(other)
+    with pytest.raises(ValueError, match="is a directory, expected"):
+        file_to_write(str(tmp_path))
+    (tmp_path / "file").write_text("x")
+    for name in ("file", "new", "missing/new"):
+        assert file_to_write(str(tmp_path / name)) == str(tmp_path / name)

@@ -63,7 +63,8 @@ def test_number_out_of_range_is_refused(port: int | str) -> None:
         ({"ask_name": 12}, "ask_name is 12, not a text in quotes; expected"),
         ({"ask_port": "http"}, "ask_port is http, not a whole number; expected"),
         ({"ask_again": "perhaps"}, "ask_again is perhaps, neither true nor false; expected"),
-        ({"ask_zones": {}}, "ask_zones is {}, not a list; expected"),
+        ({"ask_zones": {}}, "ask_zones is a dict, not a list; expected"),
+        ({"ask_name": ["-----BEGIN PRIVATE KEY-----"]}, "ask_name is a list, not a text in quotes; expected"),
         ({"shared": "x"}, "shared is x, not a dictionary; expected"),
         ({"ask_state": "gone"}, "ask_state is gone, expected present or absent"),
     ],
@@ -94,6 +95,17 @@ def test_accounts_and_users_have_the_forms_of_iam(form: str, good: str, bad: str
     options = {"whom": {"description": "somebody", "type": "str", "format": form}}
     assert problems({"whom": good}, options) == []
     assert problems({"whom": bad}, options) == [f"whom is {bad}, expected somebody"]
+
+
+def test_r16_a_label_beside_another_device_is_refused() -> None:
+    options: dict[str, dict[str, Any]] = {
+        "why_user_name": {"description": "a name or label", "type": "str", "format": "label"},
+        "why_device": {"description": "a device", "type": "str", "format": "device_name"},
+    }
+    assert problems({"why_user_name": "alice/laptop", "why_device": "phone"}, options) == [
+        "why_user_name is the label alice/laptop, and why_device is phone: expected one of them"
+    ]
+    assert problems({"why_user_name": "alice", "why_device": "phone"}, options) == []
 
 
 WHOM: dict[str, dict[str, Any]] = {

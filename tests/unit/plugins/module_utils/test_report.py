@@ -223,7 +223,8 @@ def test_check_of_a_gateway_that_has_nothing_yet_is_named_and_no_problem(result:
 
 
 def test_what_a_gateway_missed_is_recorded_until_it_is_reached() -> None:
-    assert gateways_to_record(MISSED, {"gateway-1": {}, "gateway-2": {"unreachable": True}}) == [
+    known = {**MISSED, "gateways": ["gateway-1", "gateway-2"]}
+    assert gateways_to_record(known, {"gateway-1": {}, "gateway-2": {"unreachable": True}}) == [
         {"name": "gateway-1", "removals": [], "missed": ["kim/laptop"]},
         {"name": "gateway-2", "removals": [], "missed": ["bob/phone", "kim/laptop"]},
     ]
@@ -231,6 +232,7 @@ def test_what_a_gateway_missed_is_recorded_until_it_is_reached() -> None:
     assert gateways_to_record(MISSED, {"gateway-1": done, "gateway-2": done}) == [
         {"name": "gateway-2", "removals": [], "missed": []}
     ]
+    assert gateways_to_record(MISSED, {"mistaken": {"unreachable": True}}) == [], "no gateway was ever set up there"
     removals = [removal("laptop", "blocked")]
     assert gateways_to_record({}, {"gateway-1": {"changed": True, "removals": removals}, "gateway-2": {}}) == [
         {"name": "gateway-1", "removals": removals, "missed": []}
@@ -239,12 +241,18 @@ def test_what_a_gateway_missed_is_recorded_until_it_is_reached() -> None:
 
 def test_r17_gateway_that_failed_may_keep_whom_it_did_not_remove() -> None:
     left = [{"user_id": "AIDA1", "device": each, "name": f"alice/{each}", "cause": "x"} for each in ("laptop", "phone")]
-    roster = {"generation": 1, "counts": ROSTER["counts"], "left": left}
+    roster = {"generation": 1, "counts": ROSTER["counts"], "left": left, "gateways": ["gateway-1", "gateway-2"]}
     off = {"changed": True, "removed": ["alice/laptop", "alice/phone"], "removals": []}
     broken = {"failed": True, "msg": "Read-only file system", "removed": ["alice/laptop"], "removals": []}
     steps = StepResults({"gateway-1": off, "gateway-2": broken})
     said = " ".join(" ".join(run_lines(roster, steps)).split())
-    assert "gateway-2: FAILED: Read-only file system may still be peers there: alice/phone" in said
+    assert said.startswith("gateway-2: FAILED: Read-only file system may still be peers there: alice/phone")
+    assert said.endswith("FAILED: gateway-2")
+    (problem,) = run_problems(roster, steps, [])
+    assert problem == (
+        "gateway-2 failed (Read-only file system); still peers there, as far as is known: alice/phone. Run this again "
+        "once that is mended"
+    )
     assert (
         "in short: alice/laptop can't connect any more; alice/phone is off where the run got to, and may still" in said
     )
@@ -374,6 +382,26 @@ def test_who_is_newly_left_out_is_named_in_a_normal_run_with_the_cause() -> None
 
 def test_check_names_everybody_who_is_left_out() -> None:
     assert "left out: bob/phone (yesterday)" in run_lines(ROSTER, StepResults(), Scope(check_mode=True))
+
+
+def test_r16_changed_host_key_is_the_reason_that_is_given() -> None:
+    banner = (
+        "Failed to connect to the host via ssh: @@@@@@@@@@@@@@@@@@@@@\n@    WARNING: REMOTE HOST IDENTIFICATION HAS "
+        "CHANGED!     @\n@@@@@@@@@@@@@@@@@@@@@\nIT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!"
+    )
+    steps = StepResults({"gateway-1": {"unreachable": True, "msg": banner}})
+    for said in (run_lines({}, steps), run_problems({}, steps, [])):
+        text = " ".join(" ".join(said).split())
+        assert "gateway-1" in text
+        assert "its SSH host key isn't the one that is known" in text
+        assert "@@" not in text
+
+
+def test_r1_receipts_of_namesakes_have_their_ids() -> None:
+    receipts = [{**RECEIPT, "user_id": user_id} for user_id in ("AIDA1", "AIDA2")]
+    said = run_lines({}, StepResults(recording={"receipts": receipts}))
+    assert [f"alice/laptop (AIDA{number})" in said[1 + number] for number in (1, 2)] == [True, True]
+    assert "AIDA" not in "".join(run_lines({}, StepResults(recording={"receipts": receipts[:1]})))
 
 
 def test_receipts_are_a_table_under_one_heading() -> None:

@@ -183,7 +183,10 @@ def test_gateway_that_cant_be_reached_is_named_first_and_the_rest_is_shown() -> 
 
 def test_user_without_a_device_fails_with_the_id_in_iam() -> None:
     _said, (failure,) = devices(result([BOTH], []), user_name="user1")
-    assert failure.startswith("user1 has no such device; user1 is AIDA1 in IAM. The nearest names: user2")
+    assert failure == (
+        "user1 has no such device; user1 is AIDA1 in IAM. All devices: ansible-playbook -i INVENTORY "
+        "tracklib.vpn.devices -e devices_user_name=user1"
+    )
 
 
 def test_nobody_fails_with_the_nearest_names() -> None:
