@@ -137,7 +137,8 @@ def _route53_action(path: str) -> str:
 
 
 def _page(xml: bytes, size: int, start: int) -> bytes:
-    head, users, tail = re.split(rb"(<UserDetailList>.*</UserDetailList>)", xml, maxsplit=1, flags=re.DOTALL)
+    found = re.compile(rb"(<UserDetailList>.*</UserDetailList>|<UserDetailList */>)", re.DOTALL)
+    head, users, tail = found.split(xml, maxsplit=1)
     every = members(users)
     rest = len(every) > start + size
     marker = b"<Marker>%d</Marker>" % (start + size) if rest else b""

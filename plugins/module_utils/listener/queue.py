@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import email.utils
+import hashlib
 import http.client
 import json
+import re
 import time
 import urllib.error
 import urllib.parse
@@ -18,9 +20,19 @@ from .signature import Credentials, signed_headers
 
 WAIT = 20  # seconds of a long poll, the longest
 _TIMEOUT = WAIT + 10  # seconds
+_NAME = "[A-Za-z0-9_-]{1,80}"
 _BATCH = 10  # messages, the most
 _SKEW = 60  # seconds by which this clock may differ from AWS's before requests are signed by AWS's
 _MOST = 4 << 20  # bytes of an answer; 10 messages have 2.5 MB at most
+
+
+def queue_name(control_plane: str, gateway: str) -> str:
+    """Name a gateway's queue: SQS takes 80 letters, digits, `-` and `_`; a digest tells apart what would be alike."""
+    name = f"{control_plane}-gateway-{gateway}"
+    if re.fullmatch(_NAME, name):
+        return name
+    digest = hashlib.sha256(gateway.encode()).hexdigest()[:12]
+    return f"{re.sub('[^A-Za-z0-9_-]', '-', name)[:67]}-{digest}"
 
 
 class QueueError(OSError):
