@@ -86,8 +86,9 @@ def environment(profile: str | None = None) -> dict[str, str]:
 
 def write_env() -> None:
     """Write .lab/env, to be sourced by a shell, and the same for AWS's tools alone as .lab/aws_config; and QUEUES."""
-    if not QUEUES.exists():  # gateways keep it
-        QUEUES.write_text(f"http://{machine_address()}:{_free_port()}/{ACCOUNT}")
+    place = f"http://{machine_address()}:"
+    if not QUEUES.exists() or not QUEUES.read_text().startswith(place):  # gateways keep it
+        QUEUES.write_text(f"{place}{_free_port()}/{ACCOUNT}")
     AWS_CONFIG.write_text(
         f"[default]\nregion = {REGION}\nendpoint_url = {endpoint()}\n"
         f"aws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"

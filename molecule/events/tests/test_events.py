@@ -218,7 +218,8 @@ def test_r4_burst_of_deletes_takes_few_builds_and_leaves_one_receipt_each(
     assert gone(*leavers)
     assert everywhere(stays)
     assert report["lost"] == 0, report
-    assert len(ended) <= 3, [batch[2:] for batch in runner.batches]
+    # one begins at once; one more if it swept before the last call could have written its tombstones, 30 s after
+    assert len(ended) <= 4, [batch[2:] for batch in runner.batches]
     written = receipts(*leavers)
     assert len(written) == len({(receipt.gateway, receipt.user_id) for receipt in written}) == BURST * len(GATEWAYS)
     assert {receipt.event_id for receipt in written} == {record["eventID"] for record in records}
@@ -590,6 +591,6 @@ def test_r4_a_gateway_whose_listener_is_down_is_served_by_the_build(
 def test_a_gateway_that_is_to_have_no_listener_has_none_after_site() -> None:
     limit = f"--limit={GATEWAYS[1]},localhost"
     assert actions.shell(GATEWAYS[1], "systemctl is-active tracklib-vpn-listener").strip() == "active"
-    actions.run_playbook("site", limit, gateway_listener=False)
+    actions.run_playbook("site", limit, gateway_listener=False, **events.VARIABLES)
     found = "systemctl is-enabled tracklib-vpn-listener; ls /usr/local/lib/tracklib-vpn"
     assert "listener" not in actions.shell(GATEWAYS[1], found, check=False).replace("tracklib-vpn-listener", "")

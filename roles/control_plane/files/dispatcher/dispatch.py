@@ -45,6 +45,7 @@ _PATIENT_AFTER = 40  # receives
 _LONG_PAUSE = 300  # seconds: with it a message stays for 3 days
 # A message comes back while builds are refused. Listeners were told the first time, unless the function ended before.
 _TOLD_WITHIN = 3  # receives
+_LONGEST_CALL = 30  # seconds, of this function
 _MAX_ENTRIES = 10  # of a ChangeMessageVisibilityBatch
 _MAX_REASON = 250  # characters
 
@@ -56,6 +57,13 @@ class DispatcherClients(NamedTuple):
     ec2: Any
     sns: Any
     sqs: Any
+
+
+class Noted(NamedTuple):
+    """What became of a message: who is to be off at once, and whether the registry has its record only now."""
+
+    leaver: Leaver | None = None
+    is_new: bool = False
 
 
 class Dispatcher:
@@ -128,25 +136,36 @@ class Dispatcher:
         if isinstance(message, (IamChanged, SignOfLeaving, UserDeleted)):
             self._metrics.add_metric("EventDelay", MetricUnit.Seconds, max(0, self._clock() - message.event_time))
         received_at = int(record.attributes.sent_timestamp) / 1000
-        leaver = self._note(message, received_at)
-        if leaver is not None and int(record.attributes.approximate_receive_count) <= _TOLD_WITHIN:
-            self._leavers.append(leaver)
-        return self._settings.reconcile_project
+        noted = self._note(message, received_at)
+        if noted.leaver is not None and int(record.attributes.approximate_receive_count) <= _TOLD_WITHIN:
+            self._leavers.append(noted.leaver)
+        return None if self._is_read(record, noted) else self._settings.reconcile_project
 
-    def _note(self, message: Message, received_at: float) -> Leaver | None:
-        """Write to the registry what a message says, and return who is to be off at once, if anybody."""
+    def _is_read(self, record: SQSRecord, noted: Noted) -> bool:
+        """Tell whether a run has read what a message is about, so that a burst takes no build for each batch.
+
+        It has if it swept every account after the message was taken first, and what it says was written then.
+        """
+        if noted.is_new or int(record.attributes.approximate_receive_count) == 1:
+            return False
+        written_by = int(record.attributes.approximate_first_receive_timestamp) / 1000 + _LONGEST_CALL
+        sweeps = [self._sweep(account_id) for account_id in self._settings.identity_accounts]
+        return all(sweep is not None and sweep.begun_at > written_by for sweep in sweeps)
+
+    def _note(self, message: Message, received_at: float) -> Noted:
+        """Write to the registry what a message says."""
         if isinstance(message, UserDeleted):
             deletion = tombstone(message, self._sweep(message.account_id), received_at)
-            self._registry.write_tombstone(deletion)
+            is_new = self._registry.write_tombstone(deletion)
             self._metrics.add_metric("Tombstones", MetricUnit.Count, 1)
-            return leaver_of(deletion, self._sweep(message.account_id))
+            return Noted(leaver_of(deletion, self._sweep(message.account_id)), is_new)
         if isinstance(message, SignOfLeaving):
             early_sign = sign(message, self._sweep(message.account_id), received_at)
             if early_sign is not None:
                 self._registry.write_sign(early_sign)
         if isinstance(message, RegistryChanged) and message.removed is not None:
-            return self._removed(message.removed)
-        return None
+            return Noted(self._removed(message.removed))
+        return Noted()
 
     def _removed(self, device: RemovedDevice) -> Leaver | None:
         """Return a device that its user removed, if the registry agrees: the queue's message alone is no record."""
