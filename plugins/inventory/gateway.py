@@ -16,8 +16,9 @@ description:
   - Host variables are C(wireguard_endpoint), C(vpc_id), C(vpc_cidrs) (IPv4 and IPv6), C(vpc_resolver) (the base
     address of the VPC + 2), C(private_zones), C(source_dest_check), C(metadata_options)
     (C(http_endpoint), C(http_tokens), C(http_put_response_hop_limit)), C(instance_id), C(instance_type),
-    C(account_id), C(region), C(availability_zone), C(subnet_id), C(private_ip_address),
-    C(private_dns_name), C(public_ip_address), C(public_dns_name), C(ipv6_addresses), C(instance_tags) and
+    C(instance_profile) (its ARN, or null), C(account_id), C(region), C(availability_zone), C(subnet_id),
+    C(private_ip_address), C(private_dns_name), C(public_ip_address), C(public_dns_name), C(ipv6_addresses),
+    C(instance_tags) and
     C(attached_at), when its first network interface was attached.
   - C(wireguard_endpoint) is what clients dial, the public (elastic) address of the instance, or its IPv6 address in
     brackets where that is all it has, or null. Set it with O(compose) where clients dial a name or a load balancer.
@@ -386,6 +387,7 @@ def _host_variables(instance: dict[str, Any], vpc: dict[str, Any], region: str) 
         "attached_at": _attached_at(instance),
         "availability_zone": instance["Placement"]["AvailabilityZone"],
         "instance_id": instance["InstanceId"],
+        "instance_profile": instance.get("IamInstanceProfile", {}).get("Arn"),
         "instance_tags": boto3_tag_list_to_ansible_dict(instance.get("Tags", [])),
         "instance_type": instance["InstanceType"],
         "ipv6_addresses": _ipv6_addresses(instance),

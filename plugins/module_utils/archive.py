@@ -14,9 +14,10 @@ import os
 import tarfile
 import zipfile
 from pathlib import Path
-from typing import Dict, Iterator, Mapping, NamedTuple
+from typing import Dict, Iterator, Mapping, NamedTuple, Sequence
 
 _IGNORED = ("__pycache__", ".git")
+_ROOM = "library"  # the package that holds a program's packages, which refer to each other
 
 
 class File(NamedTuple):
@@ -66,14 +67,18 @@ def zipped(files: Mapping[str, File]) -> bytes:
     return buffer.getvalue()
 
 
-def pack_program(package: Path, module: str) -> bytes:
-    """Pack a Python package into an archive that runs `main(arguments)` of one of its modules.
+def pack_program(packages: Sequence[Path], main: str) -> bytes:
+    """Pack Python packages that lie beside each other into an archive that runs `main(arguments)` of a module.
 
     `python3 -I FILE ARGUMENT...` starts it, with nothing but the archive and the standard library to import from.
+
+    :param main: the module, from its package on, such as `wireguard.unit`.
     """
-    main = f"import sys\n\nfrom {package.name}.{module} import main\n\nsys.exit(main(sys.argv[1:]))\n"
-    sources = {f"{package.name}/{path.name}": File(path.read_bytes()) for path in package.glob("*.py")}
-    return zipped({"__main__.py": File(main.encode()), **sources})
+    start = f"import sys\n\nfrom {_ROOM}.{main} import main\n\nsys.exit(main(sys.argv[1:]))\n"
+    files = {"__main__.py": File(start.encode()), f"{_ROOM}/__init__.py": File(b"")}
+    for package in packages:
+        files.update({f"{_ROOM}/{package.name}/{path.name}": File(path.read_bytes()) for path in package.glob("*.py")})
+    return zipped(files)
 
 
 def sha256(content: bytes) -> str:

@@ -24,7 +24,7 @@ import botocore.config
 from tests.support import ROOT
 from tests.support.waiting import PATIENCE
 
-from .hosts import GATEWAYS, INSTANCE_METADATA, VPC
+from .hosts import GATEWAYS, INSTANCE_METADATA, VPC, machine_address
 from .machine import STATE, LabError, say
 
 if TYPE_CHECKING:
@@ -45,12 +45,14 @@ GROUPS = {
     "billing": ("judy", *(f"user-{number:04}" for number in range(23, 30))),
 }
 IMAGE = "amzn2-ami-hvm-*x86*"  # one that moto knows
+INSTANCE_ROLE = "vpn-gateway"  # of the gateways' instances, and of their profile
 OTHER_INSTANCES = ("api", "worker", "database")
 ENV = STATE / "env"
 AWS_CONFIG = STATE / "aws_config"
 CREDENTIALS = STATE / "aws_credentials"  # of users, as profiles
 PID = STATE / "moto.pid"
 PORT = STATE / "moto.port"
+QUEUES = STATE / "queues"  # what the URLs of queues begin with, as gateways reach them while somebody forwards
 LOG = STATE / "moto.log"
 SERVER = "tests.support.emulator"
 START_TIMEOUT = PATIENCE
@@ -83,7 +85,10 @@ def environment(profile: str | None = None) -> dict[str, str]:
 
 
 def write_env() -> None:
-    """Write .lab/env, to be sourced by a shell, and the same for AWS's tools alone as .lab/aws_config."""
+    """Write .lab/env, to be sourced by a shell, and the same for AWS's tools alone as .lab/aws_config; and QUEUES."""
+    place = f"http://{machine_address()}:"
+    if not QUEUES.exists() or not QUEUES.read_text().startswith(place):  # gateways keep it
+        QUEUES.write_text(f"{place}{_free_port()}/{ACCOUNT}")
     AWS_CONFIG.write_text(
         f"[default]\nregion = {REGION}\nendpoint_url = {endpoint()}\n"
         f"aws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
@@ -164,6 +169,7 @@ def seed(users: int = USERS, *, empty_first: bool = False) -> None:
         ).close()
     started = time.monotonic()
     made = _seed_iam(client("iam", max_pool_connections=4, parameter_validation=False), users)
+    _seed_instance_role(client("iam"))
     _seed_ec2(client("ec2"))
     say(f"emulated AWS has {users} IAM users ({made} made in {time.monotonic() - started:.1f} s) and the EC2 instances")
 
@@ -302,6 +308,21 @@ def _user_tags(name: str) -> list[Any]:
     return [{"Key": "team", "Value": "payments"}] if name in NAMED_USERS else []
 
 
+def _seed_instance_role(iam: IAMClient) -> None:
+    """Make the gateways' role, which has no permissions, and what the instance metadata says of it."""
+    if INSTANCE_ROLE not in {
+        profile["InstanceProfileName"] for profile in iam.list_instance_profiles()["InstanceProfiles"]
+    }:
+        iam.create_role(RoleName=INSTANCE_ROLE, AssumeRolePolicyDocument="{}")
+        iam.create_instance_profile(InstanceProfileName=INSTANCE_ROLE)
+        iam.add_role_to_instance_profile(InstanceProfileName=INSTANCE_ROLE, RoleName=INSTANCE_ROLE)
+    keys = {"AccessKeyId": ACCESS_KEY.replace("AKIA", "ASIA"), "SecretAccessKey": SECRET_KEY, "Token": "lab"}
+    for gateway in GATEWAYS:
+        file = INSTANCE_METADATA / gateway.addresses[VPC.name][0] / "role.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"Code": "Success", "Name": INSTANCE_ROLE, **keys}))
+
+
 def _seed_ec2(ec2: EC2Client) -> None:
     subnet = _ensure_subnet(ec2)
     reservations = ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["running"]}])
@@ -311,7 +332,8 @@ def _seed_ec2(ec2: EC2Client) -> None:
     for gateway in GATEWAYS:
         if gateway.name not in there:
             address = gateway.addresses[VPC.name][0]
-            instance = _run_instance(ec2, image, subnet, gateway.name, "vpn-gateway", address)
+            profile = {"IamInstanceProfile": {"Name": INSTANCE_ROLE}}
+            instance = _run_instance(ec2, image, subnet, gateway.name, "vpn-gateway", address, **profile)
             ec2.modify_instance_attribute(InstanceId=instance, SourceDestCheck={"Value": False})
             elastic = ec2.allocate_address(Domain="vpc", Address=gateway.address)
             ec2.associate_address(InstanceId=instance, AllocationId=elastic["AllocationId"])
@@ -320,7 +342,7 @@ def _seed_ec2(ec2: EC2Client) -> None:
             _run_instance(ec2, image, subnet, name, name, f"10.20.0.{number}")
 
 
-def _run_instance(ec2: EC2Client, image: str, subnet: str, name: str, role: str, address: str) -> str:
+def _run_instance(ec2: EC2Client, image: str, subnet: str, name: str, role: str, address: str, **others: Any) -> str:
     made = ec2.run_instances(
         ImageId=image,
         MinCount=1,
@@ -330,6 +352,7 @@ def _run_instance(ec2: EC2Client, image: str, subnet: str, name: str, role: str,
         PrivateIpAddress=address,
         MetadataOptions={"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"},
         TagSpecifications=[{"ResourceType": "instance", "Tags": _tags(Name=name, Role=role)}],
+        **others,
     )
     return made["Instances"][0]["InstanceId"]
 

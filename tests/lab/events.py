@@ -22,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,10 +32,12 @@ import boto3
 import yaml
 
 from tests.support import PYTHONPATH, ROOT, iam_events
+from tests.support.fault_proxy import FaultProxy
 from tests.support.lambda_events import sqs_record
 from tests.support.waiting import PATIENCE
 
 from . import actions, aws
+from .hosts import GATEWAYS
 from .machine import STATE, LabError, run
 
 OTHER_ACCOUNT = "444455556666"
@@ -47,7 +50,8 @@ PYTHON = Path(sys.executable).resolve()  # not the environment's: functions and 
 QUEUE_ARN = f"arn:aws:sqs:{aws.REGION}:{aws.ACCOUNT}:{NAME}"
 FUNCTION = f"{NAME}-dispatcher"
 PROJECT = f"{NAME}-reconcile"
-BATCH_WINDOW = 2  # seconds; the emulator forgets that of the stack
+GATHERED = 2  # seconds for which a runner's function waits where a test's few messages are to be one batch
+BATCH_SIZE = 10  # messages; as the stack has it, which the emulator forgets
 MEMORY = Path("/dev/shm")  # unpacking the bundle's 4,000 files on a slow disk takes longer than the rest of a build
 VARIABLES: dict[str, Any] = {
     "vpn_account_id": aws.ACCOUNT,
@@ -244,7 +248,9 @@ class Runner:
         self.builds: list[Build] = []
         self.batches: list[tuple[float, float, int, int]] = []  # began, ended, messages, returned
         self.extra: dict[str, str] = {}  # variables of the next builds
-        self.window = 0.3  # seconds; BATCH_WINDOW in tests of times and of many messages
+        self.window = 0.3  # seconds, so that one test's few messages are one batch; the stack waits for none
+        self.busy = False  # whether the function has messages
+        self.paused = False  # whether builds that are started wait
         self.visibility = 180  # seconds, as the stack has it
         self._extra_of_function = function
         self._taken: dict[str, str] = {}  # receipt handles of messages in flight, by message
@@ -361,10 +367,10 @@ class Runner:
     def _receive(self) -> list[dict[str, Any]]:
         records: list[dict[str, Any]] = []
         closes = None
-        while closes is None or time.monotonic() < closes:
+        while len(records) < BATCH_SIZE and (closes is None or time.monotonic() < closes):
             answer = self._sqs.receive_message(
                 QueueUrl=self._queue,
-                MaxNumberOfMessages=10,
+                MaxNumberOfMessages=BATCH_SIZE - len(records),
                 AttributeNames=["All"],
                 WaitTimeSeconds=0,
                 VisibilityTimeout=self.visibility,
@@ -380,6 +386,11 @@ class Runner:
         return records
 
     def _invoke(self, records: list[dict[str, Any]]) -> None:
+        self.busy = True
+        self._invoke_function(records)
+        self.busy = False
+
+    def _invoke_function(self, records: list[dict[str, Any]]) -> None:
         began = time.time()
         function = self._function
         assert function is not None
@@ -402,6 +413,8 @@ class Runner:
     def _run_builds(self) -> None:
         with self._watched():
             while not self._stop.is_set():
+                while self.paused and not self._stop.is_set():
+                    time.sleep(0.1)
                 known = {build.build_id for build in self.builds}
                 for build_id in self._codebuild.list_builds_for_project(projectName=PROJECT)["ids"]:
                     found = self._codebuild.batch_get_builds(ids=[build_id])["builds"][0]
@@ -462,6 +475,16 @@ class Runner:
         except BaseException as error:
             self._failure = error
             raise
+
+
+@contextlib.contextmanager
+def queues_for_gateways() -> Iterator[FaultProxy]:
+    """Let gateways reach the emulated AWS's queues, where their listeners were told that they are."""
+    place = urllib.parse.urlsplit(aws.QUEUES.read_text())
+    with FaultProxy(aws.endpoint(), (str(place.hostname), int(place.port or 0))) as proxy:
+        for host in GATEWAYS:  # it waits longer from one try to the next
+            actions.shell(host.name, "systemctl restart tracklib-vpn-listener")
+        yield proxy
 
 
 def kill(build: Build) -> None:

@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import json
 import socket
 import sys
+import time
 from pathlib import Path
 
-METADATA = Path("/run/lab-metadata")  # ADDRESS/USER, written by the emulated AWS
+METADATA = Path("/run/lab-metadata")  # ADDRESS/USER, written by the emulated AWS, and ADDRESS/role.json
+ROLES = "/latest/meta-data/iam/security-credentials/"
 ACTIVE_KEYS = "/latest/meta-data/managed-ssh-keys/active-keys/"
 TOKEN = "lab"
 METADATA_ADDRESSES = ("169.254.169.254", "fd00:ec2::254")
@@ -25,6 +28,9 @@ class _Page(http.server.BaseHTTPRequestHandler):
         )
         if asked == METADATA_ADDRESSES[0] and self.path.startswith(ACTIVE_KEYS):
             self._active_keys(client)
+            return
+        if asked == METADATA_ADDRESSES[0] and self.path.startswith(ROLES):
+            self._role(client)
             return
         title = "instance metadata" if asked in METADATA_ADDRESSES else "tracklib service"
         self._answer(200, f"{title} on {socket.gethostname()}, {asked}\nclient {client}\n".encode())
@@ -43,6 +49,21 @@ class _Page(http.server.BaseHTTPRequestHandler):
             self._answer(404, b"")
         else:
             self._answer(200, keys.read_bytes())
+
+    def _role(self, client: str) -> None:
+        """Answer an instance with its role, or with the role's credentials."""
+        file, name = METADATA / client / "role.json", self.path.removeprefix(ROLES)
+        if self.headers.get("X-aws-ec2-metadata-token") != TOKEN:
+            self._answer(401, b"")
+            return
+        role = json.loads(file.read_text()) if file.is_file() else {}
+        if not name and role:
+            self._answer(200, role["Name"].encode())
+        elif role and name == role["Name"]:
+            expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+            self._answer(200, json.dumps({**role, "Expiration": expires}).encode())
+        else:
+            self._answer(404, b"")
 
     def _answer(self, status: int, body: bytes) -> None:
         self.send_response(status)

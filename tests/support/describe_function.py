@@ -34,7 +34,7 @@ def describe() -> str:
     }
     settings = read(Sts("", "eu-west-1"), json.dumps(document))
     nothing = OwnDevices(settings, None, None)  # type: ignore[arg-type]  # nothing is called
-    api = Api(settings, nothing, urllib3.PoolManager(), lambda: None, FunctionUrls(lambda: None))
+    api = Api(settings, nothing, urllib3.PoolManager(), lambda _removed: None, FunctionUrls(lambda: None))
     return json.dumps(api.description(), indent=2, sort_keys=True) + "\n"
 
 

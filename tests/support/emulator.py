@@ -3,9 +3,9 @@
 
 """moto's server, one request at a time: its DynamoDB transactions aren't atomic between threads, AWS's are.
 
-Its Cloud Map, CloudFormation, CodeBuild, DynamoDB, EventBridge and load balancers are completed, see cloud_map.py,
-cloudformation.py, builds.py, table_ids.py, events.py and target_health.py, and its signatures are checked where that
-matters, see signatures.py.
+Its Cloud Map, CloudFormation, CodeBuild, DynamoDB, EventBridge, load balancers and SQS are completed, see cloud_map.py,
+cloudformation.py, builds.py, table_ids.py, events.py, target_health.py and queues.py, and its signatures are checked
+where that matters, see signatures.py.
 
 Usage: python -m tests.support.emulator PORT [DIRECTORY]
 
@@ -22,7 +22,17 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import run_simple
 
-from . import builds, cloud_map, cloudformation, events, instance_connect, signatures, table_ids, target_health
+from . import (
+    builds,
+    cloud_map,
+    cloudformation,
+    events,
+    instance_connect,
+    queues,
+    signatures,
+    table_ids,
+    target_health,
+)
 
 
 def main() -> None:
@@ -31,6 +41,7 @@ def main() -> None:
     cloud_map.complete()
     cloudformation.complete()
     events.complete()
+    queues.complete()
     signatures.complete()
     table_ids.complete()
     target_health.complete()
@@ -43,7 +54,7 @@ def main() -> None:
         with lock:
             return app(environ, start_response)
 
-    run_simple("127.0.0.1", int(sys.argv[1]), one_at_a_time, threaded=True)
+    run_simple("127.0.0.1", int(sys.argv[1]), queues.LongPolling(one_at_a_time), threaded=True)
 
 
 if __name__ == "__main__":

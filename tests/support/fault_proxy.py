@@ -33,7 +33,7 @@ _SWEEP = "GetAccountAuthorizationDetails"
 
 
 class FaultProxy:
-    """Listens on a free loopback port while used as a context.
+    """Listens on a free loopback port, or at an address, while used as a context.
 
     `fail(action, fault, first, last)` lets calls number first to last of an action, or of ANY, end in a fault, also
     before they reach AWS; `calls` counts requests by action; `page_size` cuts sweeps into pages; `max_results` is put
@@ -41,7 +41,7 @@ class FaultProxy:
     that small; `added_resource` is put into the template of each stack that is made.
     """
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, address: tuple[str, int] = ("127.0.0.1", 0)) -> None:
         self.upstream = urllib.parse.urlsplit(upstream)
         self.calls: Counter[str] = Counter()
         self.page_size = 1000
@@ -49,10 +49,10 @@ class FaultProxy:
         self.scan_limit: int | None = None
         self.added_resource: dict[str, Any] | None = None
         self._faults: list[tuple[str, Fault, int, float, bool]] = []
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = http.server.ThreadingHTTPServer(address, Handler)
         self._server.daemon_threads = True
         self._server.proxy = self  # type: ignore[attr-defined]  # how handlers find it
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.url = f"http://{address[0]}:{self._server.server_port}"
 
     def __enter__(self) -> FaultProxy:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -137,7 +137,8 @@ def _route53_action(path: str) -> str:
 
 
 def _page(xml: bytes, size: int, start: int) -> bytes:
-    head, users, tail = re.split(rb"(<UserDetailList>.*</UserDetailList>)", xml, maxsplit=1, flags=re.DOTALL)
+    found = re.compile(rb"(<UserDetailList>.*</UserDetailList>|<UserDetailList */>)", re.DOTALL)
+    head, users, tail = found.split(xml, maxsplit=1)
     every = members(users)
     rest = len(every) > start + size
     marker = b"<Marker>%d</Marker>" % (start + size) if rest else b""

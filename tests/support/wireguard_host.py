@@ -158,7 +158,7 @@ class Host:
         self.site = Site(self.name, directory / "etc", directory / "state", directory / "run")
         self.site.config_dir.mkdir()
         self._program = directory / "wireguard.pyz"  # as the role installs it
-        self._program.write_bytes(pack_program(ROOT / "plugins/module_utils/wireguard", "unit"))
+        self._program.write_bytes(pack_program([ROOT / "plugins/module_utils/wireguard"], "wireguard.unit"))
         self.look_script = directory / "look.sh"
         self.look_script.write_bytes((ROOT / "roles/gateway/files/look.sh").read_bytes())
         self.private_key = subprocess.run(["wg", "genkey"], check=True, capture_output=True, text=True).stdout.strip()

@@ -2,6 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """From an IAM call in another account to a dead tunnel, by the shipped rules, dispatcher, buildspec and playbook.
 
+Listeners are served in the last tests alone: in the others builds do it by themselves.
+
 Making users peers takes a whole run, so one does that for all tests; each takes users of its own.
 """
 
@@ -11,6 +13,7 @@ import concurrent.futures
 import json
 import re
 import signal
+import statistics
 import subprocess
 import threading
 import time
@@ -25,11 +28,13 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.model import Receipt,
 
 from tests.lab import actions, aws, events, hosts
 from tests.support import fault_proxy
+from tests.support.fault_proxy import FaultProxy
 from tests.support.waiting import PATIENCE
 
 GATEWAYS = [host.name for host in hosts.GATEWAYS]
 BURST = 50
-USERS = 19  # besides: more than the tests take
+FAST = 20  # leavers whose time is measured
+USERS = 21 + FAST  # besides: more than the tests take
 Take = Callable[[int], list[Registration]]
 
 
@@ -178,7 +183,7 @@ def test_r4_delete_in_the_other_account_cuts_the_tunnel(
     runner: events.Runner, other: events.Account, take: Take
 ) -> None:
     (dora,) = take(1)
-    runner.window = events.BATCH_WINDOW
+    runner.window = 0
     watching = [watch(gateway, dora.public_key) for gateway in GATEWAYS]
     record = other.delete_user(dora.user_name)
     event = time.time()
@@ -193,9 +198,9 @@ def test_r4_delete_in_the_other_account_cuts_the_tunnel(
         assert receipt.deleted_at is not None
         assert 0 <= receipt.removed_at - receipt.deleted_at < PATIENCE
     print(
-        f"\nevent to dead tunnel {dead - event:.1f} s: to the dispatcher {taken[0] - event:.1f} s (its batch window is "
-        f"{events.BATCH_WINDOW} s), tombstone and start of the build {taken[1] - taken[0]:.1f} s, to the build's first "
-        f"command {build.began - taken[1]:.1f} s, run until both gateways were served {dead - build.began:.1f} s"
+        f"\nevent to dead tunnel by a build alone {dead - event:.1f} s: to the dispatcher {taken[0] - event:.1f} s, "
+        f"tombstone and start of the build {taken[1] - taken[0]:.1f} s, to the build's first command "
+        f"{build.began - taken[1]:.1f} s, run until both gateways were served {dead - build.began:.1f} s"
     )
     assert dead - event < PATIENCE
 
@@ -204,7 +209,7 @@ def test_r4_burst_of_deletes_takes_few_builds_and_leaves_one_receipt_each(
     runner: events.Runner, other: events.Account, take: Take, stays: Registration
 ) -> None:
     leavers = take(BURST)
-    runner.window = events.BATCH_WINDOW
+    runner.window = 0
     records = [other.delete_user(leaver.user_name) for leaver in leavers]
     with actions.probing("bob-laptop") as probe:
         other.raise_events(*records)
@@ -213,7 +218,8 @@ def test_r4_burst_of_deletes_takes_few_builds_and_leaves_one_receipt_each(
     assert gone(*leavers)
     assert everywhere(stays)
     assert report["lost"] == 0, report
-    assert len(ended) <= 3, [batch[2:] for batch in runner.batches]
+    # one begins at once; one more if it swept before the last call could have written its tombstones, 30 s after
+    assert len(ended) <= 4, [batch[2:] for batch in runner.batches]
     written = receipts(*leavers)
     assert len(written) == len({(receipt.gateway, receipt.user_id) for receipt in written}) == BURST * len(GATEWAYS)
     assert {receipt.event_id for receipt in written} == {record["eventID"] for record in records}
@@ -429,7 +435,7 @@ def test_events_twice_late_and_in_disorder_end_in_the_same_state(
     runner.wait(1)
     assert gone(old)
     hour_ago = datetime.fromtimestamp(time.time() - 3600, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    runner.window = events.BATCH_WINDOW
+    runner.window = events.GATHERED
     other.raise_events(
         other.record("CreateUser", requestParameters={"userName": new.user_name}),
         {**deleted, "eventTime": hour_ago},
@@ -445,7 +451,7 @@ def test_r1_rename_and_early_sign_keep_a_peer_and_a_left_or_deleted_group_does_n
 ) -> None:
     renamed, signed, moved, guest = take(4)
     iam = other.client("iam")
-    runner.window = events.BATCH_WINDOW
+    runner.window = events.GATHERED
     iam.update_user(UserName=renamed.user_name, NewUserName="renamed")
     other.add_to_group(guest.user_name, "vpn-guests")
     for leaver in (moved, guest):
@@ -480,7 +486,7 @@ def test_r15_event_whose_fields_hold_code_runs_none(
     jinja = f"{{{{ lookup('ansible.builtin.pipe', 'touch {touched}') }}}}"
     shell = f"$(touch {touched})`touch {touched}`';touch {touched};'"
     record = other.delete_user(dora.user_name)
-    runner.window = events.BATCH_WINDOW
+    runner.window = events.GATHERED
     for payload in (jinja, shell):
         hostile = {"userAgent": payload, "sourceIPAddress": payload, "requestID": payload, "errorMessage": payload}
         other.raise_events(
@@ -499,3 +505,92 @@ def test_r15_event_whose_fields_hold_code_runs_none(
         for message in letters.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
     ]
     assert {message["detail"]["requestParameters"]["userName"] for message in poison} == {jinja, shell}
+
+
+# -- the fast way
+
+
+@pytest.fixture(scope="module")
+def queues(peers: list[Registration]) -> Iterator[FaultProxy]:
+    """The gateways' listeners reach their queues."""
+    assert peers
+    with events.queues_for_gateways() as proxy:
+        yield proxy
+
+
+def removed_by_listener(*leavers: Registration) -> bool:
+    """Whether no receipt of theirs says that a roster took them off."""
+    return {receipt.reason for receipt in receipts(*leavers)} == {"revoked"}
+
+
+@pytest.mark.usefixtures("queues")
+def test_r4_leavers_are_off_before_a_build_has_begun_and_the_build_changes_nothing(
+    runner: events.Runner, other: events.Account, take: Take, stays: Registration
+) -> None:
+    leavers = take(FAST)
+    runner.window, runner.paused = 0, True
+    spans, parts, records = [], [], {}
+    with actions.probing("bob-laptop") as probe:
+        for leaver in leavers:
+            watching = [watch(gateway, leaver.public_key) for gateway in GATEWAYS]
+            records[leaver] = other.delete_user(leaver.user_name)
+            event = time.time()
+            other.raise_events(records[leaver])
+            dead = [float(process.communicate(timeout=PATIENCE)[0]) for process in watching]
+            began, ended = next(batch[:2] for batch in _batches(runner) if batch[0] > event)
+            spans.append(max(dead) - event)
+            parts.append((began - event, ended - began))
+        report = probe.stop()
+    assert all(build.ended is None for build in runner.builds)
+    assert report["lost"] == 0, report
+    print(
+        f"\nevent to dead tunnel by listeners, {FAST} times: median {statistics.median(spans):.2f} s, worst "
+        f"{max(spans):.2f} s; of the median {statistics.median(part[0] for part in parts):.2f} s to the dispatcher, "
+        f"which took {statistics.median(part[1] for part in parts):.2f} s until it had started a build, too"
+    )
+    found = "wg show wg0 allowed-ips | sort; nft -s -t list ruleset"
+    before = [actions.shell(gateway, found) for gateway in GATEWAYS]
+    runner.paused = False
+    assert runner.wait(1, timeout=2 * PATIENCE)[-1].rc == 0
+    assert [actions.shell(gateway, found) for gateway in GATEWAYS] == before
+    assert everywhere(stays)
+    assert removed_by_listener(*leavers)
+    for leaver in leavers:
+        assert_one_receipt_each(leaver, records[leaver]["eventID"])
+
+
+def _batches(runner: events.Runner) -> list[tuple[float, float, int, int]]:
+    """The batches that the function has taken, once it is idle: listeners are told before it ends."""
+    give_up = time.monotonic() + PATIENCE
+    while runner.busy and time.monotonic() < give_up:
+        time.sleep(0.01)
+    return runner.batches
+
+
+@pytest.mark.usefixtures("queues")
+def test_r4_a_gateway_whose_listener_is_down_is_served_by_the_build(
+    runner: events.Runner, other: events.Account, take: Take, stays: Registration
+) -> None:
+    (dora,) = take(1)
+    runner.paused = True
+    served, silent = GATEWAYS
+    actions.shell(silent, "systemctl stop tracklib-vpn-listener")
+    record = other.delete_user(dora.user_name)
+    watching = watch(served, dora.public_key)
+    other.raise_events(record)
+    watching.communicate(timeout=PATIENCE)
+    assert dora.public_key in actions.live_peers(silent)
+    runner.paused = False
+    assert runner.wait(1)[-1].rc == 0
+    assert gone(dora)
+    actions.shell(silent, "systemctl start tracklib-vpn-listener")
+    assert_one_receipt_each(dora, record["eventID"])
+    assert everywhere(stays)
+
+
+def test_a_gateway_that_is_to_have_no_listener_has_none_after_site() -> None:
+    limit = f"--limit={GATEWAYS[1]},localhost"
+    assert actions.shell(GATEWAYS[1], "systemctl is-active tracklib-vpn-listener").strip() == "active"
+    actions.run_playbook("site", limit, gateway_listener=False, **events.VARIABLES)
+    found = "systemctl is-enabled tracklib-vpn-listener; ls /usr/local/lib/tracklib-vpn"
+    assert "listener" not in actions.shell(GATEWAYS[1], found, check=False).replace("tracklib-vpn-listener", "")

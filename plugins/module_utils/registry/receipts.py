@@ -88,7 +88,7 @@ def _cause(removal: Mapping[str, Any], causes: Causes) -> Cause:
             return Cause(None, int(block.created_at), f"blocked: {block.reason}", block.by)
     if reason == Reason.EXPIRED:
         return Cause(None, _expired_at(removal, causes.registrations), "its registration expired")
-    if reason == _REMOVED:
+    if reason in (_REMOVED, _REVOKED):
         return _removal(removal, causes.removed)
     return Cause()
 

@@ -175,13 +175,15 @@ class Registry:
         """List all tombstones, in no order."""
         return list(readable(self._table.query("tombstone"), partial(read_tombstone, now=self._clock())))
 
-    def write_tombstone(self, tombstone: Tombstone) -> None:
+    def write_tombstone(self, tombstone: Tombstone) -> bool:
         """Write a tombstone; one of the same event that is as late or later stays.
 
         So an event that comes again changes nothing, also when the stored sweep has forgotten its user by then.
+
+        :returns: whether it was written now.
         """
         item = tombstone_item(tombstone)
-        self._table.write(Put(item, _IS_LATER, {"event_time": item["event_time"], **_NUMBER}))
+        return self._table.write(Put(item, _IS_LATER, {"event_time": item["event_time"], **_NUMBER}))
 
     def spare(self, tombstone: Tombstone) -> None:
         """Note in a tombstone by name whom it doesn't mean."""

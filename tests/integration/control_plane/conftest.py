@@ -19,7 +19,7 @@ import pytest
 
 from tests.integration.conftest import REGION, ROOT
 from tests.integration.vpn import ACCESS, ACCOUNT, POOLS
-from tests.unit.roles.control_plane.templates import load
+from tests.unit.roles.control_plane.templates import LISTENERS, load
 
 OTHER_ACCOUNT = "444455556666"
 IDENTITY_REGION = "us-east-1"
@@ -131,6 +131,8 @@ class Stacks:
             "VpcId": vpc,
             "SubnetIds": ec2.create_subnet(VpcId=vpc, CidrBlock="10.20.1.0/24")["Subnet"]["SubnetId"],
             "GatewaySecurityGroup": ec2.create_security_group(GroupName="gw", Description="gw", VpcId=vpc)["GroupId"],
+            "Listeners": ",".join(listener["queue"] for listener in LISTENERS),
+            "SweepRoles": f"arn:aws:iam::{OTHER_ACCOUNT}:role/tracklib-vpn-sweep",
             "NamedHosts": json.dumps([{"name": "api", "namespace": "internal.example", "tags": {"Service": "api"}}]),
         }
         made = create_stack(self.client("cloudformation"), "gateway_account", {**given, **parameters})

@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import sweep
+from ansible_collections.tracklib.vpn.plugins.module_utils.listener.message import RevocationMessage, read_message
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sweep, User
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -27,8 +28,9 @@ from tests.support import fault_proxy as faults
 from tests.support.fault_proxy import FaultProxy
 from tests.support.iam_events import envelope, record
 from tests.support.lambda_events import sqs_record
+from tests.unit.roles.control_plane.templates import LISTENERS
 
-from .conftest import Stacks
+from .conftest import OTHER_ACCOUNT, Stacks
 
 START = "StartBuild"
 QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT}:tracklib-vpn"
@@ -87,6 +89,23 @@ class Lambda:
         )
         messages: list[dict[str, Any]] = answer.get("Messages", [])
         return messages
+
+    def told(self) -> dict[str, list[RevocationMessage]]:
+        """What each gateway's listener was told since the last time, as it reads it."""
+        return {listener["name"]: self._taken(listener["queue"]) for listener in LISTENERS}
+
+    def _taken(self, queue: str) -> list[RevocationMessage]:
+        url, found = self._sqs.get_queue_url(QueueName=queue)["QueueUrl"], []
+        while True:
+            answer = self._sqs.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0, AttributeNames=["SentTimestamp"]
+            )
+            for message in answer.get("Messages", []):
+                sent_at = int(message["Attributes"]["SentTimestamp"]) / 1000
+                found.append(read_message(message["Body"], sent_at))
+                self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            if "Messages" not in answer:
+                return found
 
     def metrics(self) -> dict[str, Any]:
         """What was put into the log as metrics since the last time."""
@@ -390,6 +409,221 @@ def test_a_message_that_came_back_often_comes_back_late(function: Lambda, monkey
     function.call()
     time.sleep(1.2)
     function.send({"kind": "registry_changed"})
-    monkeypatch.setattr(dispatch, "_PATIENT_AFTER", 2)  # the emulator counts one more
+    monkeypatch.setattr(dispatch, "_PATIENT_AFTER", 1)
     assert len(function.call()) == 2
     assert [entry["VisibilityTimeout"] for entry in asked] == [1, 300, 1]
+
+
+# -- the fast way: what gateways' listeners are told
+
+
+def _leave(function: Lambda, *names: str) -> dict[str, str]:
+    """Make users whom the last sweep knows, and delete them. :returns: their ids."""
+    ids = {name: function.vpn.user(name) for name in names}
+    time.sleep(1.1)  # IAM's times are whole seconds
+    _swept(function.vpn)
+    time.sleep(1.1)
+    for name in names:
+        function.vpn.delete_user(name)
+    return ids
+
+
+def _deletion(name: str, **changes: Any) -> dict[str, Any]:
+    return envelope(record("DeleteUser", requestParameters={"userName": name}, **changes))
+
+
+def test_r4_every_gateway_is_told_of_a_deletion_after_its_record_is_written(function: Lambda) -> None:
+    (user_id,) = _leave(function, "alice").values()
+    before = function.vpn.registry().generation()
+    event = _deletion("ALICE")
+    function.send(event)
+    assert function.call() == []
+    told = function.told()
+    assert set(told) == {"gw-1", "gw.two"}
+    (first,), (second,) = told.values()
+    assert first == second
+    assert before < first.generation <= function.vpn.registry().generation()
+    event_id = event["detail"]["eventID"]
+    wanted = RevocationMessage(
+        function.vpn.registry().check_identity(), first.generation, event_id, ACCOUNT, user_id, "ALICE"
+    )
+    assert first == wanted
+    metrics = function.metrics()
+    assert (metrics["ListenersTold"], metrics["ListenersNotTold"]) == ([2.0], [0.0])
+    assert function.builds() == 1
+
+
+def test_fifty_leavers_are_told_in_few_calls_with_one_generation(function: Lambda) -> None:
+    names = [f"user-{number}" for number in range(50)]
+    _leave(function, *names)
+    function.send(*[_deletion(name) for name in names])
+    assert function.call() == []
+    told = function.told()["gw-1"]
+    assert {message.user_name for message in told} == set(names)
+    assert len({message.generation for message in told}) == 1
+    assert function.proxy.calls["SendMessageBatch"] == 5 * len(LISTENERS)
+    assert function.proxy.calls["GetAccountAuthorizationDetails"] == 1
+
+
+def test_r1_nobody_is_told_where_it_is_not_sure_whose_the_name_was(function: Lambda) -> None:
+    """A name that no sweep knows; one that the stored sweep learned only after the event."""
+    function.vpn.user("alice")
+    time.sleep(1.1)
+    _swept(function.vpn)
+    function.send(_deletion("nobody"), _deletion("alice", eventTime="2026-01-01T00:00:00Z"))
+    assert function.call() == []
+    event = _deletion("alice")
+    time.sleep(1.1)
+    _swept(function.vpn)  # lists her, who may have been called otherwise when somebody called alice was deleted
+    function.send(event)
+    assert len(function.call()) <= 1
+    assert function.told() == {"gw-1": [], "gw.two": []}
+
+
+def test_r1_whom_iam_lists_under_another_name_by_now_is_not_the_deleted_one(function: Lambda) -> None:
+    """Alice was renamed, another alice created and deleted, all after the last sweep."""
+    function.vpn.user("alice")
+    time.sleep(1.1)
+    _swept(function.vpn)
+    time.sleep(1.1)
+    function.vpn.iam.update_user(UserName="alice", NewUserName="alice.smith")
+    function.send(_deletion("alice"))
+    assert function.call() == []
+    assert function.told() == {"gw-1": [], "gw.two": []}
+
+
+@pytest.mark.parametrize(
+    "fault", [faults.error(400, "Throttling"), faults.error(403, "AccessDenied"), faults.reset, faults.error(500, "x")]
+)
+def test_r4_a_sweep_that_fails_keeps_nobody_on(function: Lambda, fault: faults.Fault) -> None:
+    _leave(function, "alice")
+    function.proxy.fail("GetAccountAuthorizationDetails", fault)
+    function.send(_deletion("alice"))
+    assert function.call() == []
+    assert [len(messages) for messages in function.told().values()] == [1, 1]
+    assert function.metrics()["ListenersNotTold"] == [1.0]
+    assert function.builds() == 1
+
+
+@pytest.mark.parametrize("action", ["SendMessageBatch", "GetItem", "UpdateItem"])
+def test_r17_what_can_not_be_told_is_left_to_the_build(function: Lambda, action: str) -> None:
+    _leave(function, "alice")
+    function.proxy.fail(action, faults.json_error(400, "AccessDeniedException"), reaches=False)
+    function.send(_deletion("alice"))
+    assert function.call() == []
+    assert function.told() == {"gw-1": [], "gw.two": []}
+    assert function.builds() == 1
+    assert function.metrics()["ListenersNotTold"][0] >= 1
+    assert len(function.vpn.registry().tombstones()) == 1
+
+
+def test_r17_a_queue_that_is_gone_keeps_no_other_gateway_from_being_told(function: Lambda) -> None:
+    _leave(function, "alice")
+    sqs = function.stacks.client("sqs")
+    sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=LISTENERS[0]["queue"])["QueueUrl"])
+    function.send(_deletion("alice"))
+    assert function.call() == []
+    assert len(function._taken(LISTENERS[1]["queue"])) == 1
+    assert function.builds() == 1
+
+
+def test_while_builds_are_refused_listeners_are_told_a_few_times_at_most(function: Lambda) -> None:
+    _leave(function, "alice")
+    function.stacks.client("codebuild").start_build(projectName="tracklib-vpn-reconcile")
+    function.send(_deletion("alice"))
+    for _ in range(5):
+        assert len(function.call()) == 1
+        time.sleep(1.2)
+    assert len(function.told()["gw-1"]) == 3
+
+
+def test_a_device_that_its_user_removed_is_told_if_the_registry_agrees(function: Lambda) -> None:
+    user_id = function.vpn.user("alice")
+    devices = function.vpn.registry().devices
+    made = {
+        name: devices.register(
+            Registration(ACCOUNT, user_id, name, "alice", keys.generate()[1], (), time.time()), parse_pools(POOLS)
+        )[1]
+        for name in ("laptop", "phone")
+    }
+    devices.remove(made["laptop"], by="arn:aws:iam::123456789012:user/alice")
+    for name in made:  # that the phone was removed isn't true
+        removed = {"account_id": ACCOUNT, "user_id": user_id, "user_name": "alice", "device": name}
+        function.send({"kind": "registry_changed", "removed": removed})
+    assert function.call() == []
+    (message,) = function.told()["gw-1"]
+    assert (message.user_id, message.device, message.event_id) == (user_id, "laptop", f"removed-{user_id}")
+    assert function.builds() == 1
+    assert "GetAccountAuthorizationDetails" not in function.proxy.calls
+
+
+@pytest.mark.parametrize("removed", [{}, {"device": "x"}, "alice", {"account_id": "1", "device": "laptop"}])
+def test_r15_a_removal_that_is_no_removal_is_poison(function: Lambda, removed: Any) -> None:
+    function.send({"kind": "registry_changed", "removed": removed})
+    assert function.call() == []
+    assert len(function.dead_letters()) == 1
+    assert function.told() == {"gw-1": [], "gw.two": []}
+
+
+def test_users_of_another_account_are_swept_by_its_role(function: Lambda) -> None:
+    """Of an account that can't be swept the record holds."""
+    begun = time.time() - 60
+    user = User(OTHER_ACCOUNT, "AIDAOTHER", "alice", begun - 60)
+    function.vpn.registry().store_sweep(Sweep(OTHER_ACCOUNT, begun, {"AIDAOTHER": user}), 1)
+    detail = record("DeleteUser", OTHER_ACCOUNT, requestParameters={"userName": "alice"})
+    function.send(envelope(detail, OTHER_ACCOUNT))
+    assert function.call() == []
+    assert [message.user_id for message in function.told()["gw-1"]] == ["AIDAOTHER"]
+    assert function.proxy.calls["AssumeRole"] == 1
+
+
+def _run_sweeps(function: Lambda) -> None:
+    """Store sweeps as a run does that begins now."""
+    for account_id in (ACCOUNT, OTHER_ACCOUNT):
+        swept = Sweep(account_id, time.time(), {})
+        function.vpn.registry().store_sweep(swept, function.vpn.registry().take_generation())
+
+
+def test_what_a_run_has_read_since_it_came_takes_no_build_of_its_own(
+    function: Lambda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifty deletions are five batches, of which one starts a build."""
+    monkeypatch.setattr(dispatch, "_LONGEST_CALL", 1)
+    names = [f"user-{number}" for number in range(12)]
+    _leave(function, *names)
+    function.stacks.client("codebuild").start_build(projectName="tracklib-vpn-reconcile")
+    function.send(*[_deletion(name) for name in names], {"kind": "sweep"}, {"kind": "registry_changed"})
+    assert len(function.call()) == 14
+    function.end_builds()
+    time.sleep(1.2)
+    _run_sweeps(function)  # as the build that was at work did, once it was there
+    assert function.call() == []
+    assert function.builds() == 1
+
+
+def test_r4_what_a_run_may_not_have_read_starts_another_one(function: Lambda) -> None:
+    """A call that took the message may have written its record until its time was over."""
+    _leave(function, "alice")
+    function.stacks.client("codebuild").start_build(projectName="tracklib-vpn-reconcile")
+    function.send(_deletion("alice"))
+    assert len(function.call()) == 1
+    function.end_builds()
+    _run_sweeps(function)
+    time.sleep(1.2)
+    assert function.call() == []
+    assert function.builds() == 2
+
+
+def test_r4_deletion_whose_record_was_not_written_at_first_starts_a_build(
+    function: Lambda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "_LONGEST_CALL", 1)
+    _leave(function, "alice")
+    function.proxy.fail("PutItem", faults.json_error(400, "AccessDeniedException"), 1, 1, reaches=False)
+    function.send(_deletion("alice"))
+    assert len(function.call()) == 1
+    time.sleep(1.2)
+    _run_sweeps(function)
+    assert function.call() == []
+    assert function.builds() == 1
+    assert len(function.vpn.registry().tombstones()) == 1

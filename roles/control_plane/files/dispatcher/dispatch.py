@@ -20,7 +20,20 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from .endings import mail_of_endings
-from .messages import EndingsDue, HostChanged, IamChanged, Poison, SignOfLeaving, SweepDue, UserDeleted, parse
+from .listeners import Leaver, Listeners
+from .messages import (
+    EndingsDue,
+    HostChanged,
+    IamChanged,
+    Message,
+    Poison,
+    RegistryChanged,
+    RemovedDevice,
+    SignOfLeaving,
+    SweepDue,
+    UserDeleted,
+    parse,
+)
 from .settings import DispatcherSettings, NamedHosts
 
 NAMESPACE = "tracklib.vpn"  # of the metrics
@@ -30,6 +43,9 @@ _PAUSE = (10, 20)  # seconds until refused messages come back
 # A build ends within 10 minutes. What waits for longer waits for an operator, and has the queue's 1,000 receives.
 _PATIENT_AFTER = 40  # receives
 _LONG_PAUSE = 300  # seconds: with it a message stays for 3 days
+# A message comes back while builds are refused. Listeners were told the first time, unless the function ended before.
+_TOLD_WITHIN = 3  # receives
+_LONGEST_CALL = 30  # seconds, of this function
 _MAX_ENTRIES = 10  # of a ChangeMessageVisibilityBatch
 _MAX_REASON = 250  # characters
 
@@ -43,6 +59,13 @@ class DispatcherClients(NamedTuple):
     sqs: Any
 
 
+class Noted(NamedTuple):
+    """What became of a message: who is to be off at once, and whether the registry has its record only now."""
+
+    leaver: Leaver | None = None
+    is_new: bool = False
+
+
 class Dispatcher:
     """Takes batches of messages as Lambda gives them. Any message may come twice, late, and in any order."""
 
@@ -51,23 +74,28 @@ class Dispatcher:
         settings: DispatcherSettings,
         registry: Registry,
         clients: DispatcherClients,
+        listeners: Listeners,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._registry = registry
         self._clients = clients
+        self._listeners = listeners
         self._clock = clock
         self._logger = Logger()
         self._metrics = Metrics(namespace=NAMESPACE)
         self._sweeps: dict[str, Sweep | None] = {}  # of this batch
+        self._leavers: list[Leaver] = []  # of this batch
 
     def __call__(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        """Take every message, then start what they ask for; return which messages go back to the queue."""
+        """Take every message, tell the listeners, then start what is asked for; return what goes back to the queue."""
         self._logger.append_keys(request_id=context.aws_request_id)
         self._sweeps.clear()
+        self._leavers.clear()
         processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
         with processor(records=event["Records"], handler=self._take):
             taken = processor.process()
+            self._tell_listeners()
             requests = [(project, SQSRecord(record)) for outcome, project, record in taken if outcome == "success"]
             # names go last: an account may have room for one build, and no access depends on them
             for project in sorted({asked for asked, _record in requests if asked}, key=self._settings.is_for_names):
@@ -108,14 +136,53 @@ class Dispatcher:
         if isinstance(message, (IamChanged, SignOfLeaving, UserDeleted)):
             self._metrics.add_metric("EventDelay", MetricUnit.Seconds, max(0, self._clock() - message.event_time))
         received_at = int(record.attributes.sent_timestamp) / 1000
+        noted = self._note(message, received_at)
+        if noted.leaver is not None and int(record.attributes.approximate_receive_count) <= _TOLD_WITHIN:
+            self._leavers.append(noted.leaver)
+        return None if self._is_read(record, noted) else self._settings.reconcile_project
+
+    def _is_read(self, record: SQSRecord, noted: Noted) -> bool:
+        """Tell whether a run has read what a message is about, so that a burst takes no build for each batch.
+
+        It has if it swept every account after the message was taken first, and what it says was written then.
+        """
+        if noted.is_new or int(record.attributes.approximate_receive_count) == 1:
+            return False
+        written_by = int(record.attributes.approximate_first_receive_timestamp) / 1000 + _LONGEST_CALL
+        sweeps = [self._sweep(account_id) for account_id in self._settings.identity_accounts]
+        return all(sweep is not None and sweep.begun_at > written_by for sweep in sweeps)
+
+    def _note(self, message: Message, received_at: float) -> Noted:
+        """Write to the registry what a message says."""
         if isinstance(message, UserDeleted):
-            self._registry.write_tombstone(tombstone(message, self._sweep(message.account_id), received_at))
+            deletion = tombstone(message, self._sweep(message.account_id), received_at)
+            is_new = self._registry.write_tombstone(deletion)
             self._metrics.add_metric("Tombstones", MetricUnit.Count, 1)
+            return Noted(leaver_of(deletion, self._sweep(message.account_id)), is_new)
         if isinstance(message, SignOfLeaving):
             early_sign = sign(message, self._sweep(message.account_id), received_at)
             if early_sign is not None:
                 self._registry.write_sign(early_sign)
-        return self._settings.reconcile_project
+        if isinstance(message, RegistryChanged) and message.removed is not None:
+            return Noted(self._removed(message.removed))
+        return Noted()
+
+    def _removed(self, device: RemovedDevice) -> Leaver | None:
+        """Return a device that its user removed, if the registry agrees: the queue's message alone is no record."""
+        owner = (device.account_id, device.user_id)
+        if self._registry.devices.registration(owner, device.device) is not None:
+            return None
+        return Leaver(*owner, device.user_name, f"removed-{device.user_id}", device.device)
+
+    def _tell_listeners(self) -> None:
+        """Have the gateways take leavers off now. What fails here is done by the build that follows."""
+        if not self._leavers:
+            return
+        told = self._listeners.tell(self._leavers)
+        for problem in told.problems:
+            self._logger.error("the build does it instead", why=problem)
+        self._metrics.add_metric("ListenersTold", MetricUnit.Count, told.sent)
+        self._metrics.add_metric("ListenersNotTold", MetricUnit.Count, len(told.problems))
 
     def _sweep(self, account_id: str) -> Sweep | None:
         """The account's last complete sweep, read once for a batch."""
@@ -223,6 +290,17 @@ def tombstone(deleted: UserDeleted, sweep: Sweep | None, received_at: float) -> 
     event_time = min(deleted.event_time, received_at)
     user_id = _user_id(deleted.user_name, sweep, event_time)
     return Tombstone(deleted.account_id, deleted.event_id, deleted.user_name, user_id, event_time, by=deleted.by)
+
+
+def leaver_of(deletion: Tombstone, sweep: Sweep | None) -> Leaver | None:
+    """Return whom listeners are to take off; nobody where it isn't sure whose the name was (R1, identity).
+
+    :param sweep: that the deletion's `user_id` is from. A later one than the event may list, under that name, somebody
+        who was renamed since.
+    """
+    if deletion.user_id is None or sweep is None or sweep.begun_at > deletion.event_time:
+        return None
+    return Leaver(deletion.account_id, deletion.user_id, deletion.user_name, deletion.event_id)
 
 
 def sign(message: SignOfLeaving, sweep: Sweep | None, received_at: float) -> Sign | None:

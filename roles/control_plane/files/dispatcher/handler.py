@@ -11,14 +11,18 @@ from typing import Any
 
 import boto3
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws import FUNCTION_CONFIG
+from ansible_collections.tracklib.vpn.plugins.module_utils.iam.clients import IamClients
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
 from .dispatch import Dispatcher, DispatcherClients
+from .listeners import Listeners
 from .settings import read
 
 _CONFIG = Config(user_agent_extra="tracklib.vpn", **FUNCTION_CONFIG)
+# a leaver waits for this one, which only makes sure
+_SWEEP_CONFIG = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -37,4 +41,7 @@ def dispatcher() -> Dispatcher:
         sns=session.client("sns", config=_CONFIG),
         sqs=session.client("sqs", config=_CONFIG),
     )
-    return Dispatcher(settings, Registry(session.client("dynamodb", config=_CONFIG), settings.table), clients)
+    registry = Registry(session.client("dynamodb", config=_CONFIG), settings.table)
+    roles = {account_id: settings.sweep_roles.get(account_id) for account_id in settings.identity_accounts}
+    iam_of = IamClients(session, roles, _SWEEP_CONFIG)
+    return Dispatcher(settings, registry, clients, Listeners(settings.listeners, registry, clients.sqs, iam_of))

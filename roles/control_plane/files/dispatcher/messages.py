@@ -13,6 +13,7 @@ import re
 from collections.abc import Collection
 from typing import Annotated, Any, Literal, NamedTuple, Union
 
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import DEVICE_NAME, USER_NAME
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 # All that a rule forwards. The last line is what happens before a user is deleted, or instead.
@@ -36,8 +37,19 @@ class SweepDue(NamedTuple):
     """The schedule's message."""
 
 
+class RemovedDevice(NamedTuple):
+    """A device that its user removed, as self-service says."""
+
+    account_id: str
+    user_id: str
+    user_name: str
+    device: str
+
+
 class RegistryChanged(NamedTuple):
     """Self-service changed a registration."""
+
+    removed: RemovedDevice | None = None
 
 
 class EndingsDue(NamedTuple):
@@ -87,13 +99,23 @@ class _Model(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
 
+class _Removed(_Model):
+    model_config = ConfigDict(extra="forbid")
+
+    account_id: Annotated[str, Field(pattern=r"^[0-9]{12}$")]
+    user_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,128}$")]
+    user_name: Annotated[str, Field(pattern=f"^{USER_NAME}$")]
+    device: Annotated[str, Field(pattern=f"^{DEVICE_NAME}$")]
+
+
 class _Own(_Model):
     model_config = ConfigDict(extra="forbid")
 
     kind: Literal["sweep", "registry_changed", "endings"]
+    removed: _Removed | None = None
 
 
-_OWN: dict[str, Message] = {"sweep": SweepDue(), "registry_changed": RegistryChanged(), "endings": EndingsDue()}
+_OWN: dict[str, Message] = {"sweep": SweepDue(), "endings": EndingsDue()}
 
 
 class _IamDetail(_Model):
@@ -114,7 +136,7 @@ class _IamEvent(_Model):
 
 
 class _Named(_Model):
-    user_name: Annotated[str, Field(alias="userName", pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$")]
+    user_name: Annotated[str, Field(alias="userName", pattern=f"^{USER_NAME}$")]
 
 
 class _HostDetail(_Model):
@@ -145,11 +167,18 @@ def parse(body: str, identity_accounts: Collection[str], gateway_account: str) -
             return _iam_message(_IamEvent.model_validate_json(body), identity_accounts)
         if source == "aws.ec2":
             return _host_message(_HostEvent.model_validate_json(body), gateway_account)
-        return _OWN[_Own.model_validate_json(body).kind]
+        return _own_message(_Own.model_validate_json(body))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the message"
         raise Poison(f"{where}: {first['msg']}") from None
+
+
+def _own_message(message: _Own) -> Message:
+    if message.kind in _OWN:
+        return _OWN[message.kind]
+    removed = None if message.removed is None else RemovedDevice(**message.removed.model_dump())
+    return RegistryChanged(removed)
 
 
 def _iam_message(event: _IamEvent, accounts: Collection[str]) -> Message:

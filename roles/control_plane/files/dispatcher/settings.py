@@ -16,6 +16,7 @@ _REQUIRED = (
     "TOPIC",
 )  # fmt: skip
 _ACCOUNT = re.compile(r"[0-9]{12}")
+_ROLE = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:role/[\x21-\x7e]+")
 
 
 class NamedHosts(BaseModel):
@@ -39,6 +40,8 @@ class DispatcherSettings(NamedTuple):
     topic: str  # the ARN of the operators' topic
     names_project: str | None
     named_hosts: tuple[NamedHosts, ...]
+    listeners: tuple[str, ...] = ()  # URLs of the gateways' queues
+    sweep_roles: Mapping[str, str] = {}  # by identity account; the gateways' own needs none
 
     def is_for_names(self, project: str) -> bool:
         """Tell whether a project keeps names, on which no access depends."""
@@ -46,7 +49,9 @@ class DispatcherSettings(NamedTuple):
 
 
 def read(environment: Mapping[str, str]) -> DispatcherSettings:
-    """Read the settings from environment variables; NAMES_PROJECT and NAMED_HOSTS (JSON) may be missing or empty.
+    """Read the settings from environment variables.
+
+    NAMES_PROJECT, NAMED_HOSTS (JSON), LISTENERS and SWEEP_ROLES (comma-separated) may be missing or empty.
 
     :raises ValueError: naming the variable, what was found and what is expected.
     """
@@ -62,6 +67,11 @@ def read(environment: Mapping[str, str]) -> DispatcherSettings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise ValueError(f"NAMED_HOSTS is refused: {first['msg']}") from None
+    roles = [role for role in environment.get("SWEEP_ROLES", "").split(",") if role]
+    wrong = [role for role in roles if not _ROLE.fullmatch(role)]
+    if wrong:
+        raise ValueError(f"SWEEP_ROLES: {wrong[0]!r} is no ARN of a role; give ARNs, and commas")
+    place = environment["QUEUE_URL"].rpartition("/")[0]  # all queues of the account have URLs that begin alike
     return DispatcherSettings(
         table=environment["REGISTRY_TABLE"],
         queue_url=environment["QUEUE_URL"],
@@ -72,4 +82,6 @@ def read(environment: Mapping[str, str]) -> DispatcherSettings:
         topic=environment["TOPIC"],
         names_project=environment.get("NAMES_PROJECT") or None,
         named_hosts=named_hosts,
+        listeners=tuple(f"{place}/{name}" for name in environment.get("LISTENERS", "").split(",") if name),
+        sweep_roles={role.split(":")[4]: role for role in roles},
     )

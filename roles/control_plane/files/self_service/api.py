@@ -72,14 +72,14 @@ _QUOTAS: dict[RegistryErrorCode | None, RefusalCode] = {
 
 
 class Api:
-    """The function. `notify` tells the queue that the registry changed, `urls` by which URL a call came."""
+    """The function. `notify` tells the queue of a change and what it removed, `urls` by which URL a call came."""
 
     def __init__(
         self,
         settings: SelfServiceSettings,
         devices: OwnDevices,
         http: urllib3.PoolManager,
-        notify: Callable[[], None],
+        notify: Callable[[Registration | None], None],
         urls: FunctionUrls,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -182,7 +182,7 @@ class Api:
         """Remove a device; its addresses rest, its key stays the caller's."""
         admitted = self._admit("remove", MANAGE, proof, device)
         removed = self._devices.remove(admitted, device)
-        return RemovedAnswer(device=self._device(removed, admitted), in_force_from=self._committed())
+        return RemovedAnswer(device=self._device(removed, admitted), in_force_from=self._committed(removed))
 
     # -- what every route does
 
@@ -221,11 +221,14 @@ class Api:
         blocked = admitted.blocked.get(registration.device)
         return device_out(registration, self._devices.renewable_from(registration), blocked)
 
-    def _committed(self) -> int:
-        """Ask for a reconcile; return when it is done at the latest. A lost message only makes it wait for the next."""
+    def _committed(self, removed: Registration | None = None) -> int:
+        """Ask for a reconcile; return when it is done at the latest. A lost message only makes it wait for the next.
+
+        :param removed: what was removed, which the gateways needn't wait for a reconcile to take off.
+        """
         self._line["changed"] = True
         try:
-            self._notify()
+            self._notify(removed)
         except AWSCallError as error:
             self._line["queue_error"] = str(error)
         return self._in_force_from()

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import boto3
 import urllib3
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws import FUNCTION_CONFIG, AWSCallError, calling
+from ansible_collections.tracklib.vpn.plugins.module_utils.iam.clients import IamClients
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
@@ -23,9 +24,6 @@ from .api import Api, unable
 from .devices import OwnDevices
 from .settings import FunctionEnvironment, read, read_environment
 from .urls import FunctionUrls
-
-if TYPE_CHECKING:
-    from mypy_boto3_iam import IAMClient
 
 _CONFIG = Config(user_agent_extra="tracklib.vpn", **FUNCTION_CONFIG)
 
@@ -66,51 +64,20 @@ def api(document: str | None) -> Api:
     """
     session, environment, registry = aws()
     settings = read(environment.sts, document)
-    devices = OwnDevices(settings, registry, IamClients(session, settings.roles))
+    devices = OwnDevices(settings, registry, IamClients(session, settings.roles, _CONFIG))
     urls = FunctionUrls(lambda: session.client("lambda", config=_CONFIG))
     return Api(settings, devices, urllib3.PoolManager(), _notifier(session, environment.queue_url), urls)
 
 
-def _notifier(session: boto3.session.Session, queue_url: str) -> Callable[[], None]:
+def _notifier(session: boto3.session.Session, queue_url: str) -> Callable[[Registration | None], None]:
     sqs = session.client("sqs", config=_CONFIG)
 
-    def notify() -> None:
+    def notify(removed: Registration | None) -> None:
+        message: dict[str, Any] = {"kind": "registry_changed"}
+        if removed is not None:  # the dispatcher has the gateways take it off at once
+            names = ("account_id", "user_id", "user_name", "device")
+            message["removed"] = {name: getattr(removed, name) for name in names}
         with calling("sqs:SendMessage", queue_url):
-            sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"kind": "registry_changed"}))
+            sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps(message))
 
     return notify
-
-
-class IamClients:
-    """Clients that read IAM in the identity accounts; a role's is made anew before its credentials expire."""
-
-    def __init__(self, session: boto3.session.Session, roles: Mapping[str, str | None]) -> None:
-        self._session = session
-        self._roles = roles
-        self._made: dict[str, tuple[IAMClient, float]] = {}
-
-    def __call__(self, account_id: str) -> IAMClient:
-        """The client for one of the identity accounts.
-
-        :raises AWSCallError: its role can't be assumed.
-        """
-        client, usable_until = self._made.get(account_id, (None, 0.0))
-        if client is None or time.time() > usable_until:
-            client, usable_until = self._make(self._roles[account_id])
-            self._made[account_id] = (client, usable_until)
-        return client
-
-    def _make(self, role_arn: str | None) -> tuple[IAMClient, float]:
-        if role_arn is None:
-            return self._session.client("iam", config=_CONFIG), float("inf")
-        with calling("sts:AssumeRole", role_arn):
-            sts = self._session.client("sts", config=_CONFIG)
-            credentials = sts.assume_role(RoleArn=role_arn, RoleSessionName="tracklib-vpn")["Credentials"]
-        client = self._session.client(
-            "iam",
-            aws_access_key_id=credentials["AccessKeyId"],
-            aws_secret_access_key=credentials["SecretAccessKey"],
-            aws_session_token=credentials["SessionToken"],
-            config=_CONFIG,
-        )
-        return client, credentials["Expiration"].timestamp() - 60

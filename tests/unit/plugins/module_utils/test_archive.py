@@ -77,9 +77,21 @@ def _package(root: Path) -> Path:
 
 def test_a_packed_program_runs_isolated_with_its_arguments_and_exit_status(tmp_path: Path) -> None:
     program = tmp_path / "greeting.pyz"
-    program.write_bytes(pack_program(_package(tmp_path), "say"))
+    program.write_bytes(pack_program([_package(tmp_path)], "greeting.say"))
     done = subprocess.run([sys.executable, "-I", program, "wg0"], check=False, capture_output=True, text=True)
     assert (done.stdout, done.returncode) == ("hello wg0\n", 3)
+
+
+def test_packages_of_a_program_import_from_each_other(tmp_path: Path) -> None:
+    package = _package(tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "__init__.py").write_text("")
+    (other / "call.py").write_text("from ..greeting.say import main\n")
+    program = tmp_path / "greeting.pyz"
+    program.write_bytes(pack_program([package, other], "other.call"))
+    done = subprocess.run([sys.executable, "-I", program, "wg1"], check=False, capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("hello wg1\n", 3)
 
 
 def test_a_program_is_the_same_bytes_whatever_the_times_of_its_files_and_what_python_left_beside(
@@ -89,4 +101,4 @@ def test_a_program_is_the_same_bytes_whatever_the_times_of_its_files_and_what_py
     os.utime(second / "say.py", (1, 1))
     (second / "__pycache__").mkdir()
     (second / "__pycache__/say.pyc").write_bytes(b"compiled")
-    assert pack_program(first, "say") == pack_program(second, "say")
+    assert pack_program([first], "greeting.say") == pack_program([second], "greeting.say")

@@ -5,17 +5,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jinja2
 import yaml
+from ansible_collections.tracklib.vpn.plugins.module_utils.listener.queue import queue_name
 
-FILES = Path(__file__).parents[4] / "roles/control_plane/files"
+ROLE = Path(__file__).parents[4] / "roles/control_plane"
+FILES = ROLE / "files"
 PARTS = sorted((FILES / "gateway_account").glob("*.yml"))  # of one stack, which the role merges
 TEMPLATES = ["gateway_account", *sorted(path.name for path in FILES.glob("*.yml") if path.name != "buildspec.yml")]
 _ACCOUNT, _REGION = "111122223333", "eu-west-1"
+GATEWAY_ROLE = f"arn:aws:iam::{_ACCOUNT}:role/gateways/vpn-gateway"  # of an instance
+LISTENERS = [
+    {"name": name, "queue": queue_name("tracklib-vpn", name), "role_arn": GATEWAY_ROLE} for name in ("gw-1", "gw.two")
+]
 _GIVEN: dict[str, Any] = {
     "AWS::AccountId": _ACCOUNT,
     "AWS::Partition": "aws",
@@ -27,6 +36,7 @@ _GIVEN: dict[str, Any] = {
     "GatewayRegion": _REGION,
     "GatewayRole": "vpn-gateway",
     "GatewayUser": "admin",
+    "Listeners": [listener["queue"] for listener in LISTENERS],
     "IdentityAccounts": [_ACCOUNT, "444455556666"],
     "IdentityRoles": ["arn:aws:iam::444455556666:role/tracklib-vpn-forward"],
     "IdentityRules": ["arn:aws:events:us-east-1:444455556666:rule/tracklib-vpn-iam-events"],
@@ -72,10 +82,21 @@ class Policy(NamedTuple):
         return found
 
 
+def listeners() -> str:
+    """The part of the gateways' stack that the role makes for the gateways in LISTENERS."""
+    environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False)
+    environment.filters["to_json"] = json.dumps
+    environment.filters["hash"] = lambda text, algorithm: hashlib.new(algorithm, text.encode()).hexdigest()
+    template = (ROLE / "templates/listeners.yml.j2").read_text()
+    return environment.from_string(template).render(_control_plane_listeners=LISTENERS)
+
+
 def load(name: str) -> dict[str, Any]:
     template: dict[str, Any] = {}
-    for path in PARTS if name == "gateway_account" else [FILES / name]:
-        for section, content in yaml.safe_load(path.read_text()).items():
+    is_gateways = name == "gateway_account"
+    parts = [*(path.read_text() for path in PARTS), listeners()] if is_gateways else [(FILES / name).read_text()]
+    for part in parts:
+        for section, content in yaml.safe_load(part).items():
             merged = {**template.get(section, {}), **content} if isinstance(content, dict) else content
             template[section] = merged
     return template

@@ -24,13 +24,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 from dispatcher.dispatch import NAMESPACE
 from dispatcher.messages import HOST_STATES, IAM_EVENTS
 
-from .templates import FILES, PARTS, TEMPLATES, Policy, load, policies
+from .templates import FILES, GATEWAY_ROLE, LISTENERS, PARTS, TEMPLATES, Policy, load, policies
 
 # the emulator makes some of these silently into nothing, so nothing else would miss them
 RESOURCES = {
     "code.yml": {"AWS::S3::Bucket": 1, "AWS::S3::BucketPolicy": 1},
     "gateway_account": {
-        "AWS::CloudWatch::Alarm": 7,
+        "AWS::CloudWatch::Alarm": 7 + len(LISTENERS),
         "AWS::CodeBuild::Project": 2,
         "AWS::CodeBuild::ReportGroup": 2,
         "AWS::EC2::SecurityGroup": 1,
@@ -39,7 +39,7 @@ RESOURCES = {
         "AWS::Events::EventBusPolicy": 2,
         "AWS::Events::Rule": 4,
         "AWS::IAM::ManagedPolicy": 1,
-        "AWS::IAM::Policy": 5,
+        "AWS::IAM::Policy": 6,
         "AWS::IAM::Role": 3,
         "AWS::Lambda::EventSourceMapping": 1,
         "AWS::Lambda::Function": 1,
@@ -47,8 +47,8 @@ RESOURCES = {
         "AWS::SNS::Subscription": 1,
         "AWS::SNS::Topic": 1,
         "AWS::SNS::TopicPolicy": 1,
-        "AWS::SQS::Queue": 2,
-        "AWS::SQS::QueuePolicy": 2,
+        "AWS::SQS::Queue": 2 + len(LISTENERS),
+        "AWS::SQS::QueuePolicy": 2 + len(LISTENERS),
     },
     "identity_account.yml": {
         "AWS::CloudWatch::Alarm": 1,
@@ -116,6 +116,7 @@ WILDCARDS: dict[tuple[str, str], Condition | str] = {
     ("LookUpOneUser", "user/*"): "any user may call",
     ("ReadHostKeys", "parameter/tracklib-vpn/host-keys/*"): "each gateway's",
     ("SeeTheirZones", "hostedzone/*"): "reads alone",
+    ("TellListeners", "tracklib-vpn-gateway-*"): "each gateway's",
 }
 
 
@@ -152,7 +153,7 @@ def test_parts_of_one_stack_agree_on_what_they_share(one: Path, other: Path) -> 
 def test_every_policy_is_looked_at() -> None:
     assert Counter(policy.template for policy in POLICIES) == {
         "code.yml": 1,
-        "gateway_account": 15,
+        "gateway_account": 16 + len(LISTENERS),
         "identity_account.yml": 6,
         "registry.yml": 1,
         "self_service.yml": 3,
@@ -322,6 +323,8 @@ def test_r12_silence_is_an_alarm_of_the_sweeps_age_alone() -> None:
         "DeadLettersAlarm": "notBreaching",
         "DispatcherErrorsAlarm": "notBreaching",
         "DispatcherFailedAlarm": "notBreaching",
+        "Listener88c220d14fe9Alarm": "notBreaching",  # of the two gateways that have one
+        "Listenerab84cf4abdc8Alarm": "notBreaching",
         "NamesFailedAlarm": "notBreaching",
         "NotForwardedAlarm": "notBreaching",
         "ReconcileFailedAlarm": "notBreaching",
@@ -404,7 +407,7 @@ def test_r4_only_rules_self_service_and_operators_put_messages_into_the_queue() 
     }
 
 
-def test_a_build_reads_the_users_of_its_own_account_only_where_they_may_connect() -> None:
+def test_users_of_the_gateways_own_account_are_read_only_where_they_may_connect() -> None:
     template = load("gateway_account")
     assert template["Conditions"]["SweepsOwnUsers"] == {"Fn::Equals": [{"Ref": "HasOwnUsers"}, "true"]}
     assert template["Resources"]["ReconcileOwnUsersPolicy"]["Condition"] == "SweepsOwnUsers"
@@ -415,7 +418,42 @@ def test_a_build_reads_the_users_of_its_own_account_only_where_they_may_connect(
         for statement in policy.statements
         if any(action.startswith("iam:") for action in _list(statement["Action"]))
     }
-    assert reading == {"ReconcileOwnUsersPolicy"}
+    assert reading == {"DispatcherListenersPolicy", "ReconcileOwnUsersPolicy"}
+    telling = template["Resources"]["DispatcherListenersPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    (own,) = [each["Fn::If"] for each in telling if "iam:GetAccountAuthorizationDetails" in str(each)]
+    assert (own[0], own[2]) == ("SweepsOwnUsers", {"Ref": "AWS::NoValue"})
+
+
+def test_r4_r16_a_gateways_queue_is_the_dispatchers_to_write_and_that_instances_to_read() -> None:
+    """Whatever their own policies say: a message taken away keeps a leaver on, a forged one takes a peer off."""
+    found = [policy for policy in POLICIES if re.fullmatch("Listener[0-9a-f]{12}Policy", policy.resource)]
+    assert len(found) == len(LISTENERS)
+    for policy in found:
+        read, nobody_reads, nobody_writes = policy.statements
+        taking = {"sqs:DeleteMessage", "sqs:ReceiveMessage"}
+        assert (read["Effect"], set(read["Action"])) == ("Allow", taking)
+        assert read["Condition"] == {
+            "ArnEquals": {"aws:PrincipalArn": GATEWAY_ROLE},
+            "StringEquals": {"aws:PrincipalAccount": "111122223333"},
+        }
+        assert taking < set(nobody_reads["Action"])
+        assert nobody_writes["Action"] == "sqs:SendMessage"
+        dispatcher = "arn:aws:iam::111122223333:role/tracklib-vpn-dispatcher"
+        for deny, but in ((nobody_reads, GATEWAY_ROLE), (nobody_writes, dispatcher)):
+            assert (deny["Effect"], deny["Principal"]) == ("Deny", "*")
+            assert deny["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": but}}
+
+
+def test_what_a_listener_did_not_take_is_an_alarm_before_it_is_forgotten() -> None:
+    resources = load("gateway_account")["Resources"]
+    for listener in LISTENERS:
+        (logical_id,) = [
+            one for one, each in resources.items() if each["Properties"].get("QueueName") == listener["queue"]
+        ]
+        alarm = resources[f"{logical_id}Alarm"]["Properties"]
+        assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": listener["queue"]}]
+        silent = alarm["Threshold"] + alarm["Period"] * alarm["EvaluationPeriods"]
+        assert silent < resources[logical_id]["Properties"]["MessageRetentionPeriod"] / 4
 
 
 def test_r3_operators_may_sweep_another_account_as_builds_may() -> None:
@@ -427,6 +465,7 @@ def test_r3_operators_may_sweep_another_account_as_builds_may() -> None:
         for arn in _list(keys["aws:PrincipalArn"])
     ]
     assert trusted == [
+        "arn:aws:iam::111122223333:role/tracklib-vpn-dispatcher",
         "arn:aws:iam::111122223333:role/tracklib-vpn-reconcile",
         "arn:aws:iam::111122223333:role/tracklib-vpn-self-service",
         "arn:aws:iam::111122223333:role/NetworkOperators",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 PLUGINS = Path(__file__).parents[5] / "plugins"
-PACKAGES = ("wireguard", "probe")
+PACKAGES = ("wireguard", "probe", "listener")
 FILES = sorted(path for package in PACKAGES for path in (PLUGINS / "module_utils" / package).glob("*.py"))
 MODULES = [PLUGINS / f"modules/{name}.py" for name in ("name_probe", "wireguard_interface", "wireguard_interface_info")]
 _OWN = tuple(f"ansible_collections.tracklib.vpn.plugins.module_utils.{package}." for package in PACKAGES)
