@@ -277,8 +277,7 @@ def test_r16_a_revocation_that_names_no_device_is_refused_unless_it_says_all(vpn
     vpn.user("alice")
     for options in ({}, {"device": "laptop", "all_devices": True}, {"device": "laptop", "all_devices": "yes"}):
         refused = vpn.fails("revocation", user_name="alice", **options)
-        assert "expected one of device and all_devices; nothing was written" in refused["msg"]
-        assert refused["refused"]
+        assert "expected one of device and all_devices; nothing was written" in refused
     assert vpn.items("block") == []
 
 
@@ -296,7 +295,8 @@ def test_r1_name_that_a_newcomer_has_by_now_is_refused_with_the_ids_of_both(vpn:
     assert f"{newcomer} (now alice)" in refused
     assert vpn.items("block") == []
     for asked in (renamed, f" {renamed.lower()} ", "alice.smith", " alice.smith/laptop "):
-        (written,) = vpn.module("revocation", user_name=asked, all_devices=True)["revocations"]
+        every = "/" not in asked
+        (written,) = vpn.module("revocation", user_name=asked, all_devices=every)["revocations"]
         assert written["user_id"] == renamed
     assert {block.device for block in vpn.registry().blocks()} == {None, "laptop"}
 

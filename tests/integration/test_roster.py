@@ -429,7 +429,7 @@ def test_no_token_releases_what_an_incomplete_sweep_may_explain(roster: Runs, fa
     unknown = roster(fault_proxy)
     assert unknown["held"] == held["held"]
     assert unknown["release_token"] is None
-    assert "mend that first" in unknown["problems"][-1]
+    assert "Mend first what is named above" in unknown["problems"][-1]
     assert held["release_token"] not in " ".join(unknown["problems"])
 
 
