@@ -166,6 +166,33 @@ def test_preview_of_the_first_deployment_makes_nothing_and_checks_the_settings(d
     assert "address_quarantine is False, expected 0 to" in " ".join(played.output.split())
 
 
+def test_gateway_with_a_listener_gets_a_queue_and_one_without_a_role_is_refused(deployment: Deployment) -> None:
+    """Who may read and write it is tests/unit's: the emulator has no policies of queues."""
+    iam, profile = deployment.client("iam"), f"arn:aws:iam::{ACCOUNT}:instance-profile/gateways/vpn-gateway"
+    inventory = deployment.inventory / "hosts.yml"
+    hosts = json.loads(inventory.read_text())["vpn_gateways"]["hosts"]
+
+    def listening(**variables: Any) -> None:
+        listed = {**hosts, "one": {**hosts["one"], "gateway_listener": True, **variables}}
+        inventory.write_text(json.dumps({"vpn_gateways": {"hosts": listed}}))
+
+    listening(instance_profile=None)
+    events = {"control_plane_parts": ["registry", "events"]}
+    _refused(deployment, "gateway_listener is set for one, whose instance has no role", **events)
+    listening(instance_profile=profile)
+    _refused(deployment, f"the instance profile of one, {profile}, has no role; expected one", **events)
+    assert _stacks(deployment.client("cloudformation")) == set()
+    iam.create_role(RoleName="vpn-gateway", AssumeRolePolicyDocument="{}")
+    iam.create_instance_profile(InstanceProfileName="vpn-gateway")
+    iam.add_role_to_instance_profile(InstanceProfileName="vpn-gateway", RoleName="vpn-gateway")
+    deployment(**events)
+    urls = deployment.client("sqs").list_queues(QueueNamePrefix="tracklib-vpn-gateway-")["QueueUrls"]
+    assert [url.rpartition("/")[2] for url in urls] == ["tracklib-vpn-gateway-one"]
+    function = deployment.client("lambda").get_function_configuration(FunctionName="tracklib-vpn-dispatcher")
+    assert function["Environment"]["Variables"]["LISTENERS"] == "tracklib-vpn-gateway-one"
+    assert "changed=0" in deployment(**events).output
+
+
 def test_settings_that_the_function_would_refuse_are_not_written(deployment: Deployment) -> None:
     """It would answer nobody any more."""
     deployment(control_plane_parts=["registry"])

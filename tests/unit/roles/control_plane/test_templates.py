@@ -39,7 +39,7 @@ RESOURCES = {
         "AWS::Events::EventBusPolicy": 2,
         "AWS::Events::Rule": 4,
         "AWS::IAM::ManagedPolicy": 1,
-        "AWS::IAM::Policy": 6,
+        "AWS::IAM::Policy": 8,
         "AWS::IAM::Role": 3,
         "AWS::Lambda::EventSourceMapping": 1,
         "AWS::Lambda::Function": 1,
@@ -153,7 +153,7 @@ def test_parts_of_one_stack_agree_on_what_they_share(one: Path, other: Path) -> 
 def test_every_policy_is_looked_at() -> None:
     assert Counter(policy.template for policy in POLICIES) == {
         "code.yml": 1,
-        "gateway_account": 16 + len(LISTENERS),
+        "gateway_account": 18 + len(LISTENERS),
         "identity_account.yml": 6,
         "registry.yml": 1,
         "self_service.yml": 3,
@@ -418,10 +418,10 @@ def test_users_of_the_gateways_own_account_are_read_only_where_they_may_connect(
         for statement in policy.statements
         if any(action.startswith("iam:") for action in _list(statement["Action"]))
     }
-    assert reading == {"DispatcherListenersPolicy", "ReconcileOwnUsersPolicy"}
-    telling = template["Resources"]["DispatcherListenersPolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    (own,) = [each["Fn::If"] for each in telling if "iam:GetAccountAuthorizationDetails" in str(each)]
-    assert (own[0], own[2]) == ("SweepsOwnUsers", {"Ref": "AWS::NoValue"})
+    assert reading == {"DispatcherOwnUsersPolicy", "ReconcileOwnUsersPolicy"}
+    assert template["Resources"]["DispatcherOwnUsersPolicy"]["Condition"] == "TellsOfOwnUsers"
+    own = {"Fn::Equals": [{"Ref": "HasOwnUsers"}, "true"]}
+    assert template["Conditions"]["TellsOfOwnUsers"] == {"Fn::And": [{"Condition": "HasListeners"}, own]}
 
 
 def test_r4_r16_a_gateways_queue_is_the_dispatchers_to_write_and_that_instances_to_read() -> None:
