@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -14,6 +15,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import pars
 from ansible_collections.tracklib.vpn.plugins.module_utils.enroll.function import SelfServiceError
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Block, Registration
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
+from dispatcher.messages import RegistryChanged, RemovedDevice, parse
 
 from tests.integration.vpn import ACCOUNT, POOLS
 
@@ -200,7 +202,12 @@ def test_removed_device_is_gone_and_its_addresses_rest(people: People) -> None:
     alice.register("laptop")
     people.notices()
     assert alice.remove("laptop")["device"]["device"] == "laptop"
-    assert people.notices() == [{"kind": "registry_changed"}]
+    (notice,) = people.notices()
+    user_id = people.vpn.iam.get_user(UserName="alice")["User"]["UserId"]
+    assert notice["kind"] == "registry_changed"
+    assert RegistryChanged(RemovedDevice(ACCOUNT, user_id, "alice", "laptop")) == parse(
+        json.dumps(notice), {ACCOUNT}, ACCOUNT
+    ), "the dispatcher understands it"
     assert alice.devices()["devices"] == []
     assert alice.register("phone")["device"]["addresses"][0] == "10.44.0.3"
 

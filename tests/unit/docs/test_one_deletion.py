@@ -23,7 +23,11 @@ def test_no_file_of_the_walk_is_named_twice() -> None:
 
 def test_the_walk_leads_from_the_event_to_the_receipt() -> None:
     assert FILES[0] == "roles/control_plane/files/identity_account.yml"
-    assert FILES[-1] == "playbooks/receipts.yml"
+    walk, fast = (
+        re.findall(r"`((?:plugins|roles|playbooks)/[^`]+)`", part) for part in PAGE.split("\n## The fast way\n")
+    )
+    assert walk[-1] == "playbooks/receipts.yml"
+    assert fast[0] == "roles/control_plane/files/dispatcher/listeners.py"
     assert "plugins/module_utils/registry/receipts.py" in FILES
 
 
