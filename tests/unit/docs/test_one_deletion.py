@@ -10,7 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/one-deletion.md").read_text(encoding="utf-8")
-FILES = re.findall(r"`((?:plugins|roles|playbooks)/[^`]+)`", PAGE)
+FILE = re.compile(r"`((?:plugins|roles|playbooks)/[^`]+)`")
+FILES = FILE.findall(PAGE)
 
 
 def test_every_file_of_the_walk_exists() -> None:
