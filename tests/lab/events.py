@@ -52,7 +52,7 @@ QUEUE_ARN = f"arn:aws:sqs:{aws.REGION}:{aws.ACCOUNT}:{NAME}"
 FUNCTION = f"{NAME}-dispatcher"
 PROJECT = f"{NAME}-reconcile"
 GATHERED = 2  # seconds for which a runner's function waits where a test's few messages are to be one batch
-BATCH_SIZE = 10  # messages; as the stack has it, which the emulator forgets
+BATCH_SIZE, BATCH_WINDOW = 200, 1  # messages and seconds, as the stack has them, which the emulator forgets
 MEMORY = Path("/dev/shm")  # unpacking the bundle's 4,000 files on a slow disk takes longer than the rest of a build
 VARIABLES: dict[str, Any] = {
     "vpn_account_id": aws.ACCOUNT,
@@ -252,7 +252,7 @@ class Runner:
         self.builds: list[Build] = []
         self.batches: list[tuple[float, float, int, int]] = []  # began, ended, messages, returned
         self.extra: dict[str, str] = {}  # variables of the next builds
-        self.window = 0.3  # seconds, so that one test's few messages are one batch; the stack waits for none
+        self.window = 0.3  # seconds, BATCH_WINDOW in tests of times and of many messages
         self.busy = False  # whether the function has messages
         self.paused = False  # whether builds that are started wait
         self.visibility = 180  # seconds, as the stack has it
@@ -374,7 +374,7 @@ class Runner:
         while len(records) < BATCH_SIZE and (closes is None or time.monotonic() < closes):
             answer = self._sqs.receive_message(
                 QueueUrl=self._queue,
-                MaxNumberOfMessages=BATCH_SIZE - len(records),
+                MaxNumberOfMessages=10,
                 AttributeNames=["All"],
                 WaitTimeSeconds=0,
                 VisibilityTimeout=self.visibility,

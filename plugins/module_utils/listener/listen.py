@@ -25,7 +25,7 @@ from .message import RefusedMessageError, RevocationMessage, read_message
 from .metadata import RoleCredentials
 from .queue import Queue, Received
 
-_LOCK_TIMEOUT = 20.0  # seconds; a message that wasn't done comes back to be tried again
+_LOCK_TIMEOUT = 5.0  # seconds, for each of ten messages at most: what wasn't done after 60 comes back
 _PAUSES = (1, 2, 4, 8, 16, 32, 60)  # seconds after so many failures in a row
 
 Log = Callable[[str], object]
@@ -56,9 +56,9 @@ class Listener:
     def listen_once(self) -> None:
         """Wait for messages once, and do what they say; after a failure, pause."""
         try:
-            for received in self._queue.receive():
-                if self._take(received):
-                    self._queue.delete(received.receipt_handle)
+            done = [received for received in self._queue.receive() if self._take(received)]
+            for received in done:  # what can't be deleted comes back, and is done already
+                self._queue.delete(received.receipt_handle)
         except OSError as error:
             self._pause(str(error))
         else:
@@ -81,7 +81,7 @@ class Listener:
         except RefusedMessageError as error:
             self._log(f"refused a message: {error}")
             return True
-        report = revoke(RevokeOrder(message.bar, _LOCK_TIMEOUT), self._gateway)
+        report = revoke(RevokeOrder(message.barred, _LOCK_TIMEOUT), self._gateway)
         for name in report.removed:
             self._log(f"removed {name}: revoked by {message.event_id}")
         for problem in report.problems:
@@ -96,7 +96,7 @@ class Listener:
         except StateError:
             state = load_copy(site)
         if state is None or state.registry is None:
-            raise RefusedMessageError(f"{site.name} follows no registry yet; {message.bar.name} can't be a peer")
+            raise RefusedMessageError(f"{site.name} follows no registry yet; {message.barred.name} can't be a peer")
         if state.registry.identity != message.registry:
             raise RefusedMessageError(
                 f"it is of the registry {message.registry}, and {site.name} follows {state.registry}"

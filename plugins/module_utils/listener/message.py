@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ..wireguard.bars import Bar
 
 FORMAT = 1
-_AHEAD = 300  # seconds by which a generation may be later than the message that carries it
+_AHEAD = 20 * 60  # seconds by which a generation may be later than its message: as much as the registry keeps
 _FIELDS = {
     "registry": re.compile(r"[\x21-\x7e]{1,128}"),
     "account_id": re.compile(r"[0-9]{12}"),
@@ -39,7 +39,7 @@ class RevocationMessage(NamedTuple):
     device: str = ""  # empty if all of the user's are meant
 
     @property
-    def bar(self) -> Bar:
+    def barred(self) -> Bar:
         """Whom older rosters must not bring back."""
         return Bar(self.user_name, self.device, self.account_id, self.user_id, self.generation, self.event_id)
 
@@ -68,9 +68,10 @@ def read_message(body: str, sent_at: float) -> RevocationMessage:
             raise RefusedMessageError(f"{name} is {_shown(fields[name])}, expected {form.pattern}")
     generation = fields["generation"]
     latest = int((sent_at + _AHEAD) * 1000)
-    if type(generation) is not int or not 0 < generation <= latest:
+    is_number = isinstance(generation, int) and not isinstance(generation, bool)
+    if not is_number or not 0 < generation <= latest:
         raise RefusedMessageError(
-            f"generation is {_shown(generation)}, expected a number up to {latest}: 5 minutes after it was sent, in ms"
+            f"generation is {_shown(generation)}, expected a number up to {latest}: 20 minutes after it was sent, in ms"
         )
     return RevocationMessage(**fields)
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import calendar
+import http.client
 import json
 import time
 import urllib.error
@@ -53,7 +54,7 @@ class RoleCredentials:
             except urllib.error.HTTPError as error:
                 hint = "; does the instance have a role?" if error.code == 404 else ""
                 raise MetadataError(f"the instance metadata answered {error.code} to {error.url}{hint}") from None
-            except (OSError, ValueError, KeyError) as error:
+            except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
                 failures.append(f"{place}: {error}")
         raise MetadataError(f"the instance metadata gives no credentials ({'; '.join(failures)})")
 
@@ -61,7 +62,7 @@ class RoleCredentials:
         ttl = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
         token = {"X-aws-ec2-metadata-token": self._fetch(f"{place}/api/token", "PUT", ttl)}
         roles = f"{place}/meta-data/iam/security-credentials/"
-        role = self._fetch(roles, "GET", token).split("\n")[0].strip()
+        role = self._fetch(roles, "GET", token).partition("\n")[0].strip()
         found: dict[str, Any] = json.loads(self._fetch(roles + role, "GET", token))
         ends = calendar.timegm(time.strptime(found["Expiration"], "%Y-%m-%dT%H:%M:%SZ"))
         return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["Token"], float(ends))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import hashlib
 import http.client
@@ -67,6 +68,7 @@ class Queue:
         self._region = region
         self._credentials = credentials
         self._clock = clock
+        self._opener = urllib.request.build_opener()  # by the environment's proxies, if any
         self._ahead = 0.0  # seconds by which AWS's clock is ahead of this one
 
     def receive(self, wait: int = WAIT) -> list[Received]:
@@ -99,7 +101,7 @@ class Queue:
         )
         request = urllib.request.Request(f"{place.scheme}://{place.netloc}/", body, signed)
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
+            with self._opener.open(request, timeout=_TIMEOUT) as answer:
                 content = json.loads(answer.read(_MOST) or "{}")
         except urllib.error.HTTPError as error:
             raise self._refused(action, error) from None
@@ -111,7 +113,8 @@ class Queue:
 
     def _refused(self, action: str, error: urllib.error.HTTPError) -> QueueError:
         """Explain a refusal; whatever may have been wrong with clock and credentials is other next time."""
-        with error:
+        text = ""
+        with error, contextlib.suppress(OSError, http.client.HTTPException):
             text = error.read(_MOST).decode("utf-8", "replace")
         if error.code in (400, 401, 403):
             self._credentials.forget()
@@ -137,7 +140,7 @@ def _explanation(text: str) -> str:
     """Read an error of the JSON protocol: its code and message; empty if it is none."""
     try:
         fields = {name.lower(): str(value) for name, value in json.loads(text).items()}
-    except (AttributeError, ValueError):
+    except (AttributeError, TypeError, ValueError, RecursionError):
         return ""
     code = fields.get("__type", "").rpartition("#")[2]
     return f"{code}: {fields.get('message', '')}".strip(": ")[:300]

@@ -20,7 +20,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.listener.message impo
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sweep, User
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from dispatcher import dispatch, handler
+from dispatcher import dispatch, handler, listeners
 
 from tests.integration.conftest import KEYS, REGION
 from tests.integration.vpn import ACCOUNT, POOLS, Vpn
@@ -577,53 +577,29 @@ def test_users_of_another_account_are_swept_by_its_role(function: Lambda) -> Non
     assert function.proxy.calls["AssumeRole"] == 1
 
 
-def _run_sweeps(function: Lambda) -> None:
-    """Store sweeps as a run does that begins now."""
-    for account_id in (ACCOUNT, OTHER_ACCOUNT):
-        swept = Sweep(account_id, time.time(), {})
-        function.vpn.registry().store_sweep(swept, function.vpn.registry().take_generation())
+def test_r17_slow_answers_keep_no_build_waiting(function: Lambda, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What of the sweep and the queues has not begun in time is left to the build."""
+    _leave(function, "alice")
+    monkeypatch.setattr(listeners, "_TIME", 0.5)
 
+    def slow(handler: Any, answer: Any) -> None:
+        time.sleep(1)
+        faults.send(handler, answer)
 
-def test_what_a_run_has_read_since_it_came_takes_no_build_of_its_own(
-    function: Lambda, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Fifty deletions are five batches, of which one starts a build."""
-    monkeypatch.setattr(dispatch, "_LONGEST_CALL", 1)
-    names = [f"user-{number}" for number in range(12)]
-    _leave(function, *names)
-    function.stacks.client("codebuild").start_build(projectName="tracklib-vpn-reconcile")
-    function.send(*[_deletion(name) for name in names], {"kind": "sweep"}, {"kind": "registry_changed"})
-    assert len(function.call()) == 14
-    function.end_builds()
-    time.sleep(1.2)
-    _run_sweeps(function)  # as the build that was at work did, once it was there
+    function.proxy.fail("GetAccountAuthorizationDetails", slow)
+    function.send(_deletion("alice"))
     assert function.call() == []
+    assert function.told() == {"gw-1": [], "gw.two": []}
+    assert "SendMessageBatch" not in function.proxy.calls
     assert function.builds() == 1
 
 
-def test_r4_what_a_run_may_not_have_read_starts_another_one(function: Lambda) -> None:
-    """A call that took the message may have written its record until its time was over."""
+def test_r4_leaver_whose_record_is_written_late_is_told_all_the_same(function: Lambda) -> None:
     _leave(function, "alice")
-    function.stacks.client("codebuild").start_build(projectName="tracklib-vpn-reconcile")
+    function.proxy.fail("PutItem", faults.json_error(400, "AccessDeniedException"), 1, 4, reaches=False)
     function.send(_deletion("alice"))
-    assert len(function.call()) == 1
-    function.end_builds()
-    _run_sweeps(function)
-    time.sleep(1.2)
+    for _ in range(4):
+        assert len(function.call()) == 1
+        time.sleep(1.2)
     assert function.call() == []
-    assert function.builds() == 2
-
-
-def test_r4_deletion_whose_record_was_not_written_at_first_starts_a_build(
-    function: Lambda, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dispatch, "_LONGEST_CALL", 1)
-    _leave(function, "alice")
-    function.proxy.fail("PutItem", faults.json_error(400, "AccessDeniedException"), 1, 1, reaches=False)
-    function.send(_deletion("alice"))
-    assert len(function.call()) == 1
-    time.sleep(1.2)
-    _run_sweeps(function)
-    assert function.call() == []
-    assert function.builds() == 1
-    assert len(function.vpn.registry().tombstones()) == 1
+    assert len(function.told()["gw-1"]) == 1

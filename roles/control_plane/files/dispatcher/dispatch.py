@@ -45,7 +45,6 @@ _PATIENT_AFTER = 40  # receives
 _LONG_PAUSE = 300  # seconds: with it a message stays for 3 days
 # A message comes back while builds are refused. Listeners were told the first time, unless the function ended before.
 _TOLD_WITHIN = 3  # receives
-_LONGEST_CALL = 30  # seconds, of this function
 _MAX_ENTRIES = 10  # of a ChangeMessageVisibilityBatch
 _MAX_REASON = 250  # characters
 
@@ -137,20 +136,10 @@ class Dispatcher:
             self._metrics.add_metric("EventDelay", MetricUnit.Seconds, max(0, self._clock() - message.event_time))
         received_at = int(record.attributes.sent_timestamp) / 1000
         noted = self._note(message, received_at)
-        if noted.leaver is not None and int(record.attributes.approximate_receive_count) <= _TOLD_WITHIN:
+        is_early = noted.is_new or int(record.attributes.approximate_receive_count) <= _TOLD_WITHIN
+        if noted.leaver is not None and is_early:
             self._leavers.append(noted.leaver)
-        return None if self._is_read(record, noted) else self._settings.reconcile_project
-
-    def _is_read(self, record: SQSRecord, noted: Noted) -> bool:
-        """Tell whether a run has read what a message is about, so that a burst takes no build for each batch.
-
-        It has if it swept every account after the message was taken first, and what it says was written then.
-        """
-        if noted.is_new or int(record.attributes.approximate_receive_count) == 1:
-            return False
-        written_by = int(record.attributes.approximate_first_receive_timestamp) / 1000 + _LONGEST_CALL
-        sweeps = [self._sweep(account_id) for account_id in self._settings.identity_accounts]
-        return all(sweep is not None and sweep.begun_at > written_by for sweep in sweeps)
+        return self._settings.reconcile_project
 
     def _note(self, message: Message, received_at: float) -> Noted:
         """Write to the registry what a message says."""

@@ -21,8 +21,8 @@ from .listeners import Listeners
 from .settings import read
 
 _CONFIG = Config(user_agent_extra="tracklib.vpn", **FUNCTION_CONFIG)
-# a leaver waits for this one, which only makes sure
-_SWEEP_CONFIG = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
+# what listeners are told by is tried once: a build does it, too, and waits for it to end
+_ONCE = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -43,5 +43,6 @@ def dispatcher() -> Dispatcher:
     )
     registry = Registry(session.client("dynamodb", config=_CONFIG), settings.table)
     roles = {account_id: settings.sweep_roles.get(account_id) for account_id in settings.identity_accounts}
-    iam_of = IamClients(session, roles, _SWEEP_CONFIG)
-    return Dispatcher(settings, registry, clients, Listeners(settings.listeners, registry, clients.sqs, iam_of))
+    iam_of = IamClients(session, roles, _ONCE)
+    listeners = Listeners(settings.listeners, registry, session.client("sqs", config=_ONCE), iam_of)
+    return Dispatcher(settings, registry, clients, listeners)

@@ -8,6 +8,7 @@ A build follows all the same, and does whatever of this fails.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
 
 _BATCH = 10  # messages that SendMessageBatch takes
+_TIME = 6  # seconds after which no further call begins: the function, whose own end it is after 30, starts a build, too
 
 
 class Leaver(NamedTuple):
@@ -59,7 +61,8 @@ class Listeners:
         """
         if not leavers or not self._queue_urls:
             return Told(0, [])
-        sweeps, problems = self._sweeps({leaver.account_id for leaver in leavers if not leaver.device})
+        give_up_at = time.monotonic() + _TIME
+        sweeps, problems = self._sweeps({leaver.account_id for leaver in leavers if not leaver.device}, give_up_at)
         meant = [leaver for leaver in leavers if not is_somebody_else(leaver, sweeps.get(leaver.account_id))]
         if not meant:
             return Told(0, problems)
@@ -68,26 +71,27 @@ class Listeners:
         except (AWSCallError, RegistryError) as error:
             return Told(0, [*problems, str(error)])
         messages = [message(leaver, registry, generation) for leaver in meant]
-        failures = [failure for url in self._queue_urls for failure in self._send(url, messages)]
+        failures = [failure for url in self._queue_urls for failure in self._send(url, messages, give_up_at)]
         return Told(len(messages) * len(self._queue_urls) - len(failures), [*problems, *failures])
 
-    def _sweeps(self, account_ids: Iterable[str]) -> tuple[Mapping[str, Sweep], list[str]]:
+    def _sweeps(self, account_ids: Iterable[str], give_up_at: float) -> tuple[Mapping[str, Sweep], list[str]]:
         """Ask IAM who is there now, since the stored sweep may know a name that has another owner by now."""
         sweeps, problems = {}, []
         for account_id in sorted(account_ids):
             try:
-                sweeps[account_id] = sweep(self._iam_of(account_id), account_id)
+                sweeps[account_id] = sweep(_Hurried(self._iam_of(account_id), give_up_at), account_id)  # type: ignore[arg-type]  # all it calls
             except Exception as error:  # noqa: BLE001  # it only makes sure; whatever it is, leavers go
                 problems.append(f"account {account_id} could not be swept: {error}")
         return sweeps, problems
 
-    def _send(self, url: str, messages: Sequence[RevocationMessage]) -> list[str]:
+    def _send(self, url: str, messages: Sequence[RevocationMessage], give_up_at: float) -> list[str]:
         """Send messages to one queue; return a sentence about each that didn't get there."""
         failures: list[str] = []
         for start in range(0, len(messages), _BATCH):
             batch = messages[start : start + _BATCH]
             entries = [{"Id": str(number), "MessageBody": each.text()} for number, each in enumerate(batch)]
             try:
+                _check_time(give_up_at)
                 with calling("sqs:SendMessage", url):
                     refused = self._sqs.send_message_batch(QueueUrl=url, Entries=entries).get("Failed", [])
             except AWSCallError as error:
@@ -97,6 +101,24 @@ class Listeners:
                     f"{url} refused a message: {each.get('Code')} {each.get('Message', '')}" for each in refused
                 ]
         return failures
+
+
+class _Hurried:
+    """An IAM client of which a sweep asks for no further page once the time is up."""
+
+    def __init__(self, iam: IAMClient, give_up_at: float) -> None:
+        self._iam = iam
+        self._give_up_at = give_up_at
+
+    def get_account_authorization_details(self, **request: Any) -> Any:
+        """Ask for a page."""
+        _check_time(self._give_up_at)
+        return self._iam.get_account_authorization_details(**request)
+
+
+def _check_time(give_up_at: float) -> None:
+    if time.monotonic() > give_up_at:
+        raise AWSCallError(f"gateways' listeners could not be told within {_TIME} seconds")
 
 
 def is_somebody_else(leaver: Leaver, listed: Sweep | None) -> bool:
