@@ -557,6 +557,15 @@ def test_a_device_that_its_user_removed_is_told_if_the_registry_agrees(function:
     assert "GetAccountAuthorizationDetails" not in function.proxy.calls
 
 
+def test_r17_a_registry_that_does_not_say_whether_a_device_was_removed_keeps_no_build_waiting(function: Lambda) -> None:
+    removed = {"account_id": ACCOUNT, "user_id": "AIDA1", "user_name": "alice", "device": "laptop"}
+    function.proxy.fail("GetItem", faults.json_error(400, "AccessDeniedException"), reaches=False)
+    function.send({"kind": "registry_changed", "removed": removed})
+    assert function.call() == []
+    assert function.told() == {"gw-1": [], "gw.two": []}
+    assert function.builds() == 1
+
+
 @pytest.mark.parametrize("removed", [{}, {"device": "x"}, "alice", {"account_id": "1", "device": "laptop"}])
 def test_r15_a_removal_that_is_no_removal_is_poison(function: Lambda, removed: Any) -> None:
     function.send({"kind": "registry_changed", "removed": removed})

@@ -159,7 +159,12 @@ class Dispatcher:
     def _removed(self, device: RemovedDevice) -> Leaver | None:
         """Return a device that its user removed, if the registry agrees: the queue's message alone is no record."""
         owner = (device.account_id, device.user_id)
-        if self._registry.devices.registration(owner, device.device) is not None:
+        try:
+            present = self._registry.devices.registration(owner, device.device)
+        except AWSCallError as error:
+            self._logger.error("the build does it instead", why=str(error))
+            return None
+        if present is not None:
             return None
         return Leaver(*owner, device.user_name, f"removed-{device.user_id}", device.device)
 
