@@ -4,8 +4,8 @@
 """Resources that moto's CloudFormation skips: CodeBuild projects, policies of queues and buses, alarms, URLs.
 
 Projects, queues' policies and alarms can be read afterwards by their own APIs; of the others only the stack knows.
-And an update that changes nothing is told so also where a parameter is a list or a number, and a stack's protection
-from deletion can be changed.
+And an update that changes nothing is told so also where a parameter is a list or a number, one may change a parameter
+of what a condition leaves out, and a stack's protection from deletion can be changed.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from moto.core.responses import ActionResult
 from moto.sqs.models import sqs_backends
 
 Properties = dict[str, Any]
+_update = parsing.parse_and_update_resource
 
 
 class Place(NamedTuple):
@@ -158,9 +159,15 @@ def _given_parameters(stack: Any) -> dict[str, Any]:
     return {name: ",".join(value) if isinstance(value, list) else str(value) for name, value in resolved.items()}
 
 
+def _update_if_there(logical_id: str, resource_json: dict[str, Any], resources_map: Any, **where: Any) -> Any:
+    """Change a resource, unless its condition leaves it out before and after."""
+    return None if resources_map[logical_id] is None else _update(logical_id, resource_json, resources_map, **where)
+
+
 def complete() -> None:
     """Make the emulator's CloudFormation know these, in this process."""
     CloudFormationResponse.update_termination_protection = _protect  # type: ignore[attr-defined]  # moto lacks it
+    parsing.parse_and_update_resource = _update_if_there  # type: ignore[assignment]  # it takes moto's place
     Stack.stack_parameters = property(_given_parameters)  # type: ignore[assignment, method-assign]  # replaced on purpose
     kinds: tuple[tuple[str, str, Any, Any], ...] = (
         ("AWS::CloudWatch::Alarm", "AlarmName", _make_alarm, _remove_alarm),
