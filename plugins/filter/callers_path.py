@@ -19,12 +19,17 @@ options:
     description: The path.
     type: str
     required: true
+  to_write:
+    description: Whether a file is about to be written there. Then anything else that is there, such as a device or a
+      directory, is refused.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
 - name: Write a file where the caller stands
   ansible.builtin.copy:
-    dest: "{{ 'receipts.csv' | tracklib.vpn.callers_path }}"
+    dest: "{{ 'receipts.csv' | tracklib.vpn.callers_path(to_write=true) }}"
     content: ""
     mode: "0600"
 """

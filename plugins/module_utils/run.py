@@ -62,8 +62,7 @@ class RunResult(NamedTuple):
     @property
     def release_token(self) -> str | None:
         """What releases the held removals; None where what may explain them is to be mended first."""
-        is_known = all(account.sweep for account in self.accounts) and not _not_configured(self.accounts, self.roster)
-        return self.roster.release_token if is_known else None
+        return self.roster.release_token if _is_known(self.accounts, self.roster) else None
 
     @property
     def signs(self) -> int:
@@ -303,8 +302,13 @@ def _problems(accounts: Sequence[AccountSweeps], roster: Roster) -> list[str]:
             "they are to go, name them in vpn_release_held, or revoke them"
         )
     if roster.held:
-        sentences.append(_held(roster, is_known=all(account.sweep for account in accounts) and not elsewhere))
+        sentences.append(_held(roster, is_known=_is_known(accounts, roster)))
     return sentences
+
+
+def _is_known(accounts: Sequence[AccountSweeps], roster: Roster) -> bool:
+    """Tell whether everything is known that may explain why peers are held."""
+    return all(account.sweep for account in accounts) and not _not_configured(accounts, roster)
 
 
 def _not_configured(accounts: Sequence[AccountSweeps], roster: Roster) -> list[str]:

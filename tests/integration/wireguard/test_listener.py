@@ -285,7 +285,7 @@ def test_r10_no_credential_is_logged(line: Line) -> None:
     assert not any(secret in written for secret in ("wJalrXUtnFEMI", "token-1", "ASIAIOSFODNN7"))
 
 
-def test_the_program_runs_isolated_and_survives_a_kill_in_the_middle(line: Line) -> None:
+def test_the_program_runs_isolated_and_tries_again_without_credentials(line: Line) -> None:
     """As systemd runs it; the metadata isn't where EC2 has it, so this one only says so and tries again."""
     program = line.host.site.config_dir / "listener.pyz"
     packages = [ROOT / "plugins/module_utils" / name for name in ("wireguard", "listener")]

@@ -27,7 +27,7 @@ _TIME = 6  # seconds after which no further call begins: the function, whose own
 
 
 class Leaver(NamedTuple):
-    """A user, or one device of a user, whose revocation the registry has on record."""
+    """A user, or one device of a user, whose revocation the registry has on record; as a message says it."""
 
     account_id: str
     user_id: str
@@ -59,7 +59,7 @@ class Listeners:
 
         Raises nothing that AWS or the registry may answer.
         """
-        if not leavers or not self._queue_urls:
+        if not self._queue_urls:
             return Told(0, [])
         give_up_at = time.monotonic() + _TIME
         sweeps, problems = self._sweeps({leaver.account_id for leaver in leavers if not leaver.device}, give_up_at)
@@ -70,7 +70,7 @@ class Listeners:
             registry, generation = self._registry.check_identity(), self._registry.take_generation()
         except (AWSCallError, RegistryError) as error:
             return Told(0, [*problems, str(error)])
-        messages = [message(leaver, registry, generation) for leaver in meant]
+        messages = [RevocationMessage(registry, generation, **leaver._asdict()) for leaver in meant]
         failures = [failure for url in self._queue_urls for failure in self._send(url, messages, give_up_at)]
         return Told(len(messages) * len(self._queue_urls) - len(failures), [*problems, *failures])
 
@@ -128,16 +128,3 @@ def is_somebody_else(leaver: Leaver, listed: Sweep | None) -> bool:
     """
     user = None if listed is None else listed.users.get(leaver.user_id)
     return user is not None and not leaver.device and user.user_name.casefold() != leaver.user_name.casefold()
-
-
-def message(leaver: Leaver, registry: str, generation: int) -> RevocationMessage:
-    """Write what a listener is told."""
-    return RevocationMessage(
-        registry=registry,
-        generation=generation,
-        event_id=leaver.event_id,
-        account_id=leaver.account_id,
-        user_id=leaver.user_id,
-        user_name=leaver.user_name,
-        device=leaver.device,
-    )
