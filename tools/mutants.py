@@ -181,7 +181,7 @@ def _cosmic_ray(command: str, *files: Path) -> None:
 
 
 def _skip(room: Room, session: Path) -> list[Excluded]:
-    """Take out the mutants of annotations, which never run, and those that are excluded; return unused exclusions."""
+    """Take out the mutants of what never runs, and those that are excluded; return unused exclusions."""
     source = (TREE / room.module).read_text()
     lines, annotations = source.splitlines(), list(_annotations(source))
     unused = list(room.excluded)
@@ -189,7 +189,7 @@ def _skip(room: Room, session: Path) -> list[Excluded]:
         jobs = [(item.job_id, item.mutations[0]) for item in database.work_items]
         for job_id, mutation in jobs:
             never_runs = any(start <= mutation.start_pos and mutation.end_pos <= end for start, end in annotations)
-            if never_runs or _is_repetition(mutation):
+            if never_runs or _is_marker(mutation, lines) or _is_repetition(mutation):
                 database.set_result(job_id, WorkResult(WorkerOutcome.SKIPPED))
                 continue
             matching = [each for each in room.excluded if _matches(each, mutation, lines)]
@@ -197,6 +197,12 @@ def _skip(room: Room, session: Path) -> list[Excluded]:
                 database.set_result(job_id, WorkResult(WorkerOutcome.SKIPPED, output="excluded"))
                 unused = [each for each in unused if each not in matching]
     return unused
+
+
+def _is_marker(mutation: MutationSpec, lines: Sequence[str]) -> bool:
+    """Whether it takes the `*` after which parameters have to be named for a multiplication."""
+    row, column = mutation.start_pos
+    return str(lines[row - 1]).startswith("*,", int(column))
 
 
 def _is_repetition(mutation: MutationSpec) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Callable
 from ansible.module_utils.common.validation import check_type_bool, check_type_dict, check_type_int, check_type_list
 
 from .model import DEVICE_NAME, USER_NAME
+from .timespan import seconds
 
 _FORMATS = {
     "absolute_path": "/.*",
@@ -20,7 +21,6 @@ _FORMATS = {
     "device_name": DEVICE_NAME,
     "user_name": USER_NAME,
     "label": rf"\s*{USER_NAME}(/{DEVICE_NAME})?\s*",  # as read_whom() reads it
-    "time_span": "[1-9][0-9]{0,8}[smhd]",
 }
 _ALIKE = 0.88  # of difflib's ratio: one or two letters of a name
 
@@ -31,12 +31,20 @@ def _check_text(value: Any) -> str:
     return value
 
 
+def _is_time_span(text: str) -> bool:
+    try:
+        return seconds("", text) > 0
+    except ValueError:
+        return False
+
+
 _CHECKS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "bool": (check_type_bool, "neither true nor false"),
     "dict": (check_type_dict, "not a dictionary"),
     "int": (check_type_int, "not a whole number"),
     "list": (check_type_list, "not a list"),
     "path": (_check_text, "not a text in quotes"),
+    "raw": (lambda value: value, ""),
     "str": (_check_text, "not a text in quotes"),
 }
 
@@ -45,9 +53,10 @@ def problems(given: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]])
     """Return what is wrong with the variables `given`, each as a sentence of what is there and what is expected.
 
     Every name in `given` must be in `options`. An option has `description`, which says what is expected, and `type`;
-    and optionally `required`, `choices`, `format` (a name in _FORMATS), `range` (lowest and
-    highest number), `needs` (variables that must be given with it), `needs_one_of` (variables of which exactly one must
-    be given and not be false, unless the value itself is a device's label) and `options` (of a dictionary).
+    and optionally `required`, `choices`, `format` (a name in _FORMATS, time_span, or life, which may be never), `range`
+    (lowest and highest number), `needs` (variables that must be given with it), `needs_one_of` (variables of which
+    exactly one must be given and not be false, unless the value itself is a device's label) and `options` (of a
+    dictionary, or of each in a list). An empty text is as good as none: a form sends it where a field was left alone.
     """
     return [*_unknown(given, options), *_wrong(given, options, "")]
 
@@ -76,12 +85,13 @@ def _unknown(given: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]])
 
 def _wrong(given: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]], within: str) -> Iterator[str]:
     for name, option in options.items():
-        if name not in given:
+        if given.get(name) in (None, ""):
             if option.get("required", False):
-                yield f"{within}{name} is not set, expected {option['description']}"
+                is_there = "empty" if name in given else "not set"
+                yield f"{within}{name} is {is_there}, expected {option['description']}"
             continue
         for needed in option.get("needs", []):
-            if needed not in given:
+            if given.get(needed) in (None, ""):
                 yield f"{within}{name} is set, and {needed} is not: expected {options[needed]['description']}"
         yield from _wrong_value(within + name, given[name], option)
         if "needs_one_of" in option:
@@ -132,14 +142,25 @@ def _wrong_value(name: str, value: Any, option: Mapping[str, Any]) -> Iterator[s
         return
     if not _fits(converted, option):
         yield f"{name} is {value}, expected {option['description']}"
-    if "options" in option:
+    if "options" not in option:
+        return
+    if option["type"] == "list":
+        each = {"description": option["description"], "type": "dict", "options": option["options"]}
+        for index, element in enumerate(converted):
+            yield from _wrong_value(f"{name}[{index}]", element, each)
+    else:
         yield from _wrong(converted, option["options"], f"{name}.")
 
 
 def _fits(value: Any, option: Mapping[str, Any]) -> bool:
     if "choices" in option and value not in option["choices"]:
         return False
-    if "format" in option and re.fullmatch(_FORMATS[option["format"]], value) is None:
+    form = option.get("format")
+    if form == "life" and value == "never":
+        return True
+    if form in ("life", "time_span"):
+        return _is_time_span(value)
+    if form is not None and re.fullmatch(_FORMATS[form], value) is None:
         return False
     if "range" in option:
         lowest, highest = option["range"]

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import shlex
-import textwrap
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .model import printable
-from .people.layout import WIDTH, command
+from .people.layout import command, paragraph
 from .people.receipt_lines import table
 
 _REKEYED = "key_replaced"  # a gateway's reason for a device that stays, with another key
@@ -111,10 +110,7 @@ def run_lines(roster: Mapping[str, Any], steps: StepResults, scope: Scope = WHOL
 
 
 def _fitted(line: str) -> list[str]:
-    indent = " " * (len(line) - len(line.lstrip()) + 4)
-    return textwrap.wrap(
-        printable(line), WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
+    return paragraph(line, " " * (len(line) - len(line.lstrip()) + 4), begins="")
 
 
 def is_served(result: Mapping[str, Any]) -> bool:

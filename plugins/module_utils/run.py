@@ -57,12 +57,8 @@ class RunResult(NamedTuple):
     roster: Roster
     refused: str | None  # why gateways must do nothing but revocations
     problems: list[str]
+    release_token: str | None = None  # what releases the held removals; None where a mistake may explain them
     registered_by: Mapping[Device, str] = {}  # ARNs of who registered or renewed devices last
-
-    @property
-    def release_token(self) -> str | None:
-        """What releases the held removals; None where what may explain them is to be mended first."""
-        return self.roster.release_token if _is_known(self.accounts, self.roster) else None
 
     @property
     def signs(self) -> int:
@@ -114,7 +110,10 @@ def run(
         last=last,
         now=now,
     )
-    problems = [*_problems(accounts, roster), *damage, *facts.problems, *_forgotten(facts, before)]
+    mistakes = _mistakes(accounts, roster, granting)
+    release_token = None if mistakes else roster.release_token
+    problems = [*_absences(accounts), *mistakes, *_held(roster, release_token), *damage, *facts.problems]
+    problems += _forgotten(facts, before)
     if refused:
         problems.append(refused)
     if not check_mode:
@@ -124,7 +123,18 @@ def run(
         )
     registered_by = {each.identity: each.by for each in found.registered.registrations if each.by}
     return RunResult(
-        registry, generation, now, facts, renamed, accounts, last, roster, refused, problems, registered_by
+        registry,
+        generation,
+        now,
+        facts,
+        renamed,
+        accounts,
+        last,
+        roster,
+        refused,
+        problems,
+        release_token,
+        registered_by,
     )
 
 
@@ -279,8 +289,13 @@ def _lost_by_pools(facts: RegistryFacts, before: Decision, policy: Policy, now: 
     )
 
 
-def _problems(accounts: Sequence[AccountSweeps], roster: Roster) -> list[str]:
-    """Say in sentences what an operator must look at; a run with any must end non-zero."""
+def _absences(accounts: Sequence[AccountSweeps]) -> list[str]:
+    """Say in sentences what IAM's answers about absent users mean for an operator."""
+    return [problem for account in accounts for problem in account.absences.problems]
+
+
+def _mistakes(accounts: Sequence[AccountSweeps], roster: Roster, granting: GrantingGroups) -> list[str]:
+    """Say in sentences what may explain removals, and is to be mended before anybody releases them."""
     sentences = []
     for account in accounts:
         if account.in_force is None:
@@ -293,39 +308,39 @@ def _problems(accounts: Sequence[AccountSweeps], roster: Roster) -> list[str]:
                 f"the sweep of account {account.account_id} is incomplete, the last complete one decided: "
                 f"{account.error}"
             )
-        sentences += account.absences.problems
-    elsewhere = _not_configured(accounts, roster)
-    if elsewhere:
+    configured = {account.account_id for account in accounts}
+    held = {each.account_id for each in roster.held}
+    elsewhere = sorted(held - configured)
+    if elsewhere:  # R16, the wrong world is refused
         sentences.append(
             f"users of account {', '.join(elsewhere)} are peers, and it isn't one of the accounts whose users may "
             f"connect ({', '.join(account.account_id for account in accounts)}): add it to vpn_identity_accounts. If "
             "they are to go, name them in vpn_release_held, or revoke them"
         )
-    if roster.held:
-        sentences.append(_held(roster, is_known=_is_known(accounts, roster)))
+    ungranted = sorted(account_id for account_id in held & configured if not granting.get(account_id))
+    if ungranted:
+        sentences.append(
+            f"vpn_access has no group of account {', '.join(ungranted)}, whose users are peers: expected an entry with "
+            "the groups that may connect. If all of them are to go, name them in vpn_release_held, or revoke them"
+        )
     return sentences
 
 
-def _is_known(accounts: Sequence[AccountSweeps], roster: Roster) -> bool:
-    """Tell whether everything is known that may explain why peers are held."""
-    return all(account.sweep for account in accounts) and not _not_configured(accounts, roster)
-
-
-def _not_configured(accounts: Sequence[AccountSweeps], roster: Roster) -> list[str]:
-    """Name the accounts of held peers that no sweep is asked of (R16, the wrong world is refused)."""
-    return sorted({each.account_id for each in roster.held} - {account.account_id for account in accounts})
-
-
-def _held(roster: Roster, *, is_known: bool) -> str:
-    """Say who is held, and how to go on; nobody is to release removals that an incomplete sweep may explain."""
-    names = ", ".join(roster.held_names)
-    held = f"{len(roster.held)} removals are held, no deletion, block or expiry explains them: {names}."
-    if not is_known:
-        return f"{held} Mend first what is named above, which may explain them"
-    return (
-        f"{held} Look for a mistake in IAM's groups, vpn_access, vpn_identity_accounts or the registry. If they are "
-        f'right, release them by name, or all with -e \'{{"vpn_release_held": ["{roster.release_token}"]}}\''
+def _held(roster: Roster, release_token: str | None) -> list[str]:
+    """Say who is held, and how to go on; nobody is to release removals that a mistake may explain."""
+    if not roster.held:
+        return []
+    held = (
+        f"{len(roster.held)} removals are held, no deletion, block or expiry explains them: "
+        f"{', '.join(roster.held_names)}."
     )
+    if release_token is None:
+        return [f"{held} Mend first what is named above, which may explain them"]
+    way = (
+        "Look for a mistake in IAM's groups, vpn_access, vpn_identity_accounts or the registry. If they are right, "
+        f'release them by name, or all with -e \'{{"vpn_release_held": ["{release_token}"]}}\''
+    )
+    return [f"{held} {way}"]
 
 
 def reversals(roster: Roster) -> list[str]:

@@ -147,6 +147,7 @@ def devices_report(view: View, user_name: str | None, now: float) -> Explained:
         for device in devices
     ]
     headline = count(len(devices), "device") + ("" if user_name is None else f" of {user_name}")
+    headline += "" if view["error"] is None else " on the gateways that were read; what is registered isn't known"
     lines = [line for each in failures for line in paragraph(each)] + [headline]
     data = {name: view[name] for name in ("devices", "users", "gateways", "accounts")}
     return Explained([*lines, *table(_HEADING, rows)] if rows else lines, failures, data)
@@ -165,6 +166,8 @@ def expiring_report(view: View, within: int, now: float) -> Explained:
         for each in devices
     ]
     headline = f"{count(len(devices), 'registration')} to end within {span(within)}"
+    if view["error"] is not None:
+        headline = f"which registrations end within {span(within)} isn't known"
     lines = [line for each in failures for line in paragraph(each)] + [headline]
     lines += table(("ENDS", "IN", "DEVICE", "STATUS"), rows) if rows else []
     data = [{**each, "renew": renewal(view, each, apart) if _is_renewable(each) else None} for each in devices]

@@ -78,6 +78,19 @@ ON_TARGETS = {"hosts_lines_file"}  # paths on the hosts that the playbook writes
 
 
 @pytest.mark.parametrize("name", SPECS)
+def test_empty_text_is_as_good_as_none(name: str) -> None:
+    """A form, such as a survey of AWX, sends it where a field was left alone."""
+    texts = [
+        option
+        for option, spec in SPECS[name]["options"].items()
+        if spec["type"] in ("str", "path") and not spec.get("required")
+    ]
+    used = "|".join(texts) or "-"
+    asked = re.findall(rf"\b(?:{used})\b(?: is (?:not )?defined| \| default\((?:[^()]|\([^()]*\))*\))", _text(name))
+    assert [use for use in asked if not use.endswith((", true)", "default('')"))] == []
+
+
+@pytest.mark.parametrize("name", SPECS)
 def test_paths_of_the_controller_begin_where_the_caller_stands(name: str) -> None:
     paths = {option for option, spec in SPECS[name]["options"].items() if spec["type"] == "path"} - ON_TARGETS
     text = _text(name)

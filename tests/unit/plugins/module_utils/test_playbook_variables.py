@@ -47,9 +47,15 @@ def test_variable_that_no_option_declares_is_refused_beside_those_there_are() ->
     assert problem.startswith("ask_nam is no variable of this playbook, which has ask_name, ask_port, ")
 
 
-@pytest.mark.parametrize("name", ["", "a" * 33, "ab\n", "Ab"])
+@pytest.mark.parametrize("name", ["a" * 33, "ab\n", "Ab"])
 def test_format_binds_the_whole_value(name: str) -> None:
     assert of(ask_name=name) == [f"ask_name is {name}, expected a device's name"]
+
+
+def test_empty_text_is_as_good_as_none() -> None:
+    assert problems({"ask_name": ""}, OPTIONS) == ["ask_name is empty, expected a device's name"]
+    assert of(ask_state="", ask_device="") == []
+    assert of(ask_device="x", ask_port="") == ["ask_device is set, and ask_port is not: expected a port, 1 to 65535"]
 
 
 @pytest.mark.parametrize("port", [0, 65536, "-1"])
@@ -82,9 +88,25 @@ def test_part_of_a_dictionary_is_named_by_its_path() -> None:
     assert of(shared={}) == ["shared.url is not set, expected a URL"]
 
 
+def test_part_of_a_list_is_named_by_its_place() -> None:
+    own = {"description": "12 digits", "type": "raw", "required": True}
+    option = {"description": "accounts", "type": "list", "options": {"id": own}}
+    assert problems({"accounts": [{"id": 444455556666}, {"id": "x", "more": 1}]}, {"accounts": option}) == []
+    assert problems({"accounts": ["444455556666", {}]}, {"accounts": option}) == [
+        "accounts[0] is 444455556666, not a dictionary; expected accounts",
+        "accounts[1].id is not set, expected 12 digits",
+    ]
+
+
 @pytest.mark.parametrize(
     ("form", "good", "bad"),
     [
+        ("time_span", "36500d", "36501d"),
+        ("time_span", "1d", "never"),
+        ("life", "never", "ever"),
+        ("life", "12h", "0h"),
+        ("time_span", "90m", "90"),
+        ("time_span", "1s", "999999999d"),
         ("account_id", "012345678901", "12345"),
         ("user_name", "Alice.B+c@d_e=f,g-h", "alice/b"),
         ("label", "alice/b", "alice/b/c"),

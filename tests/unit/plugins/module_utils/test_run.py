@@ -170,8 +170,21 @@ def test_held_removals_are_named_with_the_way_to_release_them(registry: Registry
     assert problem == (
         "2 removals are held, no deletion, block or expiry explains them: user1/laptop, user2/laptop. Look for a "
         "mistake in IAM's groups, vpn_access, vpn_identity_accounts or the registry. If they are right, release them "
-        f'by name, or all with -e \'{{"vpn_release_held": ["{done.result.roster.release_token}"]}}\''
+        f'by name, or all with -e \'{{"vpn_release_held": ["{done.result.release_token}"]}}\''
     )
+
+
+def test_r16_removals_that_an_access_policy_without_groups_explains_have_no_release(registry: Registry) -> None:
+    register(registry, 1, 2)
+    made(registry, Iam(users((1, 2))))
+    done = made(registry, Iam(users((1, 2))), options=OPTIONS._replace(policy=POLICY._replace(granting={})))
+    mistake, held = done.problems
+    assert mistake.startswith(f"vpn_access has no group of account {ACCOUNT}, whose users are peers: expected an entry")
+    assert held.endswith("user1/laptop, user2/laptop. Mend first what is named above, which may explain them")
+    assert done.result.release_token is None
+    by_name = POLICY._replace(granting={}, release=frozenset(["user1", "user2"]))
+    done = made(registry, Iam(users((1, 2))), options=OPTIONS._replace(policy=by_name))
+    assert (names(done.result.roster), done.problems) == ([], []), "an operator can say so by name all the same"
 
 
 def test_reversed_tombstone_is_told(registry: Registry) -> None:

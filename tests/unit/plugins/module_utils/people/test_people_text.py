@@ -27,7 +27,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import 
     utc,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.people.merge import without_decision
-from ansible_collections.tracklib.vpn.plugins.module_utils.people.seen import GatewaySeen
+from ansible_collections.tracklib.vpn.plugins.module_utils.people.seen import CONNECTED, GatewaySeen
 from ansible_collections.tracklib.vpn.plugins.module_utils.people.status import status_report
 
 from tests.support.decisions import (
@@ -204,6 +204,7 @@ def test_nobody_is_looked_for_where_the_registry_is_silent() -> None:
     seen = without_decision([gateway("gw-1", peer(1))], "denied")
     said = devices_report(seen, "alice", NOW)
     assert said.failures == ["IAM or the registry could not be asked, so only the gateways are shown: denied"]
+    assert said.lines[1].startswith("1 device of alice on the gateways that were read; what is registered isn't known")
 
 
 def test_r3_incomplete_sweep_is_named_and_ends_non_zero() -> None:
@@ -234,6 +235,26 @@ def test_status_shows_gateways_sweeps_and_peers_who_was_seen_last_first() -> Non
     assert "never" in shown[1]
 
 
+def test_of_two_handshakes_the_later_one_comes_first_to_the_second() -> None:
+    said, _failures = status(WELL, gateway("gw-1", peer(1, age=1), peer(2, age=0)))
+    assert [line.split()[0] for line in said.splitlines() if "/laptop" in line] == ["user2/laptop", "user1/laptop"]
+
+
+@pytest.mark.parametrize(("age", "connected"), [(CONNECTED, 1), (CONNECTED + 1, 0)])
+def test_peer_counts_as_connected_as_long_as_a_session_of_wireguard_lasts(age: int, connected: int) -> None:
+    assert f"2 peers, {connected} connected" in status(WELL, gateway("gw-1", peer(1, age=age), peer(2, age=None)))[0]
+
+
+def test_status_shows_where_a_peer_connects_from() -> None:
+    said, _failures = status(WELL, gateway("gw-1", peer(1), peer(2, endpoint=None), peer(9, user_name="former")))
+    rows = {line.split()[0]: line.split() for line in said.splitlines() if line}
+    assert rows["user1/laptop"][2:] == ["20s", "ago", "198.51.100.7:40000", "4.0", "KiB", "100", "B", "no", "end"]
+    assert rows["user2/laptop"][4] == "-"
+    stranger = said.partition("no registration explains\n")[2].splitlines()[1].split()
+    assert stranger[:2] == ["gw-1", "former/laptop"]
+    assert stranger[3:] == ["20s", "ago", "198.51.100.7:40000", "10.44.0.11/32"]
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -249,7 +270,8 @@ def test_r8_whatever_is_wrong_with_a_gateway_is_in_the_headline(changes: dict[st
     assert failures[0].startswith(sentence)
 
 
-def test_age_of_a_roster_without_a_limit_is_no_fault() -> None:
+def test_age_of_a_roster_without_a_limit_or_at_the_limit_is_no_fault() -> None:
+    assert status(WELL, gateway("gw-1", peer(1), peer(2), roster_age=DAY), max_age=DAY)[1] == []
     assert status(WELL, gateway("gw-1", peer(1), peer(2), roster_age=9 * DAY), max_age=0)[1] == []
 
 
@@ -348,6 +370,12 @@ def test_earliest_end_comes_first_with_the_commands_that_renew() -> None:
         for number in (2, 1)
     ]
     assert said.failures == []
+
+
+def test_r3_silent_registry_is_not_said_to_have_nothing_that_ends() -> None:
+    said = expiring_report(without_decision([], "denied"), 14 * DAY, NOW)
+    assert said.lines[-1] == "which registrations end within 14d isn't known"
+    assert len(said.failures) == 1
 
 
 @pytest.mark.parametrize("expires_at", [None, NOW, NOW - DAY, NOW + 14 * DAY + 1])

@@ -178,6 +178,20 @@ def test_gateway_without_a_roster_is_told_from_one_with_an_old_one() -> None:
     assert "no roster was ever applied" in first_break(why(WELL, gateway("gw-1", generation=0)))["finding"]
 
 
+def test_chain_is_laid_out_in_columns_and_its_breaks_are_loud() -> None:
+    said = why(result([BOTH], [registration(1, expires_at=NOW - DAY)]), gateway("gw-1"))
+    assert said.lines[2:3] + said.lines[6:9] + said.lines[12:13] == [
+        "ok           in IAM            user1 (AIDA1) of account 111122223333 is there",
+        "BREAKS HERE  not expired       expired 1d ago, until 2027-01-14T08:00:00Z",
+        "             next",
+        "  ansible-playbook -i INVENTORY tracklib.vpn.renew -e renew_user_name=user1 -e renew_device=laptop",
+        "unknown      handshake         none can be made before it is a peer",
+    ]
+    found = result([BOTH], [registration(1)], blocks=[block(1, reason="because " * 12)])
+    begun = next(number for number, line in enumerate(why(found).lines) if line.startswith("BREAKS HERE  not revoked "))
+    assert why(found).lines[begun + 1].startswith(" " * 31 + "because")
+
+
 @pytest.mark.parametrize(("age", "finding"), [(None, "never on gw-1"), (7200, "none for 2h, the last on gw-1")])
 def test_peer_without_a_late_handshake_breaks_on_the_devices_side(age: int | None, finding: str) -> None:
     broken = first_break(why(WELL, gateway("gw-1", peer(1, age=age))))
