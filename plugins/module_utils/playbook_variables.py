@@ -137,7 +137,8 @@ def _wrong_value(name: str, value: Any, option: Mapping[str, Any]) -> Iterator[s
         converted = convert(value)
     except (TypeError, ValueError):
         # a list or dictionary in place of a text may hold a key or a whole file (R10, secrets stay home)
-        found = value if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
+        kind = "a dictionary" if isinstance(value, Mapping) else "a list"
+        found = value if isinstance(value, (str, int, float)) else kind
         yield f"{name} is {found}, {otherwise}; expected {option['description']}"
         return
     if not _fits(converted, option):

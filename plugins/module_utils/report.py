@@ -412,7 +412,7 @@ def run_problems(
     """Return what needs an operator after a run, whose gateways have been served.
 
     `roster` is the result of the module `roster`, empty where it failed; `of_revocation` comes from
-    :func:`revocation_problems`. A gateway that --limit leaves out is a problem only of a revocation.
+    :func:`revocation_problems`. A gateway that --limit leaves out is a problem where somebody who left is still a peer.
     """
     problems = [*_unserved(roster, steps, scope), *_untold(roster, steps), *of_revocation]
     problems += [*roster.get("problems", []), *steps.login.get("problems", [])]
@@ -446,7 +446,7 @@ def _unserved(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> It
             yield f"{why}; {still}. Run this again{_unlimited(scope)} once that is mended"
         if is_served(result) or _is_unchecked(result, scope):
             continue
-        if is_limited and not (steps.revocation and names):  # that was the operator's wish, and the report names it
+        if is_limited and not names:  # that was the operator's wish, and the report names it
             continue
         why = "was left out by --limit" if is_limited else "wasn't reached"
         if result.get("msg"):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,6 +74,39 @@ def test_r4_revocation_of_nobody_fails_with_the_nearest_names_and_reaches_no_gat
     assert "The nearest names: alice.smith" in said
     assert "Cut off" not in said
     assert vpn.items("block") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        (
+            "reconcile",
+            {"vpn_identity_accounts": ["444455556666"]},
+            "vpn_identity_accounts[0] is 444455556666, not a dictionary",
+        ),
+        ("status", {"vpn_identity_accounts": [{}]}, "vpn_identity_accounts[0].account_id is not set, expected"),
+        ("site", {"vpn_access": [{"groups": ["vpn"]}]}, "vpn_access[0].networks is not set, expected the networks"),
+        ("devices", {"vpn_access": {"groups": ["vpn"]}}, "vpn_access is a dictionary, not a list; expected a list of grants"),
+        ("expiring", {"expiring_within": "99999999d"}, "expiring_within is 99999999d, expected the time span"),
+        ("registry_export", {"registry_export_file": ""}, "registry_export_file is empty, expected the file to write"),
+        (
+            "handout",
+            {"handout_user_name": "kim", "handout_device": "laptop", "handout_gateway": "gw9"},
+            "handout_gateway is gw9, expected one of gw1, gw2. Nothing was registered",
+        ),
+        (
+            "registry_cleanup",
+            {"registry_cleanup_gateways": ["gw9", "gw2"]},
+            "gw2 is in this inventory, and would be forgotten",
+        ),
+    ],
+)
+def test_r16_variable_that_cant_be_right_is_refused_by_its_name(
+    playbook: Playbook, inventory: str, name: str, options: dict[str, Any], sentence: str
+) -> None:
+    said = " ".join(playbook(name, "-i", inventory, expect=2, **{"vpn_account_id": ACCOUNT, **options}).split())
+    assert sentence in said
+    assert "changed=0" in said
 
 
 @pytest.mark.parametrize("mistyped", ["vpn_realease_held", "gateway_mtuu"])

@@ -69,7 +69,7 @@ def test_number_out_of_range_is_refused(port: int | str) -> None:
         ({"ask_name": 12}, "ask_name is 12, not a text in quotes; expected"),
         ({"ask_port": "http"}, "ask_port is http, not a whole number; expected"),
         ({"ask_again": "perhaps"}, "ask_again is perhaps, neither true nor false; expected"),
-        ({"ask_zones": {}}, "ask_zones is a dict, not a list; expected"),
+        ({"ask_zones": {}}, "ask_zones is a dictionary, not a list; expected"),
         ({"ask_name": ["a private key"]}, "ask_name is a list, not a text in quotes; expected"),
         ({"shared": "x"}, "shared is x, not a dictionary; expected"),
         ({"ask_state": "gone"}, "ask_state is gone, expected present or absent"),
