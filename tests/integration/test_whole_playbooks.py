@@ -86,7 +86,11 @@ def test_r4_revocation_of_nobody_fails_with_the_nearest_names_and_reaches_no_gat
         ),
         ("status", {"vpn_identity_accounts": [{}]}, "vpn_identity_accounts[0].account_id is not set, expected"),
         ("site", {"vpn_access": [{"groups": ["vpn"]}]}, "vpn_access[0].networks is not set, expected the networks"),
-        ("devices", {"vpn_access": {"groups": ["vpn"]}}, "vpn_access is a dictionary, not a list; expected a list of grants"),
+        (
+            "devices",
+            {"vpn_access": {"groups": ["vpn"]}},
+            "vpn_access is a dictionary, not a list; expected a list of grants",
+        ),
         ("expiring", {"expiring_within": "99999999d"}, "expiring_within is 99999999d, expected the time span"),
         ("registry_export", {"registry_export_file": ""}, "registry_export_file is empty, expected the file to write"),
         (

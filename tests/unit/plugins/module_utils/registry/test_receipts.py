@@ -143,6 +143,12 @@ def test_table_has_a_line_for_each_receipt_with_who_and_why() -> None:
     assert bob == "2026-09-21T14:14:02Z  gateway-1  bo/laptop     -      its registration expired  -"
 
 
+def test_r1_users_who_have_had_one_name_are_shown_with_their_ids() -> None:
+    rows = [receipt_result(made(removal(user_id=each))) for each in ("AIDA1", "AIDA2")]
+    _heading, *lines = receipt_lines([*rows, receipt_result(made(removal(user_name="bo")))])
+    assert [line.split("  ")[2] for line in lines] == ["alice/laptop (AIDA1)", "alice/laptop (AIDA2)", "bo/laptop"]
+
+
 def test_table_fits_a_screen_of_100_columns_whatever_is_in_it() -> None:
     long = dict.fromkeys(("user_name", "device", "reason"), "x" * 64)
     cause = Block(ACCOUNT, "AIDA1", None, "because " * 20, 5.0, f"arn:aws:iam::{ACCOUNT}:user/{'x' * 64}")
