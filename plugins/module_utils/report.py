@@ -412,9 +412,11 @@ def run_problems(
     """Return what needs an operator after a run, whose gateways have been served.
 
     `roster` is the result of the module `roster`, empty where it failed; `of_revocation` comes from
-    :func:`revocation_problems`. A gateway that --limit leaves out is a problem where somebody who left is still a peer.
+    :func:`revocation_problems`. A gateway that --limit leaves out is a problem only of a revocation.
     """
     problems = [*_unserved(roster, steps, scope), *_untold(roster, steps), *of_revocation]
+    if steps.gateways and set(steps.gateways) <= set(scope.limited):
+        problems.append("--limit leaves out every gateway: nothing was applied anywhere. Run this again without it")
     problems += [*roster.get("problems", []), *steps.login.get("problems", [])]
     stale = sorted(name for name, result in steps.gateways.items() if result.get("stale", False))
     if stale:
@@ -446,7 +448,7 @@ def _unserved(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> It
             yield f"{why}; {still}. Run this again{_unlimited(scope)} once that is mended"
         if is_served(result) or _is_unchecked(result, scope):
             continue
-        if is_limited and not names:  # that was the operator's wish, and the report names it
+        if is_limited and not (steps.revocation and names):  # that was the operator's wish, and the report names it
             continue
         why = "was left out by --limit" if is_limited else "wasn't reached"
         if result.get("msg"):

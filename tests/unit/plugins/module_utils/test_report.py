@@ -192,18 +192,26 @@ def test_r17_gateway_that_was_not_reached_comes_first_with_the_reason_and_who_ma
     assert "bob/phone, kim/laptop. Run this again" in problem
 
 
-def test_gateway_that_limit_leaves_out_is_named_and_a_problem_where_somebody_who_left_is_a_peer() -> None:
-    gateways: dict[str, dict[str, Any]] = {"gateway-2": {}}
+def test_gateway_that_limit_leaves_out_is_named_and_a_problem_only_of_a_revocation() -> None:
+    gateways: dict[str, dict[str, Any]] = {"gateway-1": {"changed": False}, "gateway-2": {}}
     scope = Scope(limited=["gateway-2"])
     assert run_lines(MISSED, StepResults(gateways), scope)[:2] == [
         "LEFT OUT by --limit: gateway-2",
         "  may still be peers there: bob/phone, kim/laptop",
     ]
-    assert run_problems({"left": [], "missed": {}}, StepResults(gateways), [], scope) == []
-    (problem,) = run_problems(MISSED, StepResults(gateways), [], scope)
+    assert run_problems(MISSED, StepResults(gateways), [], scope) == []
+    revoked = StepResults(gateways, revocation={"revocations": []})
+    assert run_problems({"left": [], "missed": {}}, revoked, [], scope) == []
+    (problem,) = run_problems(MISSED, revoked, [], scope)
     assert problem.startswith(
         "gateway-2 was left out by --limit; still peers there, as far as is known: bob/phone, kim"
     )
+
+
+def test_limit_that_leaves_no_gateway_is_a_problem_whoever_left() -> None:
+    steps = StepResults({"gateway-1": {}, "gateway-2": {}})
+    (problem,) = run_problems({}, steps, [], Scope(limited=["gateway-2", "gateway-1"]))
+    assert problem.startswith("--limit leaves out every gateway: nothing was applied anywhere.")
 
 
 def test_gateway_that_was_not_reached_is_a_problem_also_when_there_is_no_roster() -> None:
