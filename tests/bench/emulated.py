@@ -19,7 +19,7 @@ from typing import Any
 
 import boto3
 from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import sweep
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Decision, Registration
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.items import registration_item
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from boto3.dynamodb.types import TypeSerializer
@@ -105,8 +105,10 @@ def _fill(users: int, devices: int) -> None:
     found = sweep(boto3.client("iam"), ACCOUNT)
     registry.make_identity()
     registry.store_sweep(found, 1)
+    registered = registrations(list(found.users), devices)
+    registry.store_decision(Decision(tuple(registered)), 1)
     serialize = TypeSerializer().serialize
-    for registration in registrations(list(found.users), devices):
+    for registration in registered:
         # without the claims, which a run never reads
         item = {name: serialize(value) for name, value in registration_item(registration).items()}
         dynamodb_backends[ACCOUNT][REGION].put_item(TABLE, item)
