@@ -43,10 +43,11 @@ _value:
 from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.tracklib.vpn.plugins.module_utils import files
 
 
 def callers_path(path: str, to_write: bool = False) -> str:
+    from ansible_collections.tracklib.vpn.plugins.module_utils import files
+
     try:
         return files.file_to_write(path) if to_write else files.callers_path(path)
     except ValueError as error:

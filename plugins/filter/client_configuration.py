@@ -92,15 +92,16 @@ _value:
 from typing import Any, Callable, Mapping
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import (
-    ClientTunnel,
-    DnsFlavour,
-    dns_flavour,
-    render,
-)
 
 
 def client_configuration(tunnel: Mapping[str, Any], private_key_file: str) -> str:
+    from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import (
+        ClientTunnel,
+        DnsFlavour,
+        dns_flavour,
+        render,
+    )
+
     try:
         flavour = dns_flavour(tunnel.get("dns", DnsFlavour.NONE.value))
         return render(ClientTunnel(**{**tunnel, "dns": flavour}), private_key_file=private_key_file)

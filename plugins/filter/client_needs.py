@@ -69,8 +69,6 @@ _value:
 
 from typing import Any, Callable, Iterable, Sequence
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.client.host import needs
-
 
 def client_needs(
     found: Iterable[str],
@@ -80,6 +78,8 @@ def client_needs(
     networks: Sequence[str] = (),
     answers_other_names: bool = False,
 ) -> dict[str, Any]:
+    from ansible_collections.tracklib.vpn.plugins.module_utils.client.host import needs
+
     return needs(
         found,
         dns=dns,

@@ -48,9 +48,6 @@ import time
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.tracklib.vpn.plugins.module_utils.people.devices import devices_report as report
-from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import output
-from ansible_collections.tracklib.vpn.plugins.module_utils.people.merge import view_of
 
 
 def devices_report(
@@ -59,6 +56,10 @@ def devices_report(
     user_name: str | None = None,
     format: str = "table",  # noqa: A002 - as users write it
 ) -> dict[str, Any]:
+    from ansible_collections.tracklib.vpn.plugins.module_utils.people.devices import devices_report as report
+    from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import output
+    from ansible_collections.tracklib.vpn.plugins.module_utils.people.merge import view_of
+
     try:
         found = report(view_of(result, gateways, user_name), user_name, time.time())
         return {"lines": output(found, format), "failures": found.failures}

@@ -35,10 +35,10 @@ _value:
 
 from typing import Any, Callable, Mapping, Sequence
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.names.diagnosis_text import breaks
-
 
 def diagnosis_breaks(diagnoses: Sequence[Mapping[str, Any]]) -> list[str]:
+    from ansible_collections.tracklib.vpn.plugins.module_utils.names.diagnosis_text import breaks
+
     return breaks(diagnoses)
 
 

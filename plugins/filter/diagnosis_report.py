@@ -34,10 +34,10 @@ _value:
 
 from typing import Any, Callable, Mapping, Sequence
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.names.diagnosis_text import table
-
 
 def diagnosis_report(diagnoses: Sequence[Mapping[str, Any]]) -> list[str]:
+    from ansible_collections.tracklib.vpn.plugins.module_utils.names.diagnosis_text import table
+
     return table(diagnoses)
 
 

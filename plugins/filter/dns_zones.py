@@ -46,10 +46,10 @@ _value:
 
 from typing import Any, Callable, Iterable
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.names import dns
-
 
 def dns_zones(names: Iterable[str]) -> dict[str, list[str]]:
+    from ansible_collections.tracklib.vpn.plugins.module_utils.names import dns
+
     zones, unusable = set(), []
     for name in names:
         try:

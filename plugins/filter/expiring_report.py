@@ -49,10 +49,6 @@ import time
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.tracklib.vpn.plugins.module_utils.people.devices import expiring_report as report
-from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import output
-from ansible_collections.tracklib.vpn.plugins.module_utils.people.merge import view_of
-from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import seconds
 
 
 def expiring_report(
@@ -61,6 +57,11 @@ def expiring_report(
     within: str = "14d",
     format: str = "table",  # noqa: A002 - as users write it
 ) -> dict[str, Any]:
+    from ansible_collections.tracklib.vpn.plugins.module_utils.people.devices import expiring_report as report
+    from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import output
+    from ansible_collections.tracklib.vpn.plugins.module_utils.people.merge import view_of
+    from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import seconds
+
     try:
         found = report(view_of(result, gateways), seconds("within", within), time.time())
         return {"lines": output(found, format), "failures": found.failures}

@@ -43,10 +43,11 @@ _value:
 from typing import Any, Callable, Sequence
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import PoolError, gateway_address, parse_pools
 
 
 def gateway_addresses(pools: Sequence[str], reserved: Sequence[str] = ()) -> list[str]:
+    from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import PoolError, gateway_address, parse_pools
+
     try:
         return [f"{gateway_address(pool)}/{pool.prefixlen}" for pool in parse_pools(pools, reserved)]
     except PoolError as error:

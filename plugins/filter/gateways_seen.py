@@ -43,10 +43,10 @@ _value:
 
 from typing import Any, Callable, Iterable, Mapping
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.people.seen import from_host_variables
-
 
 def gateways_seen(hosts: Iterable[Mapping[str, Any]], registered: str) -> list[dict[str, Any]]:
+    from ansible_collections.tracklib.vpn.plugins.module_utils.people.seen import from_host_variables
+
     return list(from_host_variables(hosts, registered))
 
 

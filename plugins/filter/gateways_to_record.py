@@ -39,12 +39,12 @@ _value:
 
 from typing import Any, Callable, Mapping
 
-from ansible_collections.tracklib.vpn.plugins.module_utils import report
-
 
 def gateways_to_record(
     gateways: Mapping[str, Mapping[str, Any]], roster: Mapping[str, Any] | None = None
 ) -> list[dict[str, Any]]:
+    from ansible_collections.tracklib.vpn.plugins.module_utils import report
+
     return report.gateways_to_record(roster or {}, gateways)
 
 

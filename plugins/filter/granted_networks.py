@@ -49,11 +49,12 @@ _value:
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.tracklib.vpn.plugins.module_utils.access import Access
-from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import collapsed
 
 
 def granted_networks(access: Sequence[Mapping[str, Any]]) -> list[str]:
+    from ansible_collections.tracklib.vpn.plugins.module_utils.access import Access
+    from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import collapsed
+
     try:
         networks = Access.parse(access, option="vpn_access").networks()
     except ValueError as error:

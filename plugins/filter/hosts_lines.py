@@ -46,10 +46,10 @@ _value:
 
 from typing import Any, Callable, Mapping, Sequence
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.names import hosts
-
 
 def hosts_lines(names: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    from ansible_collections.tracklib.vpn.plugins.module_utils.names import hosts
+
     return hosts.hosts_lines(names)._asdict()
 
 

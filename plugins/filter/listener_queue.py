@@ -38,10 +38,10 @@ _value:
 
 from typing import Callable
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.listener.queue import queue_name
-
 
 def listener_queue(gateway: str, control_plane_name: str) -> str:
+    from ansible_collections.tracklib.vpn.plugins.module_utils.listener.queue import queue_name
+
     return queue_name(control_plane_name, gateway)
 
 

@@ -73,7 +73,6 @@ import time
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.tracklib.vpn.plugins.module_utils.names import diagnosis, dns
 
 
 def name_diagnosis(
@@ -84,6 +83,8 @@ def name_diagnosis(
     whom: str = "",
     registrations: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
+    from ansible_collections.tracklib.vpn.plugins.module_utils.names import diagnosis, dns
+
     seen = probe if probe and "servers" in probe else None
     zones = [dns.normal(zone) for zone in configured_zones]
     evidence = diagnosis.Evidence(name, seen, access, zones, whom or None, registrations, time.time())

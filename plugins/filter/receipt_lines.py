@@ -43,13 +43,14 @@ _value:
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.tracklib.vpn.plugins.module_utils.people.receipt_lines import FORMATS
 
 
 def receipt_lines(
     receipts: Sequence[Mapping[str, Any]],
     format: str = "table",  # noqa: A002 - as users write it
 ) -> list[str]:
+    from ansible_collections.tracklib.vpn.plugins.module_utils.people.receipt_lines import FORMATS
+
     if format not in FORMATS:
         raise AnsibleFilterError(f"receipt_lines knows no format {format!r}, expected one of {', '.join(FORMATS)}")
     return FORMATS[format](receipts)

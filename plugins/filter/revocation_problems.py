@@ -46,8 +46,6 @@ _value:
 
 from typing import Any, Callable, Mapping
 
-from ansible_collections.tracklib.vpn.plugins.module_utils import report
-
 
 def revocation_problems(
     written: Mapping[str, Any],
@@ -55,6 +53,8 @@ def revocation_problems(
     failure: str | None = None,
     refused: Mapping[str, str] | None = None,
 ) -> list[str]:
+    from ansible_collections.tracklib.vpn.plugins.module_utils import report
+
     return report.revocation_problems(written, given, failure, refused)
 
 

@@ -74,8 +74,6 @@ _value:
 
 from typing import Any, Callable, Mapping, Sequence
 
-from ansible_collections.tracklib.vpn.plugins.module_utils import report
-
 
 def run_problems(
     roster: Mapping[str, Any],
@@ -84,6 +82,8 @@ def run_problems(
     check_mode: bool = False,
     **steps: Mapping[str, Any],
 ) -> list[str]:
+    from ansible_collections.tracklib.vpn.plugins.module_utils import report
+
     return report.run_problems(
         roster, report.StepResults(**steps), revocation_problems, report.Scope(check_mode, limited)
     )

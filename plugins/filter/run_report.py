@@ -63,8 +63,6 @@ _value:
 
 from typing import Any, Callable, Mapping, Sequence
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.report import Scope, StepResults, run_lines
-
 
 def run_report(
     roster: Mapping[str, Any],
@@ -73,6 +71,8 @@ def run_report(
     details: bool = False,
     **steps: Mapping[str, Any],
 ) -> list[str]:
+    from ansible_collections.tracklib.vpn.plugins.module_utils.report import Scope, StepResults, run_lines
+
     return run_lines(roster, StepResults(**steps), Scope(check_mode, limited, details))
 
 

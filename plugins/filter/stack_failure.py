@@ -37,11 +37,11 @@ _value:
 
 from typing import Any, Callable, Mapping, Sequence
 
-from ansible_collections.tracklib.vpn.plugins.module_utils import stacks
-
 
 def stack_failure(tries: Sequence[Mapping[str, Any]], name: str) -> str:
     """See DOCUMENTATION."""
+    from ansible_collections.tracklib.vpn.plugins.module_utils import stacks
+
     return stacks.stack_failure(name, tries)
 
 

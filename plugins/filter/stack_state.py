@@ -39,11 +39,11 @@ _value:
 
 from typing import Any, Callable, Mapping
 
-from ansible_collections.tracklib.vpn.plugins.module_utils import stacks
-
 
 def stack_state(found: Mapping[str, Any], name: str) -> dict[str, Any]:
     """See DOCUMENTATION."""
+    from ansible_collections.tracklib.vpn.plugins.module_utils import stacks
+
     return stacks.stack_state(name, found)._asdict()
 
 

@@ -53,9 +53,6 @@ import time
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import output
-from ansible_collections.tracklib.vpn.plugins.module_utils.people.merge import view_of
-from ansible_collections.tracklib.vpn.plugins.module_utils.people.status import status_report as report
 
 
 def status_report(
@@ -65,6 +62,10 @@ def status_report(
     max_age: int = 86400,
     format: str = "table",  # noqa: A002 - as users write it
 ) -> dict[str, Any]:
+    from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import output
+    from ansible_collections.tracklib.vpn.plugins.module_utils.people.merge import view_of
+    from ansible_collections.tracklib.vpn.plugins.module_utils.people.status import status_report as report
+
     try:
         found = report(view_of(result, gateways), time.time(), max_age=max_age, show_all=all)
         return {"lines": output(found, format), "failures": found.failures}

@@ -61,8 +61,6 @@ _value:
 
 from typing import Any, Callable, Collection, Mapping
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.playbook_variables import mistyped, problems
-
 
 def variable_problems(
     given: Mapping[str, Any],
@@ -70,6 +68,8 @@ def variable_problems(
     names: Collection[str] = (),
     known: Collection[str] = (),
 ) -> list[str]:
+    from ansible_collections.tracklib.vpn.plugins.module_utils.playbook_variables import mistyped, problems
+
     return [*problems(given, options), *mistyped(names, known)]
 
 

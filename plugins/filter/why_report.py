@@ -52,9 +52,6 @@ import time
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import output
-from ansible_collections.tracklib.vpn.plugins.module_utils.people.merge import view_of
-from ansible_collections.tracklib.vpn.plugins.module_utils.people.why import why_report as report
 
 
 def why_report(
@@ -64,6 +61,10 @@ def why_report(
     device: str | None = None,
     format: str = "table",  # noqa: A002 - as users write it
 ) -> dict[str, Any]:
+    from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import output
+    from ansible_collections.tracklib.vpn.plugins.module_utils.people.merge import view_of
+    from ansible_collections.tracklib.vpn.plugins.module_utils.people.why import why_report as report
+
     try:
         found = report(view_of(result, gateways, user_name), user_name, device, time.time())
         return {"lines": output(found, format), "failures": found.failures}

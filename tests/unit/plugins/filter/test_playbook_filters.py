@@ -5,10 +5,30 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.tracklib.vpn.plugins.filter.identity_options import identity_options
 from ansible_collections.tracklib.vpn.plugins.filter.login_instances import login_instances
+
+LOAD_FILTERS = """
+import sys
+from ansible.plugins.loader import filter_loader, init_plugin_loader
+init_plugin_loader([])
+assert filter_loader.get("tracklib.vpn.run_report")
+filters = [name for name in sys.modules if ".vpn.plugins.filter." in name]
+print(len(filters), *(name for name in sys.modules if ".vpn.plugins.module_utils." in name or name == "boto3"))
+"""
+
+
+def test_task_that_uses_one_filter_loads_no_room_of_the_others() -> None:
+    """Ansible loads all of a collection's filters for one, anew in the process of each task."""
+    done = subprocess.run([sys.executable, "-c", LOAD_FILTERS], check=True, capture_output=True, text=True)
+    number, *rooms = done.stdout.split()
+    assert (int(number) > 20, rooms) == (True, [])
+
 
 OWN, OTHER, THIRD = "111122223333", "444455556666", "777788889999"
 ROLE = f"arn:aws:iam::{OTHER}:role/tracklib-vpn-sweep"
