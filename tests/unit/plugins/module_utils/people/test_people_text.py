@@ -21,6 +21,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import 
     life,
     names,
     output,
+    paragraph,
     size,
     span,
     table,
@@ -79,8 +80,33 @@ def test_times_and_sizes_are_short() -> None:
     ]
 
 
+def test_units_change_at_their_borders() -> None:
+    assert [span(each) for each in (DAY, DAY - 1, 3600, 3599, 61)] == ["1d", "23h", "1h", "59m", "1m"]
+    assert [size(each) for each in (1023 * 1024, 1024**2, 1024**5)] == ["1023.0 KiB", "1.0 MiB", "1024.0 TiB"]
+
+
+def test_names_and_labels_are_kept_in_one_piece_where_they_fit() -> None:
+    assert paragraph("x" * 80 + " ab-cdefghijklm") == ["x" * 80, "ab-cdefghijklm"]
+    assert paragraph("x " * 44) == [("x " * 44).rstrip()], "87 characters"
+    assert paragraph("x" * 88) == ["x" * 88]
+    assert [len(line) for line in paragraph("x" * 89)] == [88, 1]
+    assert table(("A", "B"), [("x" * 43, "y" * 40 + " ab-cdefghi")])[2].split() == ["ab-cdefghi"]
+
+
+def test_table_takes_the_whole_line_and_leaves_the_narrowest_columns_as_they_are() -> None:
+    assert len(table(("A", "B"), [("x" * 43, "y" * 43)])) == 2
+    assert len(table(("A", "B"), [("x" * 44, "y" * 43)])) == 3
+    _heading, first, second = table(("A", "B"), [("x" * 43, "y" * 50)])
+    assert (len(first), second.split()) == (88, ["y" * 7])
+    many = table(["H"] * 12, [["z" * 9] * 12])
+    assert many[0] == "  ".join(["H       "] * 12).rstrip()
+    assert len(table(["H"] * 12, [["z" * 8] * 12])) == 2
+
+
 def test_long_lists_of_names_are_cut() -> None:
     assert names(["a", "b"]) == "a, b"
+    assert names(list("abcde")) == "a, b, c, d, e"
+    assert names(list("abcdef")) == "a, b, c, d, e and 1 more"
     assert names(list("abcdefg")) == "a, b, c, d, e and 2 more"
 
 
