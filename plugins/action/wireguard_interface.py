@@ -86,6 +86,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible brings no types
             "excluded": _with_reason(roster["excluded"]),
             "removed": _with_reason(roster["removed"], explained=True),
             "unfit": unfit,
+            "awaited": [key for key in map(_well_formed, roster.get("awaited", ())) if key],
             "acknowledge": [str(removal_id) for removal_id in roster.get("acknowledge", ())],
         }
         if roster.get("refused"):
@@ -207,7 +208,10 @@ def _names(entry: Any) -> dict[str, str]:
 
 def _key(entry: Any) -> str:
     """The public key of an entry; empty if no device can have it."""
-    key = entry.get("public_key") if isinstance(entry, dict) else None
+    return _well_formed(entry.get("public_key")) if isinstance(entry, dict) else ""
+
+
+def _well_formed(key: Any) -> str:
     return key if isinstance(key, str) and _PUBLIC_KEY.fullmatch(key) else ""
 
 

@@ -140,6 +140,7 @@ def registration_result(registration: Registration) -> dict[str, Any]:
         "created_at": int(registration.created_at),
         "expires_at": None if registration.expires_at is None else int(registration.expires_at),
         "renewed_at": None if registration.renewed_at is None else int(registration.renewed_at),
+        "confirmed_end": None if registration.confirmed_end is None else int(registration.confirmed_end),
     }
 
 
@@ -155,10 +156,16 @@ def _record(registration: Registration | None) -> str:
         f"{registration.label} ({registration.user_id})",
         f"  key: {fingerprint(registration.public_key)}",
         f"  addresses: {', '.join(registration.addresses)}",
-        f"  expires: {end_in_words(registration)}",
+        f"  expires: {end_in_words(registration)}{_unless_used(registration)}",
         f"  registered by: {registration.by or '-'}",
     )
     return "".join(f"{line}\n" for line in lines)
+
+
+def _unless_used(registration: Registration) -> str:
+    if registration.confirmed_end is None:
+        return ""
+    return f", or {end_in_words(registration.confirmed())} once somebody has connected"
 
 
 def receipt_result(receipt: Receipt) -> dict[str, Any]:

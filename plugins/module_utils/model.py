@@ -92,6 +92,7 @@ class Registration(NamedTuple):
     handed_out: bool = False  # its private key was made by an operator
     by: str | None = None  # the ARN of who registered it, or changed or renewed it last
     fixed_end: bool = False  # an operator set when it ends, and only one can move that
+    confirmed_end: float | None = None  # of a handout that nobody has used: when it ends instead once somebody has
 
     @property
     def owner(self) -> Owner:
@@ -116,7 +117,14 @@ class Registration(NamedTuple):
     def life(self) -> float | None:
         """How long it lives from its beginning or last renewal on, in seconds; None if it doesn't expire."""
         begun_at = self.created_at if self.renewed_at is None else self.renewed_at
-        return None if self.expires_at is None else self.expires_at - begun_at
+        ends_at = self.expires_at if self.confirmed_end is None else self.confirmed_end
+        return None if ends_at is None else ends_at - begun_at
+
+    def confirmed(self) -> Registration:
+        """Return what a handout becomes once somebody has used it, or had its key replaced."""
+        if self.confirmed_end is None:
+            return self
+        return self._replace(expires_at=self.confirmed_end, confirmed_end=None)
 
     @property
     def renewable_from(self) -> float | None:

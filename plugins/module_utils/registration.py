@@ -72,8 +72,12 @@ def updated(registered: Registration | None, wanted: Wanted, now: int) -> Regist
         )
     registration = registration._replace(handed_out=registered.handed_out and same_key)
     if not registered.has_expired(now) and not wanted.renew:
+        kept = registered if same_key else registered.confirmed()
         return registration._replace(
-            expires_at=registered.expires_at, renewed_at=registered.renewed_at, fixed_end=registered.fixed_end
+            expires_at=kept.expires_at,
+            renewed_at=kept.renewed_at,
+            fixed_end=kept.fixed_end,
+            confirmed_end=kept.confirmed_end,
         )
     if wanted.life is None:
         registration = registration._replace(fixed_end=registered.fixed_end)

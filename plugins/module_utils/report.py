@@ -101,6 +101,7 @@ def run_lines(roster: Mapping[str, Any], steps: StepResults, scope: Scope = WHOL
         *_roster_lines(roster),
         *(line for name in others for line in _gateway_lines(name, roster, steps, scope)),
         *_notice_lines(roster, _namesakes(roster, steps), scope),
+        *(f"handed out and used now: {name}, which lives on" for name in steps.recording.get("confirmed", [])),
         *_sign_lines(steps.signs),
     ]
     fitted = [line for each in lines for line in _fitted(each)]
@@ -149,14 +150,15 @@ def _absent(roster: Mapping[str, Any], steps: StepResults) -> list[str]:
 
 
 def gateways_to_record(roster: Mapping[str, Any], gateways: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return what the module `receipts` has to record: removals that are done, and what gateways missed."""
+    """Return what the module `receipts` has to record: removals that are done, what gateways missed, used handouts."""
     wanted: list[dict[str, Any]] = []
     for name, result in gateways.items():
         # whom a host missed that was never set up as a gateway, as one of a mistaken inventory, means nothing
         is_known = name in roster.get("gateways", [])
         missed, removals = still_peers(roster, name, result) if is_known else [], result.get("removals", [])
-        if missed or removals or (_is_applied(result) and name in roster.get("missed", {})):
-            wanted.append({"name": name, "removals": removals, "missed": missed})
+        used = result.get("used", [])
+        if missed or removals or used or (_is_applied(result) and name in roster.get("missed", {})):
+            wanted.append({"name": name, "removals": removals, "missed": missed, "used": used})
     return wanted
 
 

@@ -31,6 +31,7 @@ def content(result: RunResult) -> dict[str, Any]:
         "revoked": [_excluded(exclusion) for exclusion in roster.revoked],
         "excluded": [_excluded(exclusion) for exclusion in roster.excluded],
         "removed": [_removed(record) for record in roster.removed],
+        "awaited": [peer.public_key for peer in roster.peers if peer.identity in result.awaited],
         "acknowledge": result.facts.acknowledge,
     }
 

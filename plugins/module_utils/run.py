@@ -59,6 +59,7 @@ class RunResult(NamedTuple):
     problems: list[str]
     release_token: str | None = None  # what releases the held removals; None where a mistake may explain them
     registered_by: Mapping[Device, str] = {}  # ARNs of who registered or renewed devices last
+    awaited: frozenset[Device] = frozenset()  # handouts that nobody has used
 
     @property
     def signs(self) -> int:
@@ -122,6 +123,7 @@ def run(
             for leaver in roster.leavers
         )
     registered_by = {each.identity: each.by for each in found.registered.registrations if each.by}
+    awaited = {each.identity for each in found.registered.registrations if each.confirmed_end is not None}
     return RunResult(
         registry,
         generation,
@@ -135,6 +137,7 @@ def run(
         problems,
         release_token,
         registered_by,
+        frozenset(awaited),
     )
 
 
@@ -187,8 +190,9 @@ def _write_all(writes: Iterable[Write]) -> list[str]:
 
 
 def _deciding(facts: RegistryFacts) -> RegistryFacts:
-    """Leave out who registered what, and who set its end: that keeps books, and no decision or roster has it."""
-    registrations = [each._replace(by=None, fixed_end=False) for each in facts.registered.registrations]
+    """Leave out who registered what, who set its end, and what confirms it: no decision has that."""
+    registered = facts.registered.registrations
+    registrations = [each._replace(by=None, fixed_end=False, confirmed_end=None) for each in registered]
     return facts._replace(registered=facts.registered._replace(registrations=registrations))
 
 

@@ -126,6 +126,9 @@ devices:
     expires_at:
       description: When it expires, seconds since the epoch; null for never.
       type: int
+    awaited:
+      description: Whether it is a handout that nobody has used yet, which ends then unless somebody connects.
+      type: bool
     addresses:
       description: Its addresses in the tunnel.
       type: list

@@ -14,8 +14,10 @@ description:
   - The file is for the owner of an SSH or age key, or for whoever knows a passphrase. It is opened with the standard
     tool C(age). Nobody else can read it, nor whoever runs this module.
   - The private key is never written unencrypted, logged, returned or sent to AWS.
-  - The registration is marked as handed out and lives for a week unless told otherwise. A key that its owner made is
-    better; see the guide C(docs/clients.md).
+  - The registration is marked as handed out. It ends by itself unless somebody connects with it within
+    O(confirm_within); once a gateway reports that, the next run has it live for O(expires_in). So a file that is lost
+    or forgotten lets nobody in for long. A copy of the file can't be prevented.
+  - A key that its owner made is better; see the guide C(docs/clients.md).
   - Either all of it happens or nothing does. The encrypted file is written beside O(dest) first, then the device is
     registered, then the file gets its name.
   - The gateways follow with the next run of the playbook C(tracklib.vpn.reconcile).
@@ -48,6 +50,11 @@ options:
     description: How long the registration lives, such as V(30d), V(12h) or V(90m).
     type: str
     default: 30d
+  confirm_within:
+    description: How long the registration lives if nobody connects with it, such as V(3d). Not before O(expires_in), it
+      means nothing.
+    type: str
+    default: 3d
   replace:
     description:
       - Whether to give a device that is registered a new key. Whoever has the old one loses the tunnel.
@@ -164,6 +171,8 @@ def _user(module: AnsibleAWSModule, table: Registry) -> User:
 
 def _wanted(user: User, params: dict[str, Any], public_key: str, by: str | None) -> Registration:
     now = int(time.time())
+    ends = now + seconds("expires_in", params["expires_in"])
+    until = now + seconds("confirm_within", params["confirm_within"])
     return Registration(
         account_id=user.account_id,
         user_id=user.user_id,
@@ -172,7 +181,8 @@ def _wanted(user: User, params: dict[str, Any], public_key: str, by: str | None)
         public_key=public_key,
         addresses=(),
         created_at=now,
-        expires_at=now + seconds("expires_in", params["expires_in"]),
+        expires_at=min(ends, until),
+        confirmed_end=ends if until < ends else None,
         handed_out=True,
         by=by,
     )
@@ -240,6 +250,7 @@ def main() -> None:
             "recipient": {"type": "str"},
             "device": {"type": "str", "required": True},
             "expires_in": {"type": "str", "default": LIFE},
+            "confirm_within": {"type": "str", "default": "3d"},
             "replace": {"type": "bool", "default": False},
             "address_quarantine": {"type": "int", "default": 7},
             "passphrase_to": {"type": "path", "no_log": False},

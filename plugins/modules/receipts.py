@@ -7,12 +7,13 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: receipts
 version_added: 0.1.0
-short_description: Records in the registry that devices are off the gateways
+short_description: Records in the registry what gateways report of devices
 description:
   - Writes a receipt for each removal that gateways returned, and only then lets the gateways forget these removals.
     The next roster that M(tracklib.vpn.roster) makes tells them so.
   - A gateway returns its removals until then, so no receipt is lost when a run is killed.
   - Removals that aren't certain yet are left out. They come again.
+  - A handout that somebody has used lives on as long as its maker said, see M(tracklib.vpn.handout).
 author:
   - Tracklib (@tracklib)
 options:
@@ -80,6 +81,32 @@ options:
           removed_at:
             description: When the peer was off, in seconds since the epoch; null while that isn't certain.
             type: int
+      used:
+        description: Its RV(tracklib.vpn.wireguard_interface#module:used).
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          account_id:
+            description: The user's account.
+            type: str
+            required: true
+          user_id:
+            description: The user's unique id.
+            type: str
+            required: true
+          user_name:
+            description: The IAM user's name.
+            type: str
+            required: true
+          device:
+            description: The user's device.
+            type: str
+            required: true
+          public_key:
+            description: The device's public key.
+            type: str
+            required: true
 extends_documentation_fragment:
   - tracklib.vpn.registry
   - amazon.aws.common.modules
@@ -105,6 +132,7 @@ EXAMPLES = r"""
     gateways:
       - name: gateway-1
         removals: "{{ applied.removals }}"
+        used: "{{ applied.used }}"
 """
 
 RETURN = r"""
@@ -121,6 +149,12 @@ receipts:
       deleted_at: 1790000000
       removed_at: 1790000042
       delay: 42
+confirmed:
+  description: Names of the handouts that live on from now.
+  returned: success
+  type: list
+  elements: str
+  sample: [carol/laptop]
 """
 
 from typing import Any
@@ -147,6 +181,23 @@ _REMOVAL: dict[str, Any] = {
     "last_handshake": {"type": "int"},
     "removed_at": {"type": "int"},
 }
+
+
+_USED: dict[str, Any] = {
+    **{name: {"type": "str", "required": True} for name in ("account_id", "user_id", "user_name", "device")},
+    "public_key": {"type": "str", "required": True, "no_log": False},
+}
+
+
+def _confirmed(table: Registry, gateways: list[dict[str, Any]], *, check_mode: bool) -> list[str]:
+    """Have handouts live on that somebody has used; the names of those that were not yet known as used."""
+    names = []
+    for used in (used for gateway in gateways for used in gateway["used"]):
+        device = (used["account_id"], used["user_id"], used["device"])
+        name = f"{used['user_name']}/{used['device']}"
+        if table.devices.confirm(device, used["public_key"], check_mode=check_mode):
+            names.append(name)
+    return names
 
 
 def _receipts(table: Registry, gateways: list[dict[str, Any]]) -> list[Receipt]:
@@ -180,6 +231,7 @@ def main() -> None:
                     "name": {"type": "str", "required": True},
                     "removals": {"type": "list", "elements": "dict", "default": [], "options": _REMOVAL},
                     "missed": {"type": "list", "elements": "str", "default": []},
+                    "used": {"type": "list", "elements": "dict", "default": [], "options": _USED},
                 },
             },
         },
@@ -199,7 +251,12 @@ def main() -> None:
             table.record(receipts, caught_up)
             for gateway, names in behind.items():
                 table.record_missed(gateway, names)
-    module.exit_json(changed=changed, receipts=[receipt_result(each) for each in receipts])
+        confirmed = _confirmed(table, gateways, check_mode=module.check_mode)
+    module.exit_json(
+        changed=changed or bool(confirmed),
+        receipts=[receipt_result(each) for each in receipts],
+        confirmed=confirmed,
+    )
 
 
 if __name__ == "__main__":

@@ -147,6 +147,7 @@ registration:
     renewed_at: null
     handed_out: false
     fixed_end: true
+    confirmed_end: null
     by: arn:aws:iam::111122223333:user/operator
 still_blocked_by:
   description: What keeps the device off the gateways although it is registered, in words, as M(tracklib.vpn.revocation)

@@ -106,6 +106,11 @@ registrations:
       description: Whether an operator set when it ends, so that its user can't renew it.
       type: bool
       sample: false
+    confirmed_end:
+      description: Of a handout that nobody has used yet, when it expires instead once somebody has, in seconds since
+        the epoch; null for all others.
+      type: int
+      sample: null
     by:
       description: The ARN of who registered it, or changed or renewed it last; null if that isn't known.
       type: str

@@ -273,6 +273,28 @@ removals:
     removed_at:
       description: When the peer was off, in seconds since the epoch; null while that isn't certain.
       type: int
+used:
+  description: Handouts that nobody had used when the roster was made, and that have had a handshake. The module
+    M(tracklib.vpn.receipts) has them live on.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    account_id:
+      description: Account of the user.
+      type: str
+    user_id:
+      description: Unique id of the user.
+      type: str
+    user_name:
+      description: Name of the user.
+      type: str
+    device:
+      description: Name of the device.
+      type: str
+    public_key:
+      description: The peer's public key.
+      type: str
 notices:
   description: >-
     What isn't this collection's own and keeps packets from the tunnel, or may do so: another program's route, or its

@@ -131,11 +131,48 @@ def test_recipient_opens_it_with_age_and_has_the_registered_key(
     assert registered["addresses"] == result["registration"]["addresses"]
 
 
-def test_handed_out_device_is_marked_and_lives_for_30_days_as_all_do(handout: Handout, people: dict[str, Path]) -> None:
-    registration = handout(public(people["age"]))["registration"]
-    assert registration["handed_out"]
-    assert registration["expires_at"] == pytest.approx(time.time() + 30 * DAY, abs=60)
-    assert handout.vpn.module("registrations_info")["registrations"][0]["handed_out"]
+def test_handed_out_device_is_marked_and_ends_by_itself_unless_somebody_connects(
+    handout: Handout, people: dict[str, Path]
+) -> None:
+    made = handout(public(people["age"]))["registration"]
+    assert made["handed_out"]
+    assert made["expires_at"] == pytest.approx(time.time() + 3 * DAY, abs=60)
+    assert made["confirmed_end"] == pytest.approx(time.time() + 30 * DAY, abs=60)
+    used = {name: made[name] for name in ("account_id", "user_id", "user_name", "device", "public_key")}
+
+    def receipts(check: bool = False, **changes: str) -> dict[str, Any]:
+        return handout.vpn.module("receipts", check=check, gateways=[{"name": "gw", "used": [{**used, **changes}]}])
+
+    assert receipts(public_key=GATEWAY_KEY)["confirmed"] == [], "another key than the one that was handed out"
+    assert receipts(device="phone")["confirmed"] == []
+    assert receipts(check=True)["confirmed"] == ["carol/laptop"]
+    assert receipts() | {"invocation": None} == {
+        "changed": True,
+        "receipts": [],
+        "confirmed": ["carol/laptop"],
+        "invocation": None,
+    }
+    (registered,) = handout.vpn.module("registrations_info")["registrations"]
+    assert (registered["expires_at"], registered["confirmed_end"]) == (made["confirmed_end"], None)
+    assert registered["handed_out"]
+    for check in (True, False):
+        assert not receipts(check=check)["changed"], "it is used once for good"
+
+
+def test_handout_that_lives_no_longer_than_it_is_waited_for_just_ends(
+    handout: Handout, people: dict[str, Path]
+) -> None:
+    made = handout(public(people["age"]), expires_in="3d")["registration"]
+    assert made["expires_at"] == pytest.approx(time.time() + 3 * DAY, abs=60)
+    assert made["confirmed_end"] is None
+
+
+def test_roster_says_which_handouts_nobody_has_used(handout: Handout, people: dict[str, Path], tmp_path: Path) -> None:
+    made = handout(public(people["age"]))["registration"]
+    handout.vpn.module("roster", dest=str(tmp_path / "roster.json"))
+    roster = json.loads((tmp_path / "roster.json").read_text())
+    assert roster["awaited"] == [made["public_key"]]
+    assert roster["peers"][0]["expires_at"] == made["expires_at"]
 
 
 def test_nobody_else_opens_it(handout: Handout, people: dict[str, Path]) -> None:

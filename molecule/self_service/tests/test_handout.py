@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
+from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
 
 from tests.lab import actions
 
@@ -58,6 +60,12 @@ def opened(dest: Path, key: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+def registered() -> Registration:
+    """What the registry has of carol's device."""
+    (found,) = (each for each in actions.registry().devices.registrations() if each.user_name == "carol")
+    return found
+
+
 def connect(config: str) -> None:
     """Bring carol's tunnel up by the configuration as it was delivered."""
     actions.run_playbook("reconcile")
@@ -85,7 +93,14 @@ def test_r10_recipient_opens_the_file_and_reaches_the_service_by_name(carols_key
     private_key = config.split("PrivateKey = ")[1].split("\n")[0]
     assert private_key not in str(done.report) + done.stderr
     connect(config)
+    unused = registered()
+    assert (unused.life, unused.expires_at) == (30 * DAY, unused.created_at + 3 * DAY)
     assert "tracklib service" in (actions.fetch(LAPTOP, NAME) or "")
+    lines = actions.run_playbook("reconcile").result("show what happened")["msg"]
+    assert "handed out and used now: carol/laptop, which lives on" in lines
+    assert registered() == unused.confirmed()
+    actions.run_playbook("reconcile")
+    assert registered() == unused.confirmed()
 
 
 @pytest.mark.usefixtures("unregistered")

@@ -26,7 +26,8 @@ def status_words(device: View, now: float) -> str:
     if status is DeviceStatus.HELD:
         return "still a peer: its removal is held until an operator releases it"
     if status is DeviceStatus.PEER:
-        return _peer_words([each for each in device["gateways"] if each["is_peer"] is False])
+        awaited = "; handed out, and ends unless somebody connects" if device["awaited"] else ""
+        return _peer_words([each for each in device["gateways"] if each["is_peer"] is False]) + awaited
     return left_out_words(device, now)
 
 
@@ -48,7 +49,8 @@ def left_out_words(device: View, now: float) -> str:
     if reason == Reason.BLOCKED.value and device["blocked"]:
         return blocked_words(device["blocked"])
     if reason == Reason.EXPIRED.value:
-        return f"{life(device['expires_at'], now)}: renew it"
+        unused = "handed out, and nobody connected; " if device["awaited"] else ""
+        return f"{unused}{life(device['expires_at'], now)}: renew it"
     other = device["id_of_the_name"]
     if other is not None:
         return f"{device['detail']}. {device['user_name']} is {other} in IAM now, which is another user"

@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any, Callable, Iterator, Mapping, NamedTuple, Sequence
 
 from ..addresses import Network, choose
-from ..model import Owner, Registration, Removed
+from ..model import Device, Owner, Registration, Removed
 from ..timespan import DAY
 from .dynamodb import ATTEMPTS, Delete, Item, Put, RegistryError, RegistryErrorCode, Table, Write
 from .items import (
@@ -194,6 +194,20 @@ class RegisteredDevices:
             if self._table.transact(writes):
                 return present
         raise _collided(registration, "removed")
+
+    def confirm(self, device: Device, public_key: str, *, check_mode: bool = False) -> bool:
+        """Have a handout live on, since somebody has used its key.
+
+        :returns: whether it is one that nobody had used, and has this key.
+        """
+        account_id, user_id, name = device
+        if check_mode:
+            present = self.registration((account_id, user_id), name)
+            return present is not None and present.confirmed_end is not None and present.public_key == public_key
+        condition = "attribute_exists(confirmed_end) AND public_key = :key"
+        change = "SET expires_at = confirmed_end REMOVE confirmed_end"
+        sk = f"{user_key((account_id, user_id))}/{name}"
+        return self._table.update("registration", sk, change, {"key": public_key}, condition) is not None
 
     def relabel(self, registration: Registration) -> None:
         """Write the name that a registration's user has now; nothing happens if it was removed meanwhile."""

@@ -7,7 +7,7 @@
 |----------------|----------------------------------|----------------------------------------------------------------|
 | `registry`     | `identity`                       | value: a random id that this registry has once and for good    |
 | `registration` | `ACCOUNT/USER_ID/DEVICE`         | user_name, public_key, addresses, created_at, expires_at,      |
-|                |                                  | renewed_at, handed_out, fixed_end, by                          |
+|                |                                  | renewed_at, handed_out, fixed_end, confirmed_end, by           |
 | `removed`      | `ACCOUNT/USER_ID/DEVICE`         | of a removed registration: user_name, public_key, removed_at,  |
 |                |                                  | reason, by, ttl                                                |
 | `claim`        | `key#KEY`, `address#ADDRESS`     | holder; once given up: released_at (a key), free_at, ttl       |
@@ -104,6 +104,8 @@ def registration_item(registration: Registration) -> Item:
         item["expires_at"] = _whole(registration.expires_at)
     if registration.renewed_at is not None:
         item["renewed_at"] = _whole(registration.renewed_at)
+    if registration.confirmed_end is not None:
+        item["confirmed_end"] = _whole(registration.confirmed_end)
     for name in ("handed_out", "fixed_end"):
         if getattr(registration, name):
             item[name] = True
@@ -129,6 +131,7 @@ def read_registration(item: Item) -> Registration:
         renewed_at=_time(item["renewed_at"]) if "renewed_at" in item else None,
         handed_out=bool(item.get("handed_out", False)),
         fixed_end=bool(item.get("fixed_end", False)),
+        confirmed_end=_time(item["confirmed_end"]) if "confirmed_end" in item else None,
         by=_words(item.get("by")),
     )
 

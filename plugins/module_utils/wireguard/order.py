@@ -69,6 +69,7 @@ class ApplyOrder:
     revoked: Mapping[str, Revocation] = field(default_factory=dict)  # confirmed, by public key
     excluded: Mapping[str, Revocation] = field(default_factory=dict)  # for whatever reason, by public key
     unfit: Sequence[Unfit] = ()  # what the controller could not even render
+    awaited: Sequence[str] = ()  # public keys of handouts that nobody had used when the roster was made
     acknowledge: Sequence[str] = ()  # ids of removals whose receipts are safe
     accept_registry: str = ""  # id of the table that the gateway may follow from now on
     release_revoked: Sequence[str] = ()  # names whose bars end

@@ -12,7 +12,7 @@ from . import config as wg_config
 from .accept import Accepted, accept, problems_of
 from .bars import Bar
 from .check import CheckedRoster
-from .config import body, digest
+from .config import PeerLabel, body, digest
 from .order import ApplyOrder, GatewayReason, Revocation
 from .plan import (
     Plan,
@@ -201,12 +201,20 @@ def _write_config(
     return [Step(WriteFile(snapshot.site.config, roster.text), report)]
 
 
+def _used(order: ApplyOrder, roster: CheckedRoster, snapshot: Snapshot) -> dict[str, PeerLabel]:
+    """Find the awaited peers that have had a handshake since the interface was made."""
+    wanted, live = roster.config.peers, snapshot.live
+    used = (key for key in order.awaited if key in wanted and key in live and int(live[key].latest_handshake))
+    return {key: wg_config.label_of(wanted[key].comment) for key in used}
+
+
 def _report(order: ApplyOrder, accepted: Accepted, snapshot: Snapshot) -> Report:
     roster = accepted.roster
     report = Report(
         generation=order.generation,
         barred=[label.name for label in accepted.barred.values()],
         expired=[label.name for label in accepted.expired.values()],
+        used=_used(order, roster, snapshot),
         problems=problems_of(accepted, order, snapshot),
     )
     if snapshot.link is None:  # its start adds the peers

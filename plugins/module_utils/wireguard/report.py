@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .config import PeerLabel
 from .state import Removal
 
 
@@ -25,6 +26,7 @@ class Report:
     settings: list[str] = field(default_factory=list)  # of interface, firewall and files
     repaired: list[str] = field(default_factory=list)
     removals: list[Removal] = field(default_factory=list)  # all that aren't acknowledged yet
+    used: dict[str, PeerLabel] = field(default_factory=dict)  # awaited peers that had a handshake, by public key
     without_peers: str = ""  # which peers of the file a start or reload didn't add, and why; empty if it added all
     notices: list[str] = field(default_factory=list)  # what isn't ours and may be in the way; fails no call
     problems: list[str] = field(default_factory=list)
@@ -47,6 +49,7 @@ class Report:
             settings=self.settings + later.settings,
             repaired=self.repaired + later.repaired,
             removals=later.removals,
+            used={**self.used, **later.used},
             without_peers=self.without_peers or later.without_peers,
             notices=self.notices + later.notices,
             problems=self.problems + later.problems,
@@ -77,6 +80,7 @@ class Report:
             "repaired": self.repaired,
             "settings": self.settings,
             "removals": [removal._asdict() for removal in self.removals],
+            "used": [{**label._asdict(), "public_key": key} for key, label in self.used.items()],
             "notices": self.notices,
             "problems": self.problems,
             "diff": {**self.diff(), "before_header": interface, "after_header": interface},

@@ -75,6 +75,8 @@ def _told_from(one: Registration) -> float:
 
 
 def _origin(one: Registration) -> str:
+    if one.confirmed_end is not None:
+        return "handed out, and nobody has connected yet"
     if one.fixed_end:
         return "an operator set its end"
     return "handed out: operators renew it" if one.handed_out else ""

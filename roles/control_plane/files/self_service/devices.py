@@ -183,7 +183,7 @@ class OwnDevices:
                 raise _no_such_device(admitted, device)
             if before.public_key == public_key:
                 return before
-            return before._replace(
+            return before.confirmed()._replace(
                 user_name=admitted.user.user_name, public_key=public_key, handed_out=False, by=admitted.arn
             )
 

@@ -61,6 +61,7 @@ def roster(tmp_path: Path) -> Path:
         "revoked": [BOB.entry("tombstoned")],
         "excluded": [],
         "removed": [],
+        "awaited": [key(1), "no key\n", None],
         "acknowledge": ["0123456789abcdef"],
     }
     path.write_text(json.dumps(document))
@@ -85,6 +86,7 @@ def test_what_is_brought_is_the_rendered_text_and_the_names_of_who_is_out(roster
     assert action.sent["revoked"] == [
         {**BOB.label()._asdict(), "public_key": key(2), "reason": "tombstoned", "explained": True}
     ]
+    assert action.sent["awaited"] == [key(1)]
     assert action.sent["acknowledge"] == ["0123456789abcdef"]
     assert action.module_options == {"name": "wg7", "lock_timeout": 3, "config_file": "/run/tracklib-vpn/apply.x"}
 

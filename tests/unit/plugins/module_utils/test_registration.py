@@ -128,6 +128,19 @@ def test_key_that_was_handed_out_stays_so_until_its_owner_has_another(public_key
     assert updated(registered(), wanted(public_key=public_key), NOW).handed_out is False
 
 
+UNUSED = registered(expires_at=NOW + 10, renewed_at=None, handed_out=True, confirmed_end=NOW + 30 * DAY - 1000)
+
+
+def test_handout_that_nobody_has_used_stays_one_until_its_key_is_replaced_or_it_is_renewed() -> None:
+    same = updated(UNUSED, wanted(life=None), NOW)
+    assert (same.expires_at, same.confirmed_end) == (NOW + 10, UNUSED.confirmed_end)
+    own_key = updated(UNUSED, wanted(public_key=keys.generate()[1]), NOW)
+    assert (own_key.expires_at, own_key.confirmed_end) == (UNUSED.confirmed_end, None)
+    for now in (NOW, NOW + 11):  # also when it is over: the file that somebody has would be of use again
+        renewed = updated(UNUSED, wanted(renew=True, life=None), now)
+        assert (renewed.expires_at, renewed.confirmed_end) == (now + 30 * DAY, None)
+
+
 def test_key_is_missing_without_renewal() -> None:
     with pytest.raises(ValueError, match="alice/laptop: public_key is missing; only with renew does the"):
         updated(registered(), wanted(public_key=None), NOW)

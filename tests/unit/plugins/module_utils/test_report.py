@@ -231,18 +231,27 @@ def test_check_of_a_gateway_that_has_nothing_yet_is_named_and_no_problem(result:
 def test_what_a_gateway_missed_is_recorded_until_it_is_reached() -> None:
     known = {**MISSED, "gateways": ["gateway-1", "gateway-2"]}
     assert gateways_to_record(known, {"gateway-1": {}, "gateway-2": {"unreachable": True}}) == [
-        {"name": "gateway-1", "removals": [], "missed": ["kim/laptop"]},
-        {"name": "gateway-2", "removals": [], "missed": ["bob/phone", "kim/laptop"]},
+        {"name": "gateway-1", "removals": [], "missed": ["kim/laptop"], "used": []},
+        {"name": "gateway-2", "removals": [], "missed": ["bob/phone", "kim/laptop"], "used": []},
     ]
     done = {"changed": False, "removals": []}
     assert gateways_to_record(MISSED, {"gateway-1": done, "gateway-2": done}) == [
-        {"name": "gateway-2", "removals": [], "missed": []}
+        {"name": "gateway-2", "removals": [], "missed": [], "used": []}
     ]
     assert gateways_to_record(MISSED, {"mistaken": {"unreachable": True}}) == [], "no gateway was ever set up there"
     removals = [removal("laptop", "blocked")]
     assert gateways_to_record({}, {"gateway-1": {"changed": True, "removals": removals}, "gateway-2": {}}) == [
-        {"name": "gateway-1", "removals": removals, "missed": []}
+        {"name": "gateway-1", "removals": removals, "missed": [], "used": []}
     ]
+
+
+def test_used_handout_is_recorded_and_told() -> None:
+    used = [{"user_name": "carol", "device": "laptop", "account_id": "1", "user_id": "AIDA3", "public_key": "key"}]
+    assert gateways_to_record({}, {"gateway-1": {"changed": False, "used": used}}) == [
+        {"name": "gateway-1", "removals": [], "missed": [], "used": used}
+    ]
+    steps = StepResults({"gateway-1": {"changed": False}}, recording={"receipts": [], "confirmed": ["carol/laptop"]})
+    assert "handed out and used now: carol/laptop, which lives on" in run_lines({}, steps)
 
 
 def test_r17_gateway_that_failed_may_keep_whom_it_did_not_remove() -> None:
@@ -263,7 +272,7 @@ def test_r17_gateway_that_failed_may_keep_whom_it_did_not_remove() -> None:
         "in short: alice/laptop can't connect any more; alice/phone is off where the run got to, and may still" in said
     )
     assert gateways_to_record(roster, steps.gateways) == [
-        {"name": "gateway-2", "removals": [], "missed": ["alice/phone"]}
+        {"name": "gateway-2", "removals": [], "missed": ["alice/phone"], "used": []}
     ]
 
 

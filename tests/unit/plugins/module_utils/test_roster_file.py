@@ -87,6 +87,13 @@ def test_r6_file_says_which_registry_it_is_of_and_when_it_was_decided() -> None:
     assert written(roster(), refused="the pools overlap")["refused"] == "the pools overlap"
 
 
+def test_file_says_which_peers_are_handouts_that_nobody_has_used() -> None:
+    decided = roster(peers=[registration(1), registration(2)])
+    awaited = frozenset([registration(2).identity, registration(3).identity])
+    assert written(decided, awaited=awaited)["awaited"] == [key(2)]
+    assert written(decided)["awaited"] == []
+
+
 def test_file_says_whose_sweep_was_complete() -> None:
     assert written(roster(), accounts=[account(sweep(user(1))), unswept(OTHER)])["accounts"] == [
         {"account_id": ACCOUNT, "complete": True, "swept_at": 1_799_999_990, "error": None},

@@ -62,6 +62,12 @@ def test_what_needs_nobody_is_left_out(quiet: Registration) -> None:
     assert mail(quiet) is None
 
 
+def test_handout_that_nobody_has_used_is_named_as_one() -> None:
+    found = mail(device(expires_at=MONDAY + 2 * DAY, handed_out=True, confirmed_end=MONDAY + 29 * DAY))
+    assert found is not None
+    assert "handed out, and nobody has connected yet" in found.text
+
+
 def test_account_without_a_sweep_tells_nothing_of_who_left() -> None:
     assert mail_of_endings([device()], {ACCOUNT: None}, MONDAY) is not None
 

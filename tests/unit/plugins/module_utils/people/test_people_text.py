@@ -179,6 +179,16 @@ def test_device_that_a_gateway_keeps_out_by_a_revocation_is_not_sent_to_reconcil
     )
 
 
+def test_handout_that_nobody_has_used_says_so_while_it_lives_and_after() -> None:
+    for ends, words in (
+        (DAY, "may connect; handed out, and ends unless"),
+        (0, "handed out, and nobody connected; exp"),
+    ):
+        found = result([BOTH], [registration(1, expires_at=NOW + ends)])
+        seen = view(found._replace(awaited=frozenset([registration(1).identity])))
+        assert status_words(seen["devices"][0], NOW).startswith(words)
+
+
 def test_blocked_device_says_by_whom_why_and_since_when() -> None:
     seen = view(result([BOTH], registrations((1,)), blocks=[block(1, reason="left")]))
     seen["devices"][0]["blocked"]["by"] = "ops"

@@ -72,6 +72,13 @@ def test_registration_is_written_in_the_form_that_tables_have() -> None:
     assert items.registration_item(RENEWED) == {**items.registration_item(REGISTRATION), **further}
 
 
+def test_handout_that_nobody_has_used_says_when_it_ends_once_somebody_has() -> None:
+    unused = REGISTRATION._replace(expires_at=3000.0, handed_out=True, confirmed_end=9000.0)
+    item = items.registration_item(unused)
+    assert (item["expires_at"], item["confirmed_end"]) == (3000, 9000)
+    assert items.read_registration(item) == unused
+
+
 def test_time_that_nothing_could_read_again_is_not_written() -> None:
     for odd in (2**40, float("inf")):
         with pytest.raises(ValueError, match="instead of a time"):

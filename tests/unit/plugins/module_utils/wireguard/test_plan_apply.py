@@ -148,6 +148,20 @@ def test_r6_older_roster_changes_nothing_and_says_which_generation_was_here() ->
     assert (plan.steps, plan.report.stale, plan.report.generation) == ((), True, 5)
 
 
+def test_awaited_peer_that_has_had_a_handshake_is_reported_as_used() -> None:
+    silent = live(ALICE)
+    connected = live(BOB, latest_handshake=str(NOW - 5))
+    found = device([])._replace(peers={silent.public_key: silent, connected.public_key: connected})
+    wanted = order(2, [ALICE, BOB], awaited=[silent.public_key, connected.public_key, key(77)])
+    plan = plan_rest(wanted, checked(wanted), snapshot([ALICE, BOB], device=found))
+    assert full_report(plan).used == {connected.public_key: BOB.label()}
+    (used,) = full_report(plan).result("wg0")["used"]
+    assert (used["user_name"], used["public_key"]) == ("bob", connected.public_key)
+    assert not full_report(plan).changed
+    quiet = order(2, [ALICE, BOB])
+    assert full_report(plan_rest(quiet, checked(quiet), snapshot([ALICE, BOB], device=found))).used == {}
+
+
 def test_older_roster_still_acknowledges_removals() -> None:
     gateway = snapshot([BOB], generation=5)
     removed = plan_revocations(order(5, [BOB], revoked=[ALICE]), replace(gateway, device=device([ALICE, BOB]))).state
