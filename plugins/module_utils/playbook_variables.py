@@ -31,13 +31,6 @@ def _check_text(value: Any) -> str:
     return value
 
 
-def _is_time_span(text: str) -> bool:
-    try:
-        return seconds("", text) > 0
-    except ValueError:
-        return False
-
-
 _CHECKS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "bool": (check_type_bool, "neither true nor false"),
     "dict": (check_type_dict, "not a dictionary"),
@@ -141,7 +134,10 @@ def _wrong_value(name: str, value: Any, option: Mapping[str, Any]) -> Iterator[s
         found = value if isinstance(value, (str, int, float)) else kind
         yield f"{name} is {found}, {otherwise}; expected {option['description']}"
         return
-    if not _fits(converted, option):
+    if option.get("format") in ("life", "time_span"):
+        if option["format"] == "time_span" or converted != "never":
+            yield from _no_time_span(name, converted)
+    elif not _fits(converted, option):
         yield f"{name} is {value}, expected {option['description']}"
     if "options" not in option:
         return
@@ -153,14 +149,17 @@ def _wrong_value(name: str, value: Any, option: Mapping[str, Any]) -> Iterator[s
         yield from _wrong(converted, option["options"], f"{name}.")
 
 
+def _no_time_span(name: str, text: str) -> Iterator[str]:
+    try:
+        seconds(name, text)
+    except ValueError as error:
+        yield str(error)
+
+
 def _fits(value: Any, option: Mapping[str, Any]) -> bool:
     if "choices" in option and value not in option["choices"]:
         return False
     form = option.get("format")
-    if form == "life" and value == "never":
-        return True
-    if form in ("life", "time_span"):
-        return _is_time_span(value)
     if form is not None and re.fullmatch(_FORMATS[form], value) is None:
         return False
     if "range" in option:

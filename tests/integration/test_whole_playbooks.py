@@ -91,7 +91,7 @@ def test_r4_revocation_of_nobody_fails_with_the_nearest_names_and_reaches_no_gat
             {"vpn_access": {"groups": ["vpn"]}},
             "vpn_access is a dictionary, not a list; expected a list of grants",
         ),
-        ("expiring", {"expiring_within": "99999999d"}, "expiring_within is 99999999d, expected the time span"),
+        ("expiring", {"expiring_within": "99999999d"}, "expiring_within '99999999d' is longer than 100 years"),
         ("registry_export", {"registry_export_file": ""}, "registry_export_file is empty, expected the file to write"),
         (
             "handout",
