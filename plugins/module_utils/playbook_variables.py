@@ -116,10 +116,10 @@ def _wrong_choice(
 
 def _is_given(value: Any, option: Mapping[str, Any]) -> bool:
     """Tell whether a variable says anything. What isn't a value of its type does: _wrong_value() refuses it."""
-    if option["type"] != "bool":
+    if value in (None, "") or option["type"] != "bool":
         return value not in (None, "")
     try:
-        return value is not None and bool(check_type_bool(value))
+        return bool(check_type_bool(value))
     except TypeError:
         return True
 

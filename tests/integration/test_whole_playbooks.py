@@ -150,7 +150,16 @@ def test_r16_revocation_in_an_account_that_is_not_configured_is_no_emergency(
     assert vpn.items("block") == []
 
 
-@pytest.mark.parametrize("typed", [{}, {"devise": "laptop"}, {"revoke_devise": "laptop"}, {"revoke_all_devices": "n"}])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        {},
+        {"devise": "laptop"},
+        {"revoke_devise": "laptop"},
+        {"revoke_all_devices": "n"},
+        {"revoke_device": "", "revoke_all_devices": ""},
+    ],
+)
 def test_revocation_that_does_not_say_how_far_it_goes_blocks_nobody(
     playbook: Playbook, inventory: str, vpn: Vpn, typed: dict[str, str]
 ) -> None:

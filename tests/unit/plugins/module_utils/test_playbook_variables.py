@@ -162,7 +162,7 @@ def test_label_says_which_device_by_itself() -> None:
     assert problems({"cut_name": "kim/laptop"}, WHOM) == []
 
 
-@pytest.mark.parametrize("no", [False, "no", "n", "f", " false", "No ", 0, 0.0, "0"])
+@pytest.mark.parametrize("no", [False, "", None, "no", "n", "f", " false", "No ", 0, 0.0, "0"])
 def test_every_way_to_write_no_is_a_no(no: object) -> None:
     (problem,) = problems({"cut_name": "kim", "cut_all": no}, WHOM)
     assert problem.startswith("cut_name is set, and not what of kim is meant")
@@ -173,7 +173,9 @@ def test_device_whose_name_reads_as_a_no_is_a_device() -> None:
     assert problems({"cut_name": "kim", "cut_device": "no"}, WHOM) == []
 
 
-@pytest.mark.parametrize("more", [{}, {"cut_all": False}, {"cut_device": ""}])
+@pytest.mark.parametrize(
+    "more", [{}, {"cut_all": False}, {"cut_device": ""}, {"cut_all": ""}, {"cut_device": "", "cut_all": ""}]
+)
 def test_leaving_out_how_far_an_order_goes_never_means_everything(more: dict[str, Any]) -> None:
     (problem,) = problems({"cut_name": "kim", **more}, WHOM)
     assert problem.startswith(
