@@ -19,13 +19,15 @@ from ..wireguard.commands import run
 from ..wireguard.files import Site
 from ..wireguard.gateway import Gateway
 from ..wireguard.operations import revoke
-from ..wireguard.order import RevokeOrder
-from ..wireguard.state import StateError, load, load_copy
+from ..wireguard.order import Origin, RevokeOrder
+from ..wireguard.plan_former import other_sites
+from ..wireguard.state import State, StateError, load, load_copy
 from .message import RefusedMessageError, RevocationMessage, read_message
 from .metadata import RoleCredentials
 from .queue import Queue, Received
 
 _LOCK_TIMEOUT = 5.0  # seconds, for each of ten messages at most: what wasn't done after 60 comes back
+_SOON = 1.0  # seconds
 _PAUSES = (1, 2, 4, 8, 16, 32, 60)  # seconds after so many failures in a row
 
 Log = Callable[[str], object]
@@ -55,8 +57,14 @@ class Listener:
 
     def listen_once(self) -> None:
         """Wait for messages once, and do what they say; after a failure, pause."""
+        begun = time.monotonic()
         try:
-            done = [received for received in self._queue.receive() if self._take(received)]
+            waiting = self._queue.receive()
+            if (
+                not waiting and time.monotonic() < begun + _SOON
+            ):  # what answers at once is no queue that one can wait at
+                self._sleep(_SOON)
+            done = [received for received in waiting if self._take(received)]
             for received in done:  # what can't be deleted comes back, and is done already
                 self._queue.delete(received.receipt_handle)
         except OSError as error:
@@ -81,26 +89,45 @@ class Listener:
         except RefusedMessageError as error:
             self._log(f"refused a message: {error}")
             return True
+        except OSError as error:  # it keeps no other message waiting
+            self._log(f"a message waits in the queue: {error}")
+            return False
         report = revoke(RevokeOrder(message.barred, _LOCK_TIMEOUT), self._gateway)
         for name in report.removed:
             self._log(f"removed {name}: revoked by {message.event_id}")
-        for problem in report.problems:
-            self._log(problem)
+        for said in (*report.notices, *report.problems):
+            self._log(said)
         return not report.problems or report.stale
 
     def _refuse_other_registry(self, message: RevocationMessage) -> None:
-        """Hold R16, the wrong world is refused. :raises RefusedMessageError: this gateway follows another registry."""
-        site = self._gateway.site
-        try:
-            state = load(site)
-        except StateError:
-            state = load_copy(site)
-        if state is None or state.registry is None:
-            raise RefusedMessageError(f"{site.name} follows no registry yet; {message.barred.name} can't be a peer")
-        if state.registry.identity != message.registry:
-            raise RefusedMessageError(
-                f"it is of the registry {message.registry}, and {site.name} follows {state.registry}"
+        """Hold R16, the wrong world is refused.
+
+        :raises RefusedMessageError: this gateway follows another registry.
+        :raises OSError: it can't be told which one it follows. A first roster may be on its way that has the leaver,
+            or a state file was lost: the message stays until a registry is followed again.
+        """
+        followed = self._followed()
+        if not followed:
+            raise OSError(
+                f"{message.barred.name} is to be off, and this gateway follows no registry that is known; run reconcile"
             )
+        if all(each.identity != message.registry for each in followed):
+            raise RefusedMessageError(
+                f"it is of the registry {message.registry}, and this gateway follows {', '.join(map(str, followed))}"
+            )
+
+    def _followed(self) -> list[Origin]:
+        """List the registries that this interface follows, and others of ours, as one that was renamed."""
+        sites = [self._gateway.site, *other_sites(self._gateway.site)]
+        return [state.registry for state in map(_last_known, sites) if state is not None and state.registry is not None]
+
+
+def _last_known(site: Site) -> State | None:
+    try:
+        state = load(site)
+    except StateError:
+        state = None
+    return load_copy(site) if state is None else state
 
 
 def _log(text: str) -> None:

@@ -59,10 +59,12 @@ def read_message(body: str, sent_at: float) -> RevocationMessage:
         fields = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise RefusedMessageError(f"the body isn't JSON: {error}") from None
-    if not isinstance(fields, dict) or fields.pop("format", None) != FORMAT:
+    if not isinstance(fields, dict) or str(fields.pop("format", None)) != str(FORMAT):
         raise RefusedMessageError(f"the body isn't an object of format {FORMAT}: {body[:80]!r}")
     if set(fields) != set(RevocationMessage._fields):
-        raise RefusedMessageError(f"its fields are {sorted(fields)}, expected {sorted(RevocationMessage._fields)}")
+        raise RefusedMessageError(
+            f"its fields are {_shown(sorted(fields))}, expected {sorted(RevocationMessage._fields)}"
+        )
     for name, form in _FIELDS.items():
         if not isinstance(fields[name], str) or not form.fullmatch(fields[name]):
             raise RefusedMessageError(f"{name} is {_shown(fields[name])}, expected {form.pattern}")

@@ -8,15 +8,19 @@ from __future__ import annotations
 import calendar
 import http.client
 import json
+import re
 import time
 import urllib.error
 import urllib.request
 from typing import Any, Callable
 
+from .queue import NoRedirects
 from .signature import Credentials
 
 _PLACES = ("http://169.254.169.254/latest", "http://[fd00:ec2::254]/latest")
 _TIMEOUT = 3  # seconds
+_MOST = 1 << 16  # bytes of an answer
+_VALUE = re.compile(r"[\x21-\x7e]{1,8192}")  # of a credential; what else it held would end up in an error's text
 _EARLY = 300  # seconds before they end that credentials are asked for anew; the metadata has new ones by then
 
 
@@ -30,7 +34,7 @@ class RoleCredentials:
     def __init__(self, places: tuple[str, ...] = _PLACES, clock: Callable[[], float] = time.time) -> None:
         self._places = places
         self._clock = clock
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirects)
         self._known: Credentials | None = None
 
     def __call__(self) -> Credentials:
@@ -54,20 +58,30 @@ class RoleCredentials:
             except urllib.error.HTTPError as error:
                 hint = "; does the instance have a role?" if error.code == 404 else ""
                 raise MetadataError(f"the instance metadata answered {error.code} to {error.url}{hint}") from None
-            except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+            except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, RecursionError) as error:
                 failures.append(f"{place}: {error}")
         raise MetadataError(f"the instance metadata gives no credentials ({'; '.join(failures)})")
 
     def _ask_at(self, place: str) -> Credentials:
         ttl = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
-        token = {"X-aws-ec2-metadata-token": self._fetch(f"{place}/api/token", "PUT", ttl)}
+        token = {"X-aws-ec2-metadata-token": _credential("token", self._fetch(f"{place}/api/token", "PUT", ttl))}
         roles = f"{place}/meta-data/iam/security-credentials/"
         role = self._fetch(roles, "GET", token).partition("\n")[0].strip()
         found: dict[str, Any] = json.loads(self._fetch(roles + role, "GET", token))
+        if found.get("Code", "Success") != "Success":
+            raise ValueError(f"no credentials for {role[:64]!r}: {found['Code']}: {str(found.get('Message'))[:200]}")
         ends = calendar.timegm(time.strptime(found["Expiration"], "%Y-%m-%dT%H:%M:%SZ"))
-        return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["Token"], float(ends))
+        names = ("AccessKeyId", "SecretAccessKey", "Token")
+        return Credentials(*(_credential(name, found[name]) for name in names), expires_at=float(ends))
 
     def _fetch(self, url: str, method: str, headers: dict[str, str]) -> str:
         request = urllib.request.Request(url, method=method, headers=headers)
         with self._opener.open(request, timeout=_TIMEOUT) as answer:
-            return str(answer.read().decode("utf-8"))
+            return str(answer.read(_MOST).decode("utf-8"))
+
+
+def _credential(name: str, value: Any) -> str:
+    """Return a part of credentials. :raises ValueError: it is none; nobody is shown what it is (R10)."""
+    if not isinstance(value, str) or not _VALUE.fullmatch(value):
+        raise ValueError(f"{name} isn't one word of text")
+    return value

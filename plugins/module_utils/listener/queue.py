@@ -40,6 +40,13 @@ class QueueError(OSError):
     """SQS refused a call, or wasn't reached; says what, and what to do about it."""
 
 
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows none: AWS sends none, and a signed request is for one host."""
+
+    def redirect_request(self, *_request: Any) -> None:
+        """Follow none."""
+
+
 class Received(NamedTuple):
     """A message; `sent_at` is when the queue got it, by AWS's clock, in seconds since the epoch."""
 
@@ -68,7 +75,7 @@ class Queue:
         self._region = region
         self._credentials = credentials
         self._clock = clock
-        self._opener = urllib.request.build_opener()  # by the environment's proxies, if any
+        self._opener = urllib.request.build_opener(NoRedirects)  # by the environment's proxies, if any
         self._ahead = 0.0  # seconds by which AWS's clock is ahead of this one
 
     def receive(self, wait: int = WAIT) -> list[Received]:
@@ -79,6 +86,8 @@ class Queue:
         answer = self._call(
             "ReceiveMessage", MaxNumberOfMessages=_BATCH, WaitTimeSeconds=wait, AttributeNames=["SentTimestamp"]
         )
+        if answer is None:
+            raise QueueError(f"ReceiveMessage on {self.url} was answered with nothing")
         try:
             return [_received(message) for message in answer.get("Messages") or ()]
         except (KeyError, TypeError, ValueError) as error:
@@ -88,7 +97,8 @@ class Queue:
         """Delete a received message. :raises OSError: as receive()."""
         self._call("DeleteMessage", ReceiptHandle=receipt_handle)
 
-    def _call(self, action: str, **parameters: Any) -> dict[str, Any]:
+    def _call(self, action: str, **parameters: Any) -> dict[str, Any] | None:
+        """Make a call; return the answer, None if that is empty."""
         body = json.dumps({"QueueUrl": self.url, **parameters}).encode()
         place = urllib.parse.urlsplit(self.url)
         headers = {
@@ -102,12 +112,13 @@ class Queue:
         request = urllib.request.Request(f"{place.scheme}://{place.netloc}/", body, signed)
         try:
             with self._opener.open(request, timeout=_TIMEOUT) as answer:
-                content = json.loads(answer.read(_MOST) or "{}")
+                text = answer.read(_MOST)
+            content = json.loads(text) if text else None
         except urllib.error.HTTPError as error:
             raise self._refused(action, error) from None
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise QueueError(f"{action} on {self.url} failed: {error}") from None
-        if not isinstance(content, dict):
+        except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
+            raise QueueError(f"{action} on {self.url} failed: {type(error).__name__}: {error}") from None
+        if content is not None and not isinstance(content, dict):
             raise QueueError(f"{action} on {self.url} was answered with no object")
         return content
 
@@ -126,14 +137,14 @@ class Queue:
         """Sign by AWS's clock from now on where this one is wrong."""
         try:
             theirs = email.utils.parsedate_to_datetime(date).timestamp()
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return
         ahead = theirs - self._clock()
         self._ahead = ahead if abs(ahead) > _SKEW else 0.0
 
 
 def _received(message: dict[str, Any]) -> Received:
-    return Received(message["Body"], int(message["Attributes"]["SentTimestamp"]) / 1000, message["ReceiptHandle"])
+    return Received(str(message["Body"]), int(message["Attributes"]["SentTimestamp"]) / 1000, message["ReceiptHandle"])
 
 
 def _explanation(text: str) -> str:
@@ -143,4 +154,5 @@ def _explanation(text: str) -> str:
     except (AttributeError, TypeError, ValueError, RecursionError):
         return ""
     code = fields.get("__type", "").rpartition("#")[2]
-    return f"{code}: {fields.get('message', '')}".strip(": ")[:300]
+    first = fields.get("message", "").partition("\n")[0]  # where a signature is refused, what was signed comes after it
+    return f"{code}: {first}".strip(": ")[:300]

@@ -54,13 +54,20 @@ def apply(order: ApplyOrder, gateway: Gateway) -> Report:
 
 def revoke(order: RevokeOrder, gateway: Gateway) -> Report:
     """Take a user's peers off every interface of ours without any roster, and bar them until a later roster."""
-    gateways = [gateway, *(gateway.of(site) for site in other_sites(gateway.site))]
+    unseen, sites = NOTHING, []
+    try:
+        sites = other_sites(gateway.site)
+    except OSError as error:
+        unseen = unseen.with_problem(error)
+    gateways = [gateway, *(gateway.of(site) for site in sites)]
     found = [snapshot for each in gateways for snapshot in _read_if_possible(each)]
     own, *others = [_revoke(order, each, found) for each in gateways]
     report = own
-    for each in others:
+    for each in (*others, unseen):
         report = report.followed_by(replace(each, removals=own.removals))
-    return replace(report, problems=list(dict.fromkeys(report.problems)))
+    unheard = [each.stale for each in (own, *others, unseen) if each.stale or each.problems]
+    # an interface that heard of a later roster excuses no other one's failure
+    return replace(report, stale=bool(unheard) and all(unheard), problems=list(dict.fromkeys(report.problems)))
 
 
 def _revoke(order: RevokeOrder, gateway: Gateway, found: Sequence[Snapshot]) -> Report:

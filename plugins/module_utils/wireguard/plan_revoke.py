@@ -49,7 +49,8 @@ def plan_revoke(order: RevokeOrder, snapshot: Snapshot, others: Sequence[Snapsho
         for key, label in named_peers(snapshot).items()
         if any(each.names(label) for each in bars)
     }
-    report = replace(report, problems=report.problems + _doubts(whom, owners, bars, here))
+    notices = _nameless(here) if whom.user_id and not owners else []
+    report = replace(report, problems=report.problems + _doubts(whom, owners, bars, here), notices=notices)
     return plan_removal(snapshot, replace(state, bars=joined(state.bars, bars)), revocations, report)
 
 

@@ -124,7 +124,7 @@ def _load(path: Path) -> State | None:
         return None
     except IsADirectoryError:
         raise StateError(f"{path} is a directory") from None
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise StateError(f"{path} is corrupt") from None
 
 

@@ -175,15 +175,71 @@ def test_a_leaver_who_is_nobody_here_is_barred_without_noise(line: Line) -> None
     assert line.host.state.bars == (Bar("dave", "", "111122223333", "AIDADAVE", GENERATION + 5, "event-dave"),)
 
 
-def test_a_gateway_without_a_roster_refuses_all(
+def test_r6_a_message_waits_at_a_gateway_without_a_roster_for_one_that_has_the_leaver(
     host: Host, aws_client: Callable[..., Any], fault_proxy: FaultProxy
 ) -> None:
     with InstanceMetadata() as metadata:
         line = Line(host, aws_client("sqs"), fault_proxy, metadata)
         line.send(revoked(ALICE))
         line.listen()
-    assert "follows no registry yet" in line.log[0]
+        assert "alice is to be off, and this gateway follows no registry that is known" in line.log[0]
+        assert line.left() == 1
+        assert host.apply(host.order(GENERATION, EVERYBODY)).problems == []  # made before the revocation
+        time.sleep(1.1)
+        line.listen()
+    assert host.peers == allowed(BOB, CAROL)
     assert line.left() == 0
+
+
+@pytest.mark.parametrize("lost", ["state", "both"])
+def test_r4_a_lost_state_file_keeps_no_leaver(line: Line, lost: str) -> None:
+    line.host.site.state.unlink()
+    if lost == "both":
+        line.host.site.state_copy.unlink()
+    line.send(revoked(ALICE))
+    line.listen()
+    if lost == "both":  # whose message it is can't be told, so it waits for the next run
+        assert line.left() == 1
+        line.host.apply(line.host.order(GENERATION + 1, EVERYBODY))
+        time.sleep(1.1)
+        line.listen()
+    assert line.host.peers == allowed(BOB, CAROL)
+    assert line.left() == 0
+
+
+def test_r4_an_interface_that_takes_the_place_of_another_one_knows_its_registry(line: Line) -> None:
+    line.host.rename_interface()
+    line.listener = Listener(line.queue, line.host.gateway(), line.log.append, line.slept.append)
+    line.send(revoked(ALICE))
+    line.listen()
+    assert line.left() == 0
+    assert [each for each in line.log if "refused" in each] == []
+    report = line.host.apply(line.host.order(GENERATION + 1, EVERYBODY))
+    assert line.host.peers == allowed(BOB, CAROL), report
+
+
+def test_r17_a_message_that_cant_be_taken_keeps_no_other_one_waiting(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener: Any = line.listener
+    check, seen = listener._refuse_other_registry, []
+
+    def fail_once(message: RevocationMessage) -> None:
+        seen.append(message.user_name)
+        if len(seen) == 1:
+            raise OSError("input/output error")
+        check(message)
+
+    monkeypatch.setattr(listener, "_refuse_other_registry", fail_once)
+    line.send(revoked(ALICE), revoked(BOB))
+    line.listen()
+    assert (line.left(), len(seen)) == (1, 2)
+    assert "a message waits in the queue: input/output error" in line.log[0]
+
+
+def test_a_queue_that_answers_at_once_with_nothing_is_not_asked_without_end(line: Line) -> None:
+    line.listen(3)
+    assert line.slept == [1.0, 1.0, 1.0]
 
 
 def test_what_could_not_be_done_comes_back_and_the_next_ones_are_done(line: Line) -> None:

@@ -20,7 +20,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from .endings import mail_of_endings
-from .listeners import Leaver, Listeners
+from .listeners import Leaver, Listeners, Told
 from .messages import (
     EndingsDue,
     HostChanged,
@@ -172,7 +172,10 @@ class Dispatcher:
         """Have the gateways take leavers off now. What fails here is done by the build that follows."""
         if not self._leavers:
             return
-        told = self._listeners.tell(self._leavers)
+        try:
+            told = self._listeners.tell(self._leavers)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the build is started
+            told = Told(0, [f"{type(error).__name__}: {error}"])
         for problem in told.problems:
             self._logger.error("the build does it instead", why=problem)
         self._metrics.add_metric("ListenersTold", MetricUnit.Count, told.sent)

@@ -44,5 +44,6 @@ def dispatcher() -> Dispatcher:
     registry = Registry(session.client("dynamodb", config=_CONFIG), settings.table)
     roles = {account_id: settings.sweep_roles.get(account_id) for account_id in settings.identity_accounts}
     iam_of = IamClients(session, roles, _ONCE)
-    listeners = Listeners(settings.listeners, registry, session.client("sqs", config=_ONCE), iam_of)
+    hurried = Registry(session.client("dynamodb", config=_ONCE), settings.table)
+    listeners = Listeners(settings.listeners, hurried, session.client("sqs", config=_ONCE), iam_of)
     return Dispatcher(settings, registry, clients, listeners)

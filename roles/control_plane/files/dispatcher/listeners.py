@@ -67,7 +67,10 @@ class Listeners:
         if not meant:
             return Told(0, problems)
         try:
-            registry, generation = self._registry.check_identity(), self._registry.take_generation()
+            _check_time(give_up_at)
+            registry = self._registry.check_identity()
+            _check_time(give_up_at)
+            generation = self._registry.take_generation()
         except (AWSCallError, RegistryError) as error:
             return Told(0, [*problems, str(error)])
         messages = [RevocationMessage(registry, generation, **leaver._asdict()) for leaver in meant]
@@ -79,6 +82,7 @@ class Listeners:
         sweeps, problems = {}, []
         for account_id in sorted(account_ids):
             try:
+                _check_time(give_up_at)
                 sweeps[account_id] = sweep(_Hurried(self._iam_of(account_id), give_up_at), account_id)  # type: ignore[arg-type]  # all it calls
             except Exception as error:  # noqa: BLE001  # it only makes sure; whatever it is, leavers go
                 problems.append(f"account {account_id} could not be swept: {error}")
