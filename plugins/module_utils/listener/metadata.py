@@ -21,6 +21,7 @@ _PLACES = ("http://169.254.169.254/latest", "http://[fd00:ec2::254]/latest")
 _TIMEOUT = 3  # seconds
 _MOST = 1 << 16  # bytes of an answer
 _VALUE = re.compile(r"[\x21-\x7e]{1,8192}")  # of a credential; what else it held would end up in an error's text
+_NAMES = ("AccessKeyId", "SecretAccessKey", "Token")
 _EARLY = 300  # seconds before they end that credentials are asked for anew; the metadata has new ones by then
 
 
@@ -71,8 +72,8 @@ class RoleCredentials:
         if found.get("Code", "Success") != "Success":
             raise ValueError(f"no credentials for {role[:64]!r}: {found['Code']}: {str(found.get('Message'))[:200]}")
         ends = calendar.timegm(time.strptime(found["Expiration"], "%Y-%m-%dT%H:%M:%SZ"))
-        names = ("AccessKeyId", "SecretAccessKey", "Token")
-        return Credentials(*(_credential(name, found[name]) for name in names), expires_at=float(ends))
+        key_id, secret, session = (_credential(name, found[name]) for name in _NAMES)
+        return Credentials(key_id, secret, session, float(ends))
 
     def _fetch(self, url: str, method: str, headers: dict[str, str]) -> str:
         request = urllib.request.Request(url, method=method, headers=headers)
