@@ -22,8 +22,9 @@ options:
       - The playbook's options by their names. Each has C(description), which says what is expected, and C(type).
       - >-
         And optionally C(required), C(choices), C(format) (V(account_id), V(device_name), V(user_name), V(label),
-        V(time_span) or V(life)), C(range) (lowest and highest number), C(needs) (variables that must be given with it),
-        C(needs_one_of) (variables of which exactly one must be given with it) and C(options) (of a dictionary).
+        V(time_span), V(life) or V(file_to_write)), C(range) (lowest and highest number), C(needs) (variables that must
+        be given with it), C(needs_one_of) (variables of which exactly one must be given with it) and C(options) (of a
+        dictionary, or of each in a list).
     type: dict
     required: true
   names:

@@ -12,6 +12,7 @@ from typing import Any, Callable
 
 from ansible.module_utils.common.validation import check_type_bool, check_type_dict, check_type_int, check_type_list
 
+from .files import file_to_write
 from .model import DEVICE_NAME, USER_NAME
 from .timespan import seconds
 
@@ -46,7 +47,7 @@ def problems(given: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]])
     """Return what is wrong with the variables `given`, each as a sentence of what is there and what is expected.
 
     Every name in `given` must be in `options`. An option has `description`, which says what is expected, and `type`;
-    and optionally `required`, `choices`, `format` (a name in _FORMATS, time_span, or life, which may be never), `range`
+    and optionally `required`, `choices`, `format` (a name in _FORMATS, time_span, life, or file_to_write), `range`
     (lowest and highest number), `needs` (variables that must be given with it), `needs_one_of` (variables of which
     exactly one must be given and not be false, unless the value itself is a device's label) and `options` (of a
     dictionary, or of each in a list). An empty text is as good as none: a form sends it where a field was left alone.
@@ -137,6 +138,8 @@ def _wrong_value(name: str, value: Any, option: Mapping[str, Any]) -> Iterator[s
     if option.get("format") in ("life", "time_span"):
         if option["format"] == "time_span" or converted != "never":
             yield from _no_time_span(name, converted)
+    elif option.get("format") == "file_to_write":
+        yield from _no_file_to_write(name, converted)
     elif not _fits(converted, option):
         yield f"{name} is {value}, expected {option['description']}"
     if "options" not in option:
@@ -154,6 +157,13 @@ def _no_time_span(name: str, text: str) -> Iterator[str]:
         seconds(name, text)
     except ValueError as error:
         yield str(error)
+
+
+def _no_file_to_write(name: str, path: str) -> Iterator[str]:
+    try:
+        file_to_write(path)
+    except ValueError as error:
+        yield f"{name}: {error}"
 
 
 def _fits(value: Any, option: Mapping[str, Any]) -> bool:

@@ -346,19 +346,20 @@ def _summary(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> str
     unserved = [name for name, result in results.items() if not is_served(result)]
     namesakes, removed = _namesakes(roster, steps), _distinct(_removed(name, roster, steps) for name in steps.gateways)
     lingering = {
-        device: [name for name, result in results.items() if device.name in still_peers(roster, name, result)]
+        device: [name for name, result in results.items() if _may_keep(device, name, result, roster, scope)]
         for device in removed
     }
-    off = [device for device in removed if scope.check_mode or not lingering[device]]
+    off = [device for device in removed if not lingering[device]]
     added = _distinct(_added(result, roster) for result in steps.gateways.values())
     parts = [
         _names([device.shown(namesakes) for device in devices], scope) + f" {would}"
         for devices, would in _changed(off, added, scope)
     ]
     parts += [
-        f"{device.shown(namesakes)} is off where the run got to, and may still connect through {', '.join(gateways)}"
+        f"{device.shown(namesakes)} {'would be' if scope.check_mode else 'is'} off where the run "
+        f"{'gets' if scope.check_mode else 'got'} to, and may still connect through {', '.join(gateways)}"
         for device, gateways in lingering.items()
-        if gateways and not scope.check_mode
+        if gateways
     ]
     parts += [f"{name} was off already" for name in _off_before(roster, steps, removed)]
     repaired = [name for name, result in steps.gateways.items() if result.get("repaired")]
@@ -372,6 +373,17 @@ def _summary(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> str
     if unserved:
         parts.append(f"NOT served: {', '.join(unserved)}")
     return "in short: " + "; ".join(parts)
+
+
+def _may_keep(
+    device: _Device, gateway: str, result: Mapping[str, Any], roster: Mapping[str, Any], scope: Scope
+) -> bool:
+    """Tell whether a gateway may still have a peer that others take off; without a roster, each that wasn't served."""
+    if scope.check_mode and not result.get("unreachable", False):
+        return False
+    if not roster:
+        return not _is_applied(result)
+    return device.name in still_peers(roster, gateway, result)
 
 
 def _off_before(roster: Mapping[str, Any], steps: StepResults, removed: Sequence[_Device]) -> Iterator[str]:

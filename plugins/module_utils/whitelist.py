@@ -176,7 +176,7 @@ class Whitelist:
             return Grounds(Reason.NOT_IN_SWEEP, f"no IAM user with the id {user_id} in account {account_id}")
         granting = self._granting.get(account_id, frozenset())
         if granting.isdisjoint(user.groups):
-            groups = ", ".join(sorted(granting))
+            groups = ", ".join(sorted(granting)) or f"vpn_access has none of account {account_id}"
             return Grounds(Reason.NOT_IN_GROUP, f"in none of the groups that grant access: {groups}")
         return None
 

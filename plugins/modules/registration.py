@@ -250,7 +250,8 @@ def ensure_present(module: AnsibleAWSModule, table: Registry, by: str | None) ->
     )
     left = obstacles(found._replace(registrations=[after]), after.device, now)
     if left:
-        module.warn(f"{subject(person, after.device)} is registered, and stays off the gateways: {'; '.join(left)}")
+        done = "would be registered" if module.check_mode else "is registered"
+        module.warn(f"{subject(person, after.device)} {done}, and stays off the gateways: {'; '.join(left)}")
     return {
         "changed": before != after,
         "registration": registration_result(after),

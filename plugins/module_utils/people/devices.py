@@ -107,7 +107,8 @@ def _gateway_words(device: View) -> str:
 def unanswered(view: View) -> Iterator[str]:
     """Say what could not be asked: IAM, the registry, gateways."""
     if view["error"] is not None:
-        yield f"IAM or the registry could not be asked, so only the gateways are shown: {view['error']}"
+        shown = ", so only the gateways are shown" if view["gateways"] else ""
+        yield f"IAM or the registry could not be asked{shown}: {view['error']}"
     for gateway in view["gateways"]:
         if gateway["error"] is not None:
             yield f"gateway {gateway['name']} is not shown: {gateway['error']}"

@@ -10,7 +10,8 @@ from typing import Any, Iterator, NamedTuple, Sequence
 from ..model import printable
 from .chain import ChainLink, Subject, Verdict, as_data, is_connected, links
 from .devices import View, last_handshake, nobody, unanswered
-from .layout import Explained, ago, paragraph
+from .layout import Explained, ago, names, paragraph
+from .merge import DeviceStatus
 
 _VERDICT_WIDTH, _TITLE_WIDTH = 13, 18  # characters
 
@@ -65,7 +66,8 @@ def _case(view: View, subject: Subject, now: float) -> Case:
     if device is not None and is_connected(device):
         return Case(subject, chain, _connected_words(name, device, broken), is_answered=True)
     if broken is not None:
-        return Case(subject, chain, f"{name} can't connect: {_break_words(broken)}", is_answered=True)
+        headline = f"{name} can't connect: {_break_words(broken)}{_unless_elsewhere(device)}"
+        return Case(subject, chain, headline, is_answered=True)
     open_links = ", ".join(link.title for link in chain if link.verdict is Verdict.UNKNOWN)
     headline = f"{name}: no break was found, and this is not known: {open_links or 'nothing'}"
     return Case(subject, chain, headline, is_answered=False)
@@ -78,6 +80,14 @@ def _connected_words(name: str, device: View, broken: ChainLink | None) -> str:
     if broken is not None:
         return f"{words}; but {_break_words(broken)}"
     return f"{words}. If a service doesn't answer, ask the playbook diagnose about its name"
+
+
+def _unless_elsewhere(device: View | None) -> str:
+    """Name the gateways that couldn't be asked, which may not know yet that somebody is to be off (R19)."""
+    if device is None or device["status"] != DeviceStatus.LEFT_OUT.value:
+        return ""
+    unknown = [each["gateway"] for each in device["gateways"] if each["is_peer"] is None]
+    return f"; it may still be a peer of {names(unknown)}, which can't be asked" if unknown else ""
 
 
 def _break_words(link: ChainLink) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,6 +129,13 @@ def test_time_spans_are_those_that_modules_read(form: str, good: str, bad: str, 
     assert problems({"ask_within": good}, options) == []
     (problem,) = problems({"ask_within": bad}, options)
     assert problem.startswith(f"ask_within '{bad}' {said}")
+
+
+def test_what_cant_become_a_file_is_refused_by_the_variables_name(tmp_path: Path) -> None:
+    options = {"ask_file": {"description": "a file", "type": "path", "format": "file_to_write"}}
+    assert problems({"ask_file": str(tmp_path / "new.json")}, options) == []
+    (problem,) = problems({"ask_file": str(tmp_path)}, options)
+    assert problem.startswith(f"ask_file: {tmp_path} is a directory, expected the path of a file")
 
 
 def test_r16_a_label_beside_another_device_is_refused() -> None:

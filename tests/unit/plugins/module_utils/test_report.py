@@ -208,6 +208,21 @@ def test_gateway_that_limit_leaves_out_is_named_and_a_problem_only_of_a_revocati
     )
 
 
+@pytest.mark.parametrize(("check", "words"), [(False, "is off where the run got to"), (True, "would be off where the")])
+def test_r17_without_a_roster_nobody_is_said_to_be_off_a_gateway_that_was_not_reached(check: bool, words: str) -> None:
+    off = {
+        "changed": True,
+        "removed": ["erin/laptop"],
+        "removals": [{**removal("laptop", "revoked"), "user_name": "erin"}],
+    }
+    steps = StepResults({"gateway-1": off, "gateway-2": {"unreachable": True, "msg": "no route"}})
+    short = " ".join(" ".join(run_lines({}, steps, Scope(check_mode=check))).split()).partition("in short: ")[2]
+    assert short.startswith(f"erin/laptop {words}")
+    assert "may still connect through gateway-2" in short
+    whole = run_lines({}, StepResults({"gateway-1": off}), Scope(check_mode=check))
+    assert "connect any more" in whole[-1]
+
+
 def test_limit_that_leaves_no_gateway_is_a_problem_whoever_left() -> None:
     steps = StepResults({"gateway-1": {}, "gateway-2": {}})
     (problem,) = run_problems({}, steps, [], Scope(limited=["gateway-2", "gateway-1"]))
