@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Collection, Iterable, NamedTuple, Sequence
 
 from .model import Departure, Device, Registration
@@ -88,6 +89,11 @@ def _released(losses: Sequence[Loss], release: Collection[str]) -> list[Loss]:
 def _names(registration: Registration) -> set[str]:
     names = (registration.label, registration.user_name, registration.user_id)
     return {name.casefold() for name in names}
+
+
+def is_token(text: str) -> bool:
+    """Tell whether a text has the form of a token."""
+    return re.fullmatch("[0-9a-f]{12}", text) is not None
 
 
 def token(losses: Iterable[Loss]) -> str:

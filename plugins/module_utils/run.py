@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Callable, Iterable, Mapping, NamedTuple, Seque
 from .access import GrantingGroups
 from .addresses import holds
 from .aws import AWSCallError
+from .guard import is_token
 from .iam.absences import ask
 from .iam.sweep import sweep
 from .model import Block, Decision, Device, Registration, RegistryIdentity
@@ -114,7 +115,7 @@ def run(
     mistakes = _mistakes(accounts, roster, granting)
     release_token = None if mistakes else roster.release_token
     problems = [*_absences(accounts), *mistakes, *_held(roster, release_token), *damage, *facts.problems]
-    problems += _forgotten(facts, before)
+    problems += [*_released_nobody(policy.release, roster), *_forgotten(facts, before)]
     if refused:
         problems.append(refused)
     if not check_mode:
@@ -345,6 +346,21 @@ def _held(roster: Roster, release_token: str | None) -> list[str]:
         f'release them by name, or all with -e \'{{"vpn_release_held": ["{release_token}"]}}\''
     )
     return [f"{held} {way}"]
+
+
+def _released_nobody(release: Iterable[str], roster: Roster) -> list[str]:
+    """Say which names of a release are nobody's: an order that hits nothing must not look like success.
+
+    Who is off already is somebody, so that a run can be repeated; so is a token once nothing is held.
+    """
+    off = [*roster.held, *(each.registration for each in roster.excluded)]
+    known = {name.casefold() for each in off for name in (each.label, each.user_name, each.user_id)}
+    given = [text.strip() for text in sorted(release) if text.strip()]
+    nobody = [text for text in given if text.casefold() not in known and not (is_token(text) and not roster.held)]
+    if not nobody:
+        return []
+    held = ", ".join(roster.held_names) or "nobody"
+    return [f"vpn_release_held names nobody whose removal is held: {', '.join(nobody)}. Held: {held}"]
 
 
 def reversals(roster: Roster) -> list[str]:

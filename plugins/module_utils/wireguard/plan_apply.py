@@ -47,7 +47,7 @@ def plan_revocations(order: ApplyOrder, snapshot: Snapshot) -> Plan:
     state = replace(state, bars=tuple(each for each in state.bars if not each.is_released(order.release_revoked)))
     if is_overtaken(order.generation, state, snapshot.now):
         return plan_removal(snapshot, state, {}, Report(generation=state.generation, stale=True))
-    notices = mistaken_generation(order.generation, state, snapshot.now)
+    notices = [*mistaken_generation(order.generation, state, snapshot.now), *_needless(order, snapshot)]
     report = lost_state(snapshot).followed_by(Report(generation=order.generation, notices=notices))
     if state.registry in (None, order.registry):  # another one is followed once its whole roster is accepted
         state = _following(order, state)
@@ -57,6 +57,23 @@ def plan_revocations(order: ApplyOrder, snapshot: Snapshot) -> Plan:
         if any(each.names(label) for each in state.bars)
     }
     return plan_removal(snapshot, state, {**barred, **order.revoked}, report, order.generation)
+
+
+def _needless(order: ApplyOrder, snapshot: Snapshot) -> list[str]:
+    """Say which words of an operator hit nothing here; another gateway may need them."""
+    notices = []
+    bars = saved_state(snapshot).bars
+    given = [name for name in order.release_revoked if name.strip()]
+    nobody = [name for name in given if not any(each.is_released([name]) for each in bars)]
+    if nobody:
+        barred = ", ".join(each.name for each in bars) or "nobody"
+        notices.append(f"vpn_release_revoked names nobody who is barred here: {', '.join(nobody)}; barred: {barred}")
+    if order.accept_registry not in ("", order.registry.table_id):
+        notices.append(
+            f"vpn_accept_registry is {order.accept_registry}, and this roster is of table id "
+            f"{order.registry.table_id}: nothing was accepted"
+        )
+    return notices
 
 
 def _following(order: ApplyOrder, state: State) -> State:

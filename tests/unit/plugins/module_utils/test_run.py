@@ -187,6 +187,25 @@ def test_r16_removals_that_an_access_policy_without_groups_explains_have_no_rele
     assert (names(done.result.roster), done.problems) == ([], []), "an operator can say so by name all the same"
 
 
+def test_r16_release_that_names_nobody_is_a_problem_and_one_that_is_repeated_is_none(registry: Registry) -> None:
+    register(registry, 1, 2)
+    made(registry, Iam(users((1, 2))))
+
+    def released(*names: str) -> list[str]:
+        policy = POLICY._replace(release=frozenset(names))
+        return made(registry, Iam(users((1, 2), groups=())), options=OPTIONS._replace(policy=policy)).problems
+
+    nobody, held = released("usr1", "000000000000", "  ")[::-1]
+    assert held.startswith("2 removals are held")
+    assert nobody == (
+        "vpn_release_held names nobody whose removal is held: 000000000000, usr1. Held: user1/laptop, user2/laptop"
+    )
+    assert released("user1", "USER2/laptop") == []
+    assert released("user1", "aida2", "000000000000") == [], "a run can be repeated"
+    (problem,) = released("user3")
+    assert problem.endswith("user3. Held: nobody")
+
+
 def test_reversed_tombstone_is_told(registry: Registry) -> None:
     register(registry, 1)
     registry.write_tombstone(tombstone(1, age=9000))

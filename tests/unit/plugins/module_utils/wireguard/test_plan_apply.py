@@ -148,6 +148,19 @@ def test_r6_older_roster_changes_nothing_and_says_which_generation_was_here() ->
     assert (plan.steps, plan.report.stale, plan.report.generation) == ((), True, 5)
 
 
+def test_r16_word_of_an_operator_that_hits_nothing_is_noticed() -> None:
+    gateway = snapshot([ALICE, BOB])
+    assert gateway.state is not None
+    barred = replace(gateway, state=replace(gateway.state, bars=(Bar("bob", user_id="AIDABOB"),)))
+    said = plan_revocations(order(2, [ALICE], release_revoked=["kym", " ", "bob"], accept_registry="table-9"), barred)
+    assert said.report.notices == [
+        "vpn_release_revoked names nobody who is barred here: kym; barred: bob",
+        "vpn_accept_registry is table-9, and this roster is of table id table-1: nothing was accepted",
+    ]
+    quiet = order(2, [ALICE], release_revoked=["AIDABOB"], accept_registry=REGISTRY.table_id)
+    assert plan_revocations(quiet, barred).report.notices == []
+
+
 def test_awaited_peer_that_has_had_a_handshake_is_reported_as_used() -> None:
     silent = live(ALICE)
     connected = live(BOB, latest_handshake=str(NOW - 5))
