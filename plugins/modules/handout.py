@@ -12,7 +12,7 @@ description:
   - Makes a key pair in memory, registers its public half for a user's device, and writes the device's WireGuard
     configuration, encrypted, to a file on the controller.
   - The file is for the owner of an SSH or age key, or for whoever knows a passphrase. It is opened with the standard
-    tool C(age). Nobody else can read it, nor whoever runs this module.
+    tool C(age), or in a browser, see O(form). Nobody else can read it, nor whoever runs this module.
   - The private key is never written unencrypted, logged, returned or sent to AWS.
   - The registration is marked as handed out. It ends by itself unless somebody connects with it within
     O(confirm_within); once a gateway reports that, the next run has it live for O(expires_in). So a file that is lost
@@ -38,6 +38,14 @@ options:
         is no output, return value or log of Ansible's. Where there is no such terminal, as in cron or AWX, nothing is
         registered and the module fails.
     type: str
+  form:
+    description:
+      - V(age) is for people who have that tool.
+      - V(page) is an HTML file that any browser opens by the passphrase, without a network. It shows a QR code for the
+        WireGuard app of a phone, and saves the configuration for that of a computer. There is no recipient then.
+    type: str
+    choices: [age, page]
+    default: age
   user_name:
     description: Name of the IAM user.
     type: str
@@ -94,6 +102,7 @@ attributes:
 requirements:
   - PyNaCl
   - pyrage
+  - segno and cryptography, for O(form=page); ansible-core brings the latter
 """
 
 EXAMPLES = r"""
@@ -143,6 +152,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.age import encrypt_to, encrypt_with, new_passphrase
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import render
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.options import TUNNEL_OPTIONS, tunnel
+from ansible_collections.tracklib.vpn.plugins.module_utils.client.sealed_page import seal
 from ansible_collections.tracklib.vpn.plugins.module_utils.files import replacing
 from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import find_user
 from ansible_collections.tracklib.vpn.plugins.module_utils.keys import generate
@@ -198,6 +208,9 @@ def _refuse_registered(table: Registry, wanted: Registration) -> None:
 
 def _encryption(params: dict[str, Any]) -> Callable[[bytes], bytes]:
     recipient = params["recipient"]
+    is_page = params["form"] == "page"
+    if recipient and is_page:
+        raise ValueError("a page is opened by a passphrase alone: leave out the recipient, or choose the form age")
     if recipient:
         return lambda content: encrypt_to(recipient, content)
     if not params["passphrase_to"]:
@@ -207,6 +220,8 @@ def _encryption(params: dict[str, Any]) -> Callable[[bytes], bytes]:
     passphrase = new_passphrase()
     with open(params["passphrase_to"], "w", encoding="ascii") as pipe:
         pipe.write(passphrase)
+    if is_page:
+        return lambda content: seal(content.decode(), f"{params['user_name']}/{params['device']}", passphrase)
     return lambda content: encrypt_with(passphrase, content)
 
 
@@ -248,6 +263,7 @@ def main() -> None:
             **USER_OPTIONS,
             "dest": {"type": "path", "required": True},
             "recipient": {"type": "str"},
+            "form": {"type": "str", "choices": ["age", "page"], "default": "age"},
             "device": {"type": "str", "required": True},
             "expires_in": {"type": "str", "default": LIFE},
             "confirm_within": {"type": "str", "default": "3d"},
@@ -258,6 +274,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     require(module, nacl="PyNaCl", pyrage="pyrage")
+    if module.params["form"] == "page":
+        require(module, segno="segno", cryptography="cryptography")
     with one_line_failures(module):
         result = run(module, check_credentials(module))
     module.exit_json(**result)

@@ -175,6 +175,18 @@ def test_roster_says_which_handouts_nobody_has_used(handout: Handout, people: di
     assert roster["peers"][0]["expires_at"] == made["expires_at"]
 
 
+def test_page_is_opened_by_the_passphrase_alone(handout: Handout, people: dict[str, Path], tmp_path: Path) -> None:
+    shown = tmp_path / "terminal"
+    handout("", form="page", passphrase_to=str(shown))
+    text = handout.dest.read_text()
+    assert "<h1>VPN of carol/laptop</h1>" in text
+    assert shown.read_text() not in text
+    assert stat.S_IMODE(handout.dest.stat().st_mode) == 0o600
+    handout.vpn.registry().devices.remove(handout.vpn.registry().devices.registrations()[0])
+    handout.dest.unlink()
+    assert "a page is opened by a passphrase alone" in handout.fails(form="page", recipient=public(people["age"]))
+
+
 def test_nobody_else_opens_it(handout: Handout, people: dict[str, Path]) -> None:
     handout(public(people["ed25519"]))
     with pytest.raises(subprocess.CalledProcessError):

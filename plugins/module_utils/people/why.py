@@ -83,7 +83,10 @@ def _connected_words(name: str, device: View, broken: ChainLink | None) -> str:
 
 
 def _unless_elsewhere(device: View | None) -> str:
-    """Name the gateways that couldn't be asked, which may not know yet that somebody is to be off (R19)."""
+    """Name the gateways that couldn't be asked, and may not know yet that somebody is to be off.
+
+    R19, observation outranks the model.
+    """
     if device is None or device["status"] != DeviceStatus.LEFT_OUT.value:
         return ""
     unknown = [each["gateway"] for each in device["gateways"] if each["is_peer"] is None]

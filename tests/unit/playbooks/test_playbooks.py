@@ -110,6 +110,7 @@ def test_each_device_that_is_handed_out_has_a_file_of_its_own() -> None:
     ]
     assert len(set(names)) == len(names)
     assert names[0] == "kim_a-b.conf.age"
+    assert file_of("kim", "a-b", handout_form="page") == "kim_a-b.html"
     assert names[-3] == "kim_b@444455556666.conf.age"
 
 

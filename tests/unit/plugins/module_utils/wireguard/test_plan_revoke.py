@@ -241,6 +241,17 @@ def test_live_peers_without_a_name_are_told_if_nobody_is_meant() -> None:
     assert problem.count("=") == 5  # so many keys are shown
 
 
+def test_live_peers_without_a_name_are_noticed_if_whom_the_registry_means_is_nobody_here() -> None:
+    strangers = snapshot([BOB], generation=5, device=device([BOB, Person("x", 12)]))
+    dave = _revoke(generation=9, user_id="AIDADAVE", account_id="111122223333")
+    report = plan_revoke(dave, strangers).report
+    assert (len(report.notices), report.problems) == (1, [])
+    assert report.notices[0].startswith(f"1 live peers have no name: {key(12)}")
+    bob = _revoke(generation=9, user_id=BOB.id, account_id="111122223333")
+    assert plan_revoke(bob, strangers).report.notices == [], "bob is one of the others"
+    assert plan_revoke(_revoke("dave"), strangers).report.notices == [], "a name is doubtful, which is a problem"
+
+
 def test_peer_that_only_the_state_names_is_meant_too() -> None:
     gateway = snapshot([ALICE, BOB])
     begun = plan_revoke(_revoke("alice"), gateway).steps[0].action
