@@ -82,7 +82,10 @@ class RoleCredentials:
 
 
 def _credential(name: str, value: Any) -> str:
-    """Return a part of credentials. :raises ValueError: it is none; nobody is shown what it is (R10, secrets stay home)."""
+    """Return a part of credentials.
+
+    :raises ValueError: it is none; what it is, nobody is shown (R10, secrets stay home).
+    """
     if not isinstance(value, str) or not _VALUE.fullmatch(value):
         raise ValueError(f"{name} isn't one word of text")
     return value
