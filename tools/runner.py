@@ -95,6 +95,7 @@ _running: set[int] = set()  # the sessions under way
 def run(gates: Sequence[Gate], logs: Path) -> int:
     """Run the gates; return the number of those that failed. Their output stays in `logs`, one file a gate."""
     logs.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # or what it started would go on
     began = time.monotonic()
     results: dict[str, Result] = {}
     workers = max(2, os.cpu_count() or 1)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,9 @@ import gates
 import matrix
 import pytest
 from runner import Gate, GateFailed, Session, run
+
+from tests.support import ROOT
+from tests.support.waiting import wait_for
 
 
 def test_gate_waits_for_those_before_it_and_runs_also_where_they_failed_or_are_not_chosen(
@@ -41,6 +46,34 @@ def test_gate_waits_for_those_before_it_and_runs_also_where_they_failed_or_are_n
     assert set(ended) == {"lab", "second in the lab", "alone"}
     assert ended.index("lab") < ended.index("second in the lab")
     assert "2 passed, 1 failed" in capsys.readouterr().out
+
+
+ENDLESS = """
+import sys
+from pathlib import Path
+from runner import Gate, run
+logs, mark = sys.argv[1:]
+run([Gate("endless", lambda session: session(sys.executable, "-c", "import time; time.sleep(100)", mark))], Path(logs))
+"""
+
+
+def test_what_a_gate_runs_ends_with_the_program(tmp_path: Path) -> None:
+    mark = f"of-{tmp_path.name}-{os.getpid()}"
+
+    def runs() -> bool:
+        return subprocess.run(["pgrep", "-f", f"sleep.100. {mark}$"], check=False, capture_output=True).returncode == 0
+
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDLESS, str(tmp_path), mark],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tools")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as gates_program:
+        try:
+            wait_for("the gate's command", runs)
+        finally:
+            gates_program.terminate()
+    wait_for("its end", lambda: not runs())
 
 
 def test_gates_wait_for_gates_that_there_are() -> None:
