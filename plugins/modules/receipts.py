@@ -75,6 +75,9 @@ options:
             description: Why it was removed.
             type: str
             required: true
+          detail:
+            description: Why, in an operator's words, where the registry may not know it.
+            type: str
           last_handshake:
             description: The peer's last handshake in seconds since the epoch.
             type: int
@@ -180,6 +183,7 @@ _REMOVAL: dict[str, Any] = {
     "generation": {"type": "int", "required": True},
     "last_handshake": {"type": "int"},
     "removed_at": {"type": "int"},
+    "detail": {"type": "str"},
 }
 
 

@@ -125,6 +125,9 @@ options:
       event_id:
         description: Id of the event or record that the revocation is of; remembered with the bar.
         type: str
+      detail:
+        description: Why, in an operator's words, of which 1000 characters are kept for the receipts.
+        type: str
   generation:
     description:
       - With O(revoke), the generation taken after the block or tombstone was written, if that could be done. If a
@@ -267,6 +270,9 @@ removals:
           V(key_replaced) if the device has another key in the roster; V(unfit) if the roster has the peer, but in a
           form that none can have; V(unknown) if nothing in the roster is about it.
       type: str
+    detail:
+      description: Why, in the words of an operator who revoked without a roster; else empty.
+      type: str
     last_handshake:
       description: The peer's last handshake in seconds since the epoch; null if there was none.
       type: int
@@ -373,6 +379,7 @@ def main() -> None:
                     "device": {"type": "str"},
                     "account_id": {"type": "str"},
                     "event_id": {"type": "str"},
+                    "detail": {"type": "str"},
                 },
                 "required_one_of": [("user_name", "user_id")],
             },

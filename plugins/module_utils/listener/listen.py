@@ -92,7 +92,7 @@ class Listener:
         except OSError as error:  # it keeps no other message waiting
             self._log(f"a message waits in the queue: {error}")
             return False
-        report = revoke(RevokeOrder(message.barred, _LOCK_TIMEOUT), self._gateway)
+        report = revoke(RevokeOrder(message.barred, lock_timeout=_LOCK_TIMEOUT), self._gateway)
         for name in report.removed:
             self._log(f"removed {name}: revoked by {message.event_id}")
         for said in (*report.notices, *report.problems):

@@ -41,6 +41,9 @@ def receipt(gateway: str, removal: Mapping[str, Any], causes: Causes) -> Receipt
     :param removal: as M(tracklib.vpn.wireguard_interface) returns it; `removed_at` isn't None.
     """
     cause = _cause(removal, causes)
+    words = removal.get("detail")
+    if cause.detail is None and words:
+        cause = cause._replace(detail=f"revoked without a roster: {words}")
     return Receipt(
         gateway=gateway,
         removal_id=removal["id"],

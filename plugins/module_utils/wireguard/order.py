@@ -15,6 +15,7 @@ from .commands import GatewayError
 from .config import PeerLabel, Unfit, digest
 from .whom import read_user_id, read_whom
 
+_LONGEST_DETAIL = 1000  # characters that the state keeps of an operator's words
 DOCUMENT_FORMAT = 2  # of the file that the action plugin transfers
 
 
@@ -38,6 +39,7 @@ class Revocation(NamedTuple):
     label: PeerLabel
     reason: str
     explained: bool = True  # not so if nothing but a decision over a sweep speaks against the user
+    detail: str = ""  # an operator's words
 
 
 class Origin(NamedTuple):
@@ -103,6 +105,7 @@ class RevokeOrder:
     """A user or device to take off without any roster."""
 
     whom: Bar  # by the name or id that was given
+    detail: str = ""  # the operator's words, for the receipts
     lock_timeout: float = 30.0  # seconds
 
     @classmethod
@@ -110,8 +113,9 @@ class RevokeOrder:
         """Read what an operator asks for. A label such as `alice/laptop` in place of a name is one device."""
         given = {name: value for name, value in revoke.items() if value}
         user_name, device = read_whom(given.pop("user_name", ""), given.pop("device", ""))
-        user_id = read_user_id(given.pop("user_id", ""))
-        return cls(Bar(user_name, device, user_id=user_id, generation=generation, **given), lock_timeout)
+        user_id, detail = read_user_id(given.pop("user_id", "")), given.pop("detail", "")
+        whom = Bar(user_name, device, user_id=user_id, generation=generation, **given)
+        return cls(whom, detail[:_LONGEST_DETAIL], lock_timeout)
 
 
 def _by_key(entries: Iterable[Mapping[str, Any]]) -> dict[str, Revocation]:

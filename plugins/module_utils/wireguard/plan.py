@@ -159,6 +159,7 @@ def _removal(key: str, why: Revocation, generation: int, snapshot: Snapshot) -> 
         reason=why.reason,
         last_handshake=last_handshake,
         removed_at=None,
+        detail=why.detail,
     )
 
 

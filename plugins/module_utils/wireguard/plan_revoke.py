@@ -45,7 +45,7 @@ def plan_revoke(order: RevokeOrder, snapshot: Snapshot, others: Sequence[Snapsho
         return _plan_nothing(snapshot, replace(report, problems=[*report.problems, problem]))
     bars = [whom.of_owner(owner) for owner in owners] or [whom]
     revocations = {
-        key: Revocation(label, GatewayReason.REVOKED.value)
+        key: Revocation(label, GatewayReason.REVOKED.value, detail=order.detail)
         for key, label in named_peers(snapshot).items()
         if any(each.names(label) for each in bars)
     }

@@ -43,6 +43,7 @@ class Removal(NamedTuple):
     reason: str
     last_handshake: int | None
     removed_at: int | None
+    detail: str = ""  # why, in an operator's words; the registry may not have them
 
     @property
     def label(self) -> PeerLabel:

@@ -129,6 +129,14 @@ def test_receipt_says_who_ordered_the_removal_and_why(reason: str, cause: Any, d
     assert (nobodys.by, nobodys.detail) == (None, detail)
 
 
+def test_words_of_an_operator_without_a_roster_are_in_the_receipt_unless_the_registry_knows_more() -> None:
+    proof = made(removal(reason="revoked", detail="lost"))
+    assert (proof.detail, proof.by, proof.deleted_at) == ("revoked without a roster: lost", None, None)
+    known = made(removal(reason="revoked", detail="lost"), Block(ACCOUNT, "AIDA1", None, "left", 5.0, OPERATOR))
+    assert (known.detail, known.by) == ("blocked: left", OPERATOR)
+    assert made(removal(reason="revoked")).detail is None
+
+
 def test_removal_of_an_earlier_key_of_the_device_explains_nothing() -> None:
     cause = REMOVED_LAPTOP._replace(public_key="earlier key")
     assert made(removal(reason="removed", fingerprint=fingerprint("key")), cause).by is None

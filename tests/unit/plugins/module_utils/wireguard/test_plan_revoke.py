@@ -51,6 +51,13 @@ def test_r4_r6_user_is_barred_by_id_before_all_devices_are_taken_off() -> None:
     assert plan.report.problems == []
 
 
+def test_operators_words_are_kept_for_the_receipts() -> None:
+    order = _revoke("alice", detail="lost in the train " * 100)
+    plan = plan_revoke(order, snapshot([ALICE, BOB]))
+    assert [each.detail for each in plan.state.removals] == [("lost in the train " * 100)[:1000]]
+    assert [each.detail for each in plan_revoke(_revoke("alice"), snapshot([ALICE])).state.removals] == [""]
+
+
 @pytest.mark.parametrize("order", [_revoke("Alice/Phone"), _revoke("alice", device="phone")])
 def test_one_device_is_meant_by_its_label_or_by_its_name(order: RevokeOrder) -> None:
     plan = plan_revoke(order, snapshot([ALICE, BOB, PHONE]))
