@@ -11,7 +11,7 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -23,6 +23,9 @@ from tests.support.waiting import PATIENCE
 
 from .names import Account, Playbook
 from .vpn import Vpn
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parents[2]
 COLLECTIONS = {"PYTHONPATH": str(ROOT / ".ansible" / "collections")}
@@ -39,6 +42,15 @@ def aws_url() -> Iterator[str]:
     """Where the emulated AWS answers."""
     with serving("tests.support.emulator") as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One for all tests: Playwright drives no second one beside it."""
+    from tests.support.browser import chromium  # only the environment `dev` has what drives one
+
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

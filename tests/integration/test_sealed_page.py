@@ -13,7 +13,6 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.client.age import new
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.sealed_page import seal
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import chromium
 from tests.support.phone import scanned
 from tests.support.waiting import PATIENCE
 
@@ -28,13 +27,6 @@ PublicKey = hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=
 Endpoint = vpn.example.com:51820
 AllowedIPs = 10.20.0.0/16
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One for all tests."""
-    with chromium() as browser:
-        yield browser
 
 
 class Sealed:

@@ -28,7 +28,6 @@ from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from playwright.sync_api import Browser, Dialog, Page, expect
 
 from tests.integration.conftest import ROOT
-from tests.support.browser import chromium
 from tests.support.phone import scanned
 from tests.support.waiting import PATIENCE, wait_for
 
@@ -39,13 +38,6 @@ from .test_script import Script, demanding_a_session, script, with_mfa
 
 __all__ = ["script"]
 Open = Callable[..., Page]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """One for all tests."""
-    with chromium() as browser:
-        yield browser
 
 
 @contextlib.contextmanager
