@@ -59,6 +59,26 @@ def test_good_items_are_all_read(table: Table) -> None:
     assert found.decision == Decision((registration(1),))
 
 
+def test_last_decision_tells_who_was_a_peer(table: Table) -> None:
+    found = facts(table)
+    assert found.was_peer(registration(1).identity)
+    assert not found.was_peer(registration(2).identity)
+    assert not found._replace(decision=None).was_peer(registration(1).identity)
+
+
+def test_block_of_a_device_is_no_odd_one(table: Table) -> None:
+    assert facts(table, block_item(block(4, device="laptop"))).problems == []
+
+
+def test_r17_each_of_two_unreadable_devices_has_its_own_reason(table: Table) -> None:
+    odd = [{**registration_item(registration(number)), "addresses": [number]} for number in (1, 2)]
+    unreadable = facts(table, *odd).registered.unreadable
+    assert [each.identity[1] in unreadable[each.identity] for each in (registration(1), registration(2))] == [
+        True,
+        True,
+    ]
+
+
 @pytest.mark.parametrize(
     "odd",
     [
