@@ -239,6 +239,13 @@ def test_each_callback_shows_in_words_what_came_of_an_order(console: Console, ca
 
 
 @pytest.mark.usefixtures("laptop")
+def test_columns_of_a_table_stay_together_where_results_are_yaml(console: Console) -> None:
+    order = f"ansible-playbook -i {INVENTORY} tracklib.vpn.devices"
+    printed = console.run(order, callback="ansible.builtin.default", ANSIBLE_CALLBACK_RESULT_FORMAT="yaml")
+    assert re.search(r"^ *DEVICE +STATUS +LIFE +GATEWAYS +HANDSHAKE$", printed, re.MULTILINE), printed
+
+
+@pytest.mark.usefixtures("laptop")
 @pytest.mark.parametrize("order", SUMMARIES)
 def test_terminal_shows_in_words_what_came_of_an_order(console: Console, order: str) -> None:
     shown = console.run_in_terminal(f"ansible-playbook -i {INVENTORY} {order}")

@@ -29,8 +29,9 @@ def check_account(sts: STSClient, account_id: str) -> str | None:
         caller = sts.get_caller_identity()
         own_account, arn = caller["Account"], caller.get("Arn")
     if own_account != account_id:
+        expected = account_id or "that of vpn_account_id, which is empty"
         raise AWSCallError(
-            f"these credentials belong to account {own_account}, expected {account_id}; "
+            f"these credentials belong to account {own_account}, expected {expected}; "
             "use the account's own credentials or role, or correct vpn_account_id / vpn_identity_accounts",
             "WrongAccount",
         )

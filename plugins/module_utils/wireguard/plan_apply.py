@@ -47,7 +47,7 @@ def plan_revocations(order: ApplyOrder, snapshot: Snapshot) -> Plan:
     state = replace(state, bars=tuple(each for each in state.bars if not each.is_released(order.release_revoked)))
     if is_overtaken(order.generation, state, snapshot.now):
         return plan_removal(snapshot, state, {}, Report(generation=state.generation, stale=True))
-    notices = [*mistaken_generation(order.generation, state, snapshot.now), *_needless(order, snapshot)]
+    notices = [*mistaken_generation(order.generation, state, snapshot.now), *_operators_words(order, snapshot)]
     report = lost_state(snapshot).followed_by(Report(generation=order.generation, notices=notices))
     if state.registry in (None, order.registry):  # another one is followed once its whole roster is accepted
         state = _following(order, state)
@@ -59,11 +59,14 @@ def plan_revocations(order: ApplyOrder, snapshot: Snapshot) -> Plan:
     return plan_removal(snapshot, state, {**barred, **order.revoked}, report, order.generation)
 
 
-def _needless(order: ApplyOrder, snapshot: Snapshot) -> list[str]:
-    """Say which words of an operator hit nothing here; another gateway may need them."""
+def _operators_words(order: ApplyOrder, snapshot: Snapshot) -> list[str]:
+    """Say what an operator's words end here, and which hit nothing; another gateway may need them."""
     notices = []
     bars = saved_state(snapshot).bars
     given = [name for name in order.release_revoked if name.strip()]
+    released = [each.name for each in bars if each.is_released(given)]
+    if released:
+        notices.append(f"no longer barred here, by vpn_release_revoked: {', '.join(released)}")
     nobody = [name for name in given if not any(each.is_released([name]) for each in bars)]
     if nobody:
         barred = ", ".join(each.name for each in bars) or "nobody"

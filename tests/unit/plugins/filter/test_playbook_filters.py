@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleFilterError
@@ -69,3 +74,57 @@ def test_build_logs_in_where_and_as_whom_the_inventory_says() -> None:
 def test_gateway_without_an_instance_id_is_named() -> None:
     with pytest.raises(AnsibleFilterError, match="gw-1 has no instance_id"):
         login_instances([{"inventory_hostname": "gw-1"}])
+
+
+TABLE = ["DEVICE      STATUS" + " " * 60 + "HANDSHAKE", "  kim/laptop  blocked: lost, and so on"]
+LONG = "one two three-four\n\n  five\n"
+SHOW = f"""
+- hosts: localhost
+  gather_facts: false
+  vars:
+    table: {json.dumps(TABLE)}
+    long: {json.dumps(LONG)}
+  tasks:
+    - ansible.builtin.debug:
+        msg: "{{{{ table | tracklib.vpn.screen }}}}"
+    - ansible.builtin.debug:
+        msg: "{{{{ long | tracklib.vpn.screen }}}}"
+    - ansible.builtin.debug:
+        msg: "{{{{ long | tracklib.vpn.screen(width=9) }}}}"
+"""
+
+
+@pytest.fixture
+def show(tmp_path: Path) -> Callable[[str, str], list[str]]:
+    playbook = tmp_path / "show.yml"
+    playbook.write_text(SHOW)
+
+    def run(callback: str, form: str) -> list[str]:
+        env = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": callback, "ANSIBLE_CALLBACK_RESULT_FORMAT": form}
+        command = [
+            str(Path(sys.executable).with_name("ansible-playbook")),
+            "-i",
+            "localhost,",
+            "-c",
+            "local",
+            str(playbook),
+        ]
+        done = subprocess.run(command, env=env, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.splitlines()
+
+    return run
+
+
+@pytest.mark.parametrize("callback", ["default", "ansible.builtin.default", "minimal"])
+def test_lines_stand_whole_where_results_are_yaml(show: Callable[[str, str], list[str]], callback: str) -> None:
+    shown = "\n".join(show(callback, "yaml"))
+    for lines in (TABLE, LONG.splitlines(), ["one two", "three-four", "", "  five"]):
+        assert textwrap.indent("\n".join(lines), " " * 8) in shown
+
+
+@pytest.mark.parametrize("callback", ["default", "ansible.posix.json"])
+def test_lines_are_a_list_where_results_are_json(show: Callable[[str, str], list[str]], callback: str) -> None:
+    shown = [line.strip().rstrip(",") for line in show(callback, "json")]
+    for line in [*TABLE, "one two three-four", "three-four"]:
+        assert json.dumps(line) in shown

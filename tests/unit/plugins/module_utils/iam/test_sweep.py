@@ -185,6 +185,8 @@ def test_credentials_of_another_account_are_refused_with_both() -> None:
         check_account(cast(Any, answering()), ACCOUNT)
     assert refused.value.code == "WrongAccount"
     check_account(cast(Any, answering()), "444455556666")
+    with pytest.raises(AWSCallError, match="expected that of vpn_account_id, which is empty"):
+        check_account(cast(Any, answering()), "")
 
 
 def test_user_of_whom_iam_says_that_there_is_none_is_none() -> None:

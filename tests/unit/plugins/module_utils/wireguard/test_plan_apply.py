@@ -148,17 +148,20 @@ def test_r6_older_roster_changes_nothing_and_says_which_generation_was_here() ->
     assert (plan.steps, plan.report.stale, plan.report.generation) == ((), True, 5)
 
 
-def test_r16_word_of_an_operator_that_hits_nothing_is_noticed() -> None:
+def test_what_the_words_of_an_operator_end_and_which_hit_nothing_is_noticed() -> None:
     gateway = snapshot([ALICE, BOB])
     assert gateway.state is not None
     barred = replace(gateway, state=replace(gateway.state, bars=(Bar("bob", user_id="AIDABOB"),)))
     said = plan_revocations(order(2, [ALICE], release_revoked=["kym", " ", "bob"], accept_registry="table-9"), barred)
+    released = "no longer barred here, by vpn_release_revoked: bob"
     assert said.report.notices == [
+        released,
         "vpn_release_revoked names nobody who is barred here: kym; barred: bob",
         "vpn_accept_registry is table-9, and this roster is of table id table-1: nothing was accepted",
     ]
-    quiet = order(2, [ALICE], release_revoked=["AIDABOB"], accept_registry=REGISTRY.table_id)
-    assert plan_revocations(quiet, barred).report.notices == []
+    by_id = order(2, [ALICE], release_revoked=["AIDABOB"], accept_registry=REGISTRY.table_id)
+    assert plan_revocations(by_id, barred).report.notices == [released]
+    assert plan_revocations(order(2, [ALICE]), barred).report.notices == []
 
 
 def test_awaited_peer_that_has_had_a_handshake_is_reported_as_used() -> None:
