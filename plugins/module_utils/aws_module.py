@@ -41,11 +41,6 @@ REGISTRY_OPTIONS: dict[str, Any] = {
     "account_id": {"type": "str", "required": True},
     "registry_table": {"type": "str", "default": "tracklib-vpn"},
 }
-IDENTITY_ACCOUNTS_OPTION: dict[str, Any] = {
-    "type": "list",
-    "elements": "dict",
-    "options": {"account_id": {"type": "str", "required": True}, "role_arn": {"type": "str"}},
-}
 USER_OPTIONS: dict[str, Any] = {
     "user_name": {"type": "str", "required": True},
     "identity_account_id": {"type": "str"},

@@ -204,6 +204,17 @@ class Decision(NamedTuple):
     peers: tuple[Registration, ...] = ()  # held ones among them
     departures: tuple[Departure, ...] = ()
     left_out: tuple[LeftOut, ...] | None = None  # None in what earlier versions stored
+    options: str = ""  # by which it was decided, for run_options.read(); empty in what earlier versions stored
+
+
+class SweeperState(NamedTuple):
+    """What the sweeper keeps from one look to the next."""
+
+    goal: str = ""  # for which it tried to start a build last
+    tries: int = 0  # for the same goal
+    tried_at: float = 0
+    is_refused: bool = False  # whether CodeBuild refused the last start
+    swept: Mapping[str, float] = {}  # by account, when the last complete sweep began
 
 
 class Sign(NamedTuple):

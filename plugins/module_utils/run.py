@@ -43,6 +43,7 @@ class RunOptions(NamedTuple):
     policy: Policy
     refused: str | None = None  # why pools or networks can't be used; the policy has no pools then
     assumed: Sequence[Block] = ()  # as if they were in the registry, for the preview of a revocation
+    given: str = ""  # the same as text, for the next who decides
 
 
 class RunResult(NamedTuple):
@@ -112,6 +113,7 @@ def run(
         last=last,
         now=now,
     )
+    roster = roster._replace(decision=roster.decision._replace(options=options.given))
     mistakes = _mistakes(accounts, roster, granting)
     release_token = None if mistakes else roster.release_token
     problems = [*_absences(accounts), *mistakes, *_held(roster, release_token), *damage, *facts.problems]

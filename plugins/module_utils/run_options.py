@@ -1,20 +1,25 @@
 # Copyright: (c) 2026, Tracklib
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""The options of the modules that decide who is a peer, and what a run makes of them."""
+"""The options of the modules that decide who is a peer, and what a run makes of them. Importable without Ansible."""
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any, Mapping
 
 from .access import ACCESS_OPTION, Access, granting_groups
 from .addresses import parse_pools
-from .aws_module import IDENTITY_ACCOUNTS_OPTION
 from .guard import Limits
 from .roster import Policy
 from .run import AccountToSweep, RunOptions
 
+IDENTITY_ACCOUNTS_OPTION: dict[str, Any] = {
+    "type": "list",
+    "elements": "dict",
+    "options": {"account_id": {"type": "str", "required": True}, "role_arn": {"type": "str"}},
+}
 DECISION_OPTIONS: dict[str, Any] = {
     "identity_accounts": IDENTITY_ACCOUNTS_OPTION,
     "access": ACCESS_OPTION,
@@ -47,10 +52,19 @@ def run_options(params: Mapping[str, Any], release: frozenset[str] = frozenset()
     if wrong:
         raise ValueError(f"a limit of the guard isn't a number from 0 on: guard_{', guard_'.join(wrong)}")
     policy = Policy(granting, None, limits, release)
-    options = RunOptions(accounts or [AccountToSweep(params["account_id"])], policy)
+    given = json.dumps({name: params[name] for name in ("account_id", *DECISION_OPTIONS)}, sort_keys=True)
+    options = RunOptions(accounts or [AccountToSweep(params["account_id"])], policy, given=given)
     try:
         networks = Access.parse(params["access"]).networks()
         pools = parse_pools(params["address_pools"], [str(network) for network in networks])
     except ValueError as error:
         return options._replace(refused=f"{error}. Confirmed revocations are applied, and nothing else")
     return options._replace(policy=policy._replace(pools=pools))
+
+
+def read(given: str) -> RunOptions:
+    """Read options as a decision has them, which a run left.
+
+    :raises ValueError, KeyError, TypeError: they are of another version of the collection.
+    """
+    return run_options(json.loads(given))

@@ -91,7 +91,6 @@ import time
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
-    IDENTITY_ACCOUNTS_OPTION,
     REGISTRY_OPTIONS,
     check_credentials,
     iam_client,
@@ -99,6 +98,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     registry,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.early_signs import EarlySigns, settle
+from ansible_collections.tracklib.vpn.plugins.module_utils.run_options import IDENTITY_ACCOUNTS_OPTION
 
 
 def main() -> None:

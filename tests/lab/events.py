@@ -3,7 +3,8 @@
 """What the emulated AWS lacks between an IAM call and a build, so that the shipped code can be run from end to end.
 
 IAM's calls put no events on a bus: `Account.delete_user` does, as CloudTrail would. Nothing runs functions or builds:
-`Runner` gives the queue's messages to the dispatcher's handler, and does a build's commands in an empty directory.
+`Runner` gives the queue's messages to the dispatcher's handler, calls the sweeper's, and does a build's commands in an
+empty directory.
 Rules, buses, queues, the registry, the builds' refusal and the code are the real ones.
 """
 
@@ -50,6 +51,7 @@ HERE = Path(__file__).parent
 PYTHON = Path(sys.executable).resolve()  # not the environment's: functions and builds have packages of their own
 QUEUE_ARN = f"arn:aws:sqs:{aws.REGION}:{aws.ACCOUNT}:{NAME}"
 FUNCTION = f"{NAME}-dispatcher"
+SWEEPER = f"{NAME}-sweeper"
 PROJECT = f"{NAME}-reconcile"
 GATHERED = 2  # seconds for which a runner's function waits where a test's few messages are to be one batch
 BATCH_SIZE, BATCH_WINDOW = 200, 1  # messages and seconds, as the stack has them, which the emulator forgets
@@ -269,7 +271,7 @@ class Runner:
     def __enter__(self) -> Self:
         with zipfile.ZipFile(BUNDLE / "functions.zip") as functions:
             functions.extractall(self._directory / "code")
-        self._function = self._start_function()
+        self._function = self._start_function(FUNCTION)
         for thread in self._threads:
             thread.start()
         return self
@@ -286,10 +288,23 @@ class Runner:
             self._codebuild.stop_build(id=build_id)  # that a function started meanwhile, if any
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    def schedule(self) -> None:
-        """Do what the schedule does every 5 minutes."""
-        rule = aws.client("events").list_targets_by_rule(Rule=f"{NAME}-sweep")["Targets"][0]
-        self._sqs.send_message(QueueUrl=self._queue, MessageBody=rule["Input"])
+    def schedule(self, *, patient: bool = False) -> None:
+        """Do what the schedule does every minute; wait until it is done.
+
+        :param patient: whether the time since the last try counts, instead of being long enough ago.
+        """
+        (target,) = aws.client("events").list_targets_by_rule(Rule=f"{NAME}-sweep")["Targets"]
+        assert target["Arn"].endswith(f":function:{SWEEPER}"), target
+        if not patient:
+            key = {"pk": {"S": "sweeper"}, "sk": {"S": "state"}}
+            aws.client("dynamodb").delete_item(TableName=actions.TABLE, Key=key)
+        with self._start_function(SWEEPER) as sweeper:
+            out, _nothing = sweeper.communicate("{}\n", timeout=PATIENCE)
+            assert out == "null\n", f"the sweeper answered {out!r}; its log is sweeper.log in the lab's state"
+
+    def ask_for_build(self) -> None:
+        """Have the dispatcher start a build, whatever the sweeper finds."""
+        self._sqs.send_message(QueueUrl=self._queue, MessageBody='{"kind": "sweep"}')
 
     def wait(self, builds: int, timeout: float = PATIENCE) -> list[Build]:
         """Wait until so many builds have ended and the queue is empty; return all builds.
@@ -342,9 +357,9 @@ class Runner:
         found = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=names)["Attributes"]
         return sum(int(value) for value in found.values())
 
-    def _start_function(self) -> subprocess.Popen[str]:
-        """Start the dispatcher by what is deployed: its code from the bucket, its variables from the function."""
-        described = aws.client("lambda").get_function(FunctionName=FUNCTION)["Configuration"]
+    def _start_function(self, name: str) -> subprocess.Popen[str]:
+        """Start a function by what is deployed: its code from the bucket, its variables from the function."""
+        described = aws.client("lambda").get_function(FunctionName=name)["Configuration"]
         return subprocess.Popen(
             [PYTHON, HERE / "lambda_host.py", described["Handler"]],
             env={
@@ -355,7 +370,7 @@ class Runner:
             },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=(STATE / "dispatcher.log").open("a"),
+            stderr=(STATE / f"{name.removeprefix(f'{NAME}-')}.log").open("a"),
             text=True,
         )
 
@@ -405,7 +420,7 @@ class Runner:
         line = function.stdout.readline()
         if not line:  # it crashed: all messages come back in their time
             function.wait()
-            self._function = self._start_function()
+            self._function = self._start_function(FUNCTION)
             return
         failed = {item["itemIdentifier"] for item in json.loads(line)["batchItemFailures"]}
         for record in records:
@@ -426,7 +441,8 @@ class Runner:
                         build = self._make_build(build_id)
                         self.builds.append(build)
                         self.run(build)
-                        self._codebuild.stop_build(id=build_id)
+                        status = "SUCCEEDED" if build.rc == 0 else "FAILED"
+                        self._codebuild.stop_build(id=f"{build_id}#{status}")
                         build.ended = time.time()
                 time.sleep(0.1)
 

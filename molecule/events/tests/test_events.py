@@ -34,7 +34,7 @@ from tests.support.waiting import PATIENCE
 GATEWAYS = [host.name for host in hosts.GATEWAYS]
 BURST = 50
 FAST = 20  # leavers whose time is measured
-USERS = 21 + FAST  # besides: more than the tests take
+USERS = 22 + FAST  # besides: more than the tests take
 Take = Callable[[int], list[Registration]]
 
 
@@ -264,6 +264,31 @@ def test_r12_leaver_whose_event_is_lost_is_gone_after_the_next_scheduled_sweep(
     assert_one_receipt_each(dora, f"sweep-{dora.user_id}")
 
 
+def test_minutes_in_which_nothing_happens_have_no_build(runner: events.Runner, stays: Registration) -> None:
+    for _minute in range(5):
+        runner.schedule(patient=True)
+    assert runner.builds == []
+    assert everywhere(stays)
+
+
+def test_gateway_that_does_not_answer_has_builds_try_again_later(
+    runner: events.Runner, other: events.Account, take: Take
+) -> None:
+    (dora,) = take(1)
+    other.delete_user(dora.user_name)
+    with actions.unreachable(GATEWAYS[1]):
+        runner.schedule()
+        assert runner.wait(1)[-1].rc != 0
+        runner.schedule(patient=True)
+        assert len(runner.builds) == 1, "a minute hasn't passed"
+    runner.schedule()  # once it has
+    assert runner.wait(2)[-1].rc == 0
+    assert gone(dora)
+    runner.schedule(patient=True)
+    assert len(runner.builds) == 2
+    assert_one_receipt_each(dora, f"sweep-{dora.user_id}")
+
+
 def test_r3_account_that_can_not_be_read_keeps_its_peers_loses_its_deleted_and_fails_the_build(
     runner: events.Runner, other: events.Account, take: Take
 ) -> None:
@@ -403,7 +428,7 @@ def test_r6_build_that_comes_last_with_the_older_roster_changes_nothing(
         # the gateways' host keys are what a build asks for next once it has its roster
         proxy.fail("GetParametersByPath", fault_proxy.held(newer_done))
         runner.extra = {"AWS_ENDPOINT_URL_SSM": proxy.url}
-        runner.schedule()
+        runner.ask_for_build()
         runner.started(1)
         while not proxy.calls["GetParametersByPath"] and runner.builds[0].ended is None:
             time.sleep(0.05)

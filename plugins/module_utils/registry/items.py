@@ -56,6 +56,7 @@ from ..model import (
     Removed,
     Sign,
     Sweep,
+    SweeperState,
     Tombstone,
     User,
     check_device_name,
@@ -379,7 +380,12 @@ def read_sweep(head: Item, items: Iterable[Item] = (), now: float = math.inf) ->
 def decision_items(decision: Decision, generation: int) -> list[Item]:
     """Return the items of what a run decided, the head first."""
     peers = [tuple(peer)[:_DECIDING] for peer in decision.peers]
-    packed = {"peers": peers, "departures": decision.departures, "left_out": decision.left_out}
+    packed = {
+        "peers": peers,
+        "departures": decision.departures,
+        "left_out": decision.left_out,
+        "options": decision.options,
+    }
     return pack("sweep", DECISION, generation, packed, {})
 
 
@@ -395,6 +401,7 @@ def read_decision(head: Item, items: Iterable[Item] = ()) -> Decision:
         peers=tuple(peer._replace(addresses=tuple(peer.addresses)) for peer in peers),
         departures=tuple(Departure._make(values) for values in packed["departures"]),
         left_out=_left_out(packed.get("left_out")),
+        options=_text(packed.get("options", "")),
     )
 
 
@@ -414,6 +421,23 @@ def read_missed(item: Item) -> tuple[str, list[str]]:
 def acknowledged_item(gateway: str, removal_ids: Iterable[str]) -> Item:
     """Return the item of the removals whose receipts are there, for their gateway to forget; it has missed nothing."""
     return {"pk": "recorded", "sk": gateway, "removal_ids": list(removal_ids)}
+
+
+def sweeper_item(state: SweeperState) -> Item:
+    """Return the item of what the sweeper keeps from one look to the next."""
+    swept = {account_id: _whole(begun_at) for account_id, begun_at in state.swept.items()}
+    return {"pk": "sweeper", "sk": "state", **state._asdict(), "tried_at": _whole(state.tried_at), "swept": swept}
+
+
+def read_sweeper(item: Item) -> SweeperState:
+    """Read what the sweeper kept. :raises: one of UNREADABLE."""
+    return SweeperState(
+        goal=_text(item["goal"]),
+        tries=int(item["tries"]),
+        tried_at=_time(item["tried_at"]),
+        is_refused=bool(item["is_refused"]),
+        swept={_text(account_id): _time(begun_at) for account_id, begun_at in item["swept"].items()},
+    )
 
 
 def _check_packed(item: Item) -> None:
@@ -470,6 +494,7 @@ _READERS: dict[str, Callable[[Item], object]] = {
     "gateway": lambda item: _text(item["public_key"]),
     "settings": lambda item: _text(item["value"]),
     "sweep": _check_packed,
+    "sweeper": read_sweeper,
     "generation": lambda item: int(item["value"]),
 }
 

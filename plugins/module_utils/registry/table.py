@@ -23,12 +23,14 @@ from ..model import (
     RegistryIdentity,
     Sign,
     Sweep,
+    SweeperState,
     Tombstone,
 )
 from .devices import RegisteredDevices
 from .dynamodb import Delete, Item, Put, RegistryError, Table
 from .facts import RegistryFacts, read_facts
 from .items import (
+    DECISION,
     SIGN_LIFE,
     TOMBSTONE_LIFE,
     acknowledged_item,
@@ -38,16 +40,19 @@ from .items import (
     decision_items,
     lifted_item,
     read_block,
+    read_decision,
     read_lifted,
     read_missed,
     read_receipt,
     read_sweep,
+    read_sweeper,
     read_tombstone,
     readable,
     receipt_item,
     receipt_key,
     sign_item,
     sweep_items,
+    sweeper_item,
     tombstone_item,
     tombstone_key,
     user_key,
@@ -311,6 +316,24 @@ class Registry:
         self._table.write_all(parts)
         values = {"generation": generation, "ahead": self._milliseconds() + _AHEAD, **_NUMBER}
         self._table.write(Put(head, _IS_OF_LATER_RUN, values))
+
+    def decision(self) -> tuple[Decision, float] | None:
+        """Return what the last run decided, and since when that is so, in seconds since the epoch; None before one.
+
+        :raises AWSCallError, or one of UNREADABLE: it can't be read.
+        """
+        items = list(self._table.query("sweep", prefix=DECISION))
+        heads = (item for item in items if item["sk"] == DECISION)
+        return next(((read_decision(head, items), int(head["generation"]) / 1000) for head in heads), None)
+
+    def sweeper_state(self) -> SweeperState:
+        """Return what the sweeper kept; the beginning where that can't be read."""
+        kept = readable(self._table.query("sweeper"), read_sweeper)
+        return next(kept, SweeperState())
+
+    def keep_sweeper_state(self, state: SweeperState) -> None:
+        """Keep it for the sweeper's next look."""
+        self._table.write(Put(sweeper_item(state)))
 
     def forget_surplus(self, sks: Iterable[str]) -> None:
         """Delete parts of earlier sweeps and decisions."""

@@ -341,18 +341,6 @@ def test_r1_a_late_deletion_does_not_mean_who_was_created_after_it(function: Lam
     assert tombstone.user_id is None
 
 
-def test_r12_a_sweep_message_publishes_the_age_of_every_accounts_last_complete_sweep(function: Lambda) -> None:
-    begun = time.time() - 500
-    user = User(ACCOUNT, "AIDA1", "alice", begun)
-    function.vpn.registry().store_sweep(Sweep(ACCOUNT, begun, {"AIDA1": user}), 1)
-    function.send({"kind": "sweep"})
-    assert function.call() == []
-    never, old = sorted(function.metrics()["SweepAge"], reverse=True)
-    assert old == pytest.approx(500, abs=20)
-    assert never > 10**9  # the other account was never swept
-    assert function.builds() == 1
-
-
 @pytest.mark.parametrize(("tags", "starts"), [({"Service": "api"}, 1), ({"Service": "web"}, 0)])
 def test_a_host_that_a_name_stands_for_starts_names_alone(function: Lambda, tags: dict[str, str], starts: int) -> None:
     ec2 = function.stacks.client("ec2")

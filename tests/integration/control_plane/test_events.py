@@ -76,19 +76,22 @@ def test_instances_that_start_and_stop_reach_the_queue_where_names_are_kept(stac
     assert sorted(message["detail"]["state"] for message in stacks.messages()) == ["running", "stopped", "terminated"]
 
 
-def test_the_schedule_comes_every_5_minutes_with_a_message_that_the_dispatcher_knows(stacks: Stacks) -> None:
+def test_the_schedule_calls_the_sweeper_every_minute(stacks: Stacks) -> None:
     events = stacks.client("events", REGION)
-    assert events.describe_rule(Name="tracklib-vpn-sweep")["ScheduleExpression"] == "rate(5 minutes)"
+    rule = events.describe_rule(Name="tracklib-vpn-sweep")
+    assert rule["ScheduleExpression"] == "rate(1 minute)"
     (target,) = events.list_targets_by_rule(Rule="tracklib-vpn-sweep")["Targets"]
-    assert json.loads(target["Input"]) == {"kind": "sweep"}
-    assert target["Arn"].endswith(":tracklib-vpn")
+    sweeper = stacks.client("lambda").get_function(FunctionName="tracklib-vpn-sweeper")["Configuration"]
+    assert target["Arn"] == sweeper["FunctionArn"]
+    policy = json.loads(stacks.client("lambda").get_policy(FunctionName="tracklib-vpn-sweeper")["Policy"])
+    (statement,) = policy["Statement"]
+    assert statement["Condition"]["ArnLike"]["AWS:SourceArn"] == rule["Arn"]
 
 
 def test_every_target_has_a_queue_for_what_it_can_not_deliver(stacks: Stacks) -> None:
     for region, bus, rule in (
         (IDENTITY_REGION, "default", "tracklib-vpn-iam-events"),
         (REGION, "tracklib-vpn", "tracklib-vpn-iam-events"),
-        (REGION, "default", "tracklib-vpn-sweep"),
         (REGION, "default", "tracklib-vpn-host-events"),
     ):
         found = stacks.client("events", region).list_targets_by_rule(Rule=rule, EventBusName=bus)["Targets"]

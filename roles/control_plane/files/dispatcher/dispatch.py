@@ -19,6 +19,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from .builds import start_build
 from .endings import mail_of_endings
 from .listeners import Leaver, Listeners, Told
 from .messages import (
@@ -30,15 +31,11 @@ from .messages import (
     RegistryChanged,
     RemovedDevice,
     SignOfLeaving,
-    SweepDue,
     UserDeleted,
     parse,
 )
-from .settings import DispatcherSettings, NamedHosts
+from .settings import NAMESPACE, DispatcherSettings, NamedHosts
 
-NAMESPACE = "tracklib.vpn"  # of the metrics
-# A build runs, or the account's builds are too many. The build that starts in the end reads facts later than these.
-_REFUSED = ("AccountLimitExceededException", "ThrottlingException", "Throttling")
 _PAUSE = (10, 20)  # seconds until refused messages come back
 # A build ends within 10 minutes. What waits for longer waits for an operator, and has the queue's 1,000 receives.
 _PATIENT_AFTER = 40  # receives
@@ -98,7 +95,7 @@ class Dispatcher:
             requests = [(project, SQSRecord(record)) for outcome, project, record in taken if outcome == "success"]
             # names go last: an account may have room for one build, and no access depends on them
             for project in sorted({asked for asked, _record in requests if asked}, key=self._settings.is_for_names):
-                if not self._start(project):
+                if not start_build(self._clients.codebuild, project, self._logger, self._metrics):
                     processor.fail_messages += [record for asked, record in requests if asked == project]
         answer: dict[str, Any] = dict(processor.response())
         returned = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
@@ -130,8 +127,6 @@ class Dispatcher:
         if isinstance(message, EndingsDue):
             self._tell_of_endings()
             return None
-        if isinstance(message, SweepDue):
-            self._measure_sweeps()
         if isinstance(message, (IamChanged, SignOfLeaving, UserDeleted)):
             self._metrics.add_metric("EventDelay", MetricUnit.Seconds, max(0, self._clock() - message.event_time))
         received_at = int(record.attributes.sent_timestamp) / 1000
@@ -187,14 +182,6 @@ class Dispatcher:
             self._sweeps[account_id] = self._registry.sweep(account_id)
         return self._sweeps[account_id]
 
-    def _measure_sweeps(self) -> None:
-        """Publish the age of each account's last complete sweep, also while no build runs."""
-        for account_id in sorted(self._settings.identity_accounts):
-            sweep = self._sweep(account_id)
-            begun_at = 0.0 if sweep is None else sweep.begun_at
-            age = self._clock() - begun_at
-            self._metrics.add_metric("SweepAge", MetricUnit.Seconds, max(0, age))
-
     def _tell_of_endings(self) -> None:
         """Mail the operators which registrations end soon, if any."""
         sweeps = {account_id: self._sweep(account_id) for account_id in self._settings.identity_accounts}
@@ -229,27 +216,6 @@ class Dispatcher:
                 },
             )
         self._metrics.add_metric("Poison", MetricUnit.Count, 1)
-
-    def _start(self, project: str) -> bool:
-        """Start a build, which is told nothing (R15, data is never code); return whether one started."""
-        try:
-            with calling("codebuild:StartBuild", f"project {project}"):
-                build = self._clients.codebuild.start_build(projectName=project)["build"]
-        except AWSCallError as error:
-            self._report_no_build(project, error)
-            return False
-        self._logger.info("build", project=project, build_id=build["id"])
-        self._metrics.add_metric("Started", MetricUnit.Count, 1)
-        self._metrics.add_metric("StartRefused", MetricUnit.Count, 0)
-        return True
-
-    def _report_no_build(self, project: str, error: AWSCallError) -> None:
-        if error.code in _REFUSED:
-            self._logger.info("no build", project=project, why=str(error))
-            self._metrics.add_metric("StartRefused", MetricUnit.Count, 1)
-        else:
-            self._logger.error("no build", project=project, why=str(error))
-            self._metrics.add_metric("Failed", MetricUnit.Count, 1)
 
     def _return_together(self, records: Sequence[dict[str, Any]]) -> None:
         """Let the messages come back soon, and at one time, so that one build stands for all of them."""

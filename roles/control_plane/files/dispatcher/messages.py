@@ -34,7 +34,7 @@ class Poison(ValueError):
 
 
 class SweepDue(NamedTuple):
-    """The schedule's message."""
+    """The message that asks for a run, whatever the sweeper finds."""
 
 
 class RemovedDevice(NamedTuple):

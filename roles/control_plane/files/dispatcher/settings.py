@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+NAMESPACE = "tracklib.vpn"  # of the metrics
 _REQUIRED = (
-    "REGISTRY_TABLE", "QUEUE_URL", "DEAD_LETTERS_URL", "GATEWAY_ACCOUNT", "IDENTITY_ACCOUNTS", "RECONCILE_PROJECT",
-    "TOPIC",
+    "REGISTRY_TABLE", "QUEUE_URL", "DEAD_LETTERS_URL", "GATEWAY_ACCOUNT", "GATEWAY_ROLE", "IDENTITY_ACCOUNTS",
+    "RECONCILE_PROJECT", "BUNDLE_SHA256", "INVENTORY_SHA256", "TOPIC",
 )  # fmt: skip
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _ROLE = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:role/[\x21-\x7e]+")
@@ -29,7 +30,7 @@ class NamedHosts(BaseModel):
 
 
 class DispatcherSettings(NamedTuple):
-    """Everything that is set, checked. `names_project` is None where no names are kept."""
+    """Everything that is set for dispatcher and sweeper, checked. `names_project` is None where no names are kept."""
 
     table: str
     queue_url: str
@@ -42,6 +43,13 @@ class DispatcherSettings(NamedTuple):
     named_hosts: tuple[NamedHosts, ...]
     listeners: tuple[str, ...] = ()  # URLs of the gateways' queues
     sweep_roles: Mapping[str, str] = {}  # by identity account; the gateways' own needs none
+    gateway_role: str = ""  # the gateways' tag
+    code: str = ""  # hashes of the bundle and the inventory that builds run
+
+    @property
+    def roles(self) -> dict[str, str | None]:
+        """The role to read each identity account's users with; None where the function's own credentials do."""
+        return {account_id: self.sweep_roles.get(account_id) for account_id in self.identity_accounts}
 
     def is_for_names(self, project: str) -> bool:
         """Tell whether a project keeps names, on which no access depends."""
@@ -84,4 +92,6 @@ def read(environment: Mapping[str, str]) -> DispatcherSettings:
         named_hosts=named_hosts,
         listeners=tuple(f"{place}/{name}" for name in environment.get("LISTENERS", "").split(",") if name),
         sweep_roles={role.split(":")[4]: role for role in roles},
+        gateway_role=environment["GATEWAY_ROLE"],
+        code=f"{environment['BUNDLE_SHA256']} {environment['INVENTORY_SHA256']}",
     )

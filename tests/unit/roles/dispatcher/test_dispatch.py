@@ -21,6 +21,9 @@ SETTINGS = {
     "GATEWAY_ACCOUNT": ACCOUNT,
     "IDENTITY_ACCOUNTS": f"{ACCOUNT},444455556666",
     "RECONCILE_PROJECT": "tracklib-vpn-reconcile",
+    "GATEWAY_ROLE": "vpn-gateway",
+    "BUNDLE_SHA256": "b" * 64,
+    "INVENTORY_SHA256": "c" * 64,
     "TOPIC": "arn:aws:sns:eu-west-1:123456789012:tracklib-vpn-alarms",
 }
 

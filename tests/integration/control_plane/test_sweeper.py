@@ -1,0 +1,225 @@
+# Copyright: (c) 2026, Tracklib
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The sweeper on a real registry, IAM and CodeBuild: what it sees, starts, tries again and measures."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils import keys
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from dispatcher import handler
+
+from tests.integration.conftest import KEYS, REGION
+from tests.integration.vpn import Vpn
+from tests.support import fault_proxy as faults
+from tests.support.fault_proxy import FaultProxy
+
+from .conftest import Stacks
+
+PROJECT = "tracklib-vpn-reconcile"
+
+
+class Context(LambdaContext):
+    """What the sweeper uses of Lambda's context."""
+
+    _aws_request_id = "8a2d4f0e-52a5-4c39-9d7a-000000000000"
+
+
+class Sweeping:
+    """The sweeper as the schedule calls it, and the builds that it starts."""
+
+    def __init__(self, stacks: Stacks, vpn: Vpn, proxy: FaultProxy, capsys: pytest.CaptureFixture[str]) -> None:
+        self.vpn = vpn
+        self.proxy = proxy
+        self.ec2 = stacks.client("ec2")
+        self._codebuild = stacks.client("codebuild")
+        self._capsys = capsys
+
+    def look(self) -> dict[str, Any]:
+        """Call it; returns the metrics that it published."""
+        handler.sweep({}, Context())
+        lines = [json.loads(line) for line in self._capsys.readouterr().out.splitlines() if line.startswith("{")]
+        return {name: value for line in lines if "_aws" in line for name, value in line.items()}
+
+    def builds(self) -> int:
+        """How many builds there were."""
+        return len(self._codebuild.list_builds_for_project(projectName=PROJECT)["ids"])
+
+    def build(self, dest: str, status: str = "SUCCEEDED") -> None:
+        """Do what the build that runs does as far as the registry notices, and end it."""
+        self.vpn.module("roster", dest=dest)
+        self.end(status)
+
+    def end(self, status: str) -> None:
+        """End the build that runs."""
+        newest = self._codebuild.list_builds_for_project(projectName=PROJECT)["ids"][0]
+        self._codebuild.stop_build(id=f"{newest}#{status}")
+
+    def forget_tries(self) -> None:
+        """Let the time be over until the next try."""
+        key = {"pk": {"S": "sweeper"}, "sk": {"S": "state"}}
+        self.vpn.dynamodb.delete_item(TableName=self.vpn.table, Key=key)
+
+
+@pytest.fixture
+def sweeping(
+    stacks: Stacks,
+    vpn: Vpn,
+    fault_proxy: FaultProxy,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Sweeping]:
+    """The sweeper with the environment that its stack gives it, behind a proxy that fails when told to."""
+    deployed = stacks.client("lambda").get_function_configuration(FunctionName="tracklib-vpn-sweeper")
+    assert deployed["Handler"] == "dispatcher.handler.sweep"
+    environment = {
+        **deployed["Environment"]["Variables"],
+        **KEYS,
+        "AWS_ENDPOINT_URL": fault_proxy.url,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "POWERTOOLS_DEV": "false",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    handler.sweeper.cache_clear()
+    yield Sweeping(stacks, vpn, fault_proxy, capsys)
+    # it keeps writing where standard output went when it was made
+    logging.Logger.manager.loggerDict.pop("tracklib-vpn-sweeper")
+
+
+@pytest.fixture
+def served(sweeping: Sweeping, tmp_path: Any) -> Sweeping:
+    """The same once a build has served the gateways with alice's and bob's laptops."""
+    for name in ("alice", "bob"):
+        sweeping.vpn.user(name)
+        sweeping.vpn.register(name, "laptop", keys.generate()[1])
+    sweeping.look()
+    assert sweeping.builds() == 1, "the first, since no run has left by what it decides"
+    sweeping.build(str(tmp_path / "roster.json"))
+    return sweeping
+
+
+def test_what_would_change_nothing_starts_no_build(served: Sweeping) -> None:
+    for _minute in range(5):
+        measured = served.look()
+    assert served.builds() == 1
+    assert measured["ReconcileFails"] == [0.0]
+    assert measured["StartsRefused"] == [0.0]
+
+
+def test_r12_leaver_of_whom_no_event_told_starts_one_build(served: Sweeping, tmp_path: Any) -> None:
+    served.vpn.delete_user("bob")
+    served.look()
+    served.look()
+    assert served.builds() == 2, "one runs, so that another isn't asked for"
+    served.build(str(tmp_path / "roster.json"))
+    served.look()
+    assert served.builds() == 2
+
+
+def test_group_that_was_left_and_device_that_came_start_builds(served: Sweeping, tmp_path: Any) -> None:
+    served.vpn.iam.remove_user_from_group(GroupName="vpn", UserName="bob")
+    served.look()
+    assert served.builds() == 2
+    served.build(str(tmp_path / "roster.json"))
+    served.vpn.register("alice", "phone", keys.generate()[1])
+    served.look()
+    assert served.builds() == 3
+
+
+def test_nobody_hears_of_a_user_without_a_device(served: Sweeping) -> None:
+    served.vpn.user("carl")
+    served.vpn.user("dora", group=None)
+    served.look()
+    assert served.builds() == 1
+
+
+def test_r3_account_that_can_not_be_read_ages_and_is_a_builds_to_tell(served: Sweeping) -> None:
+    served.proxy.fail("GetAccountAuthorizationDetails", faults.error(403, "AccessDenied"))
+    measured = served.look()
+    assert served.builds() == 2
+    own, other = sorted(measured["SweepAge"])
+    assert own < 600, "the sweeper's own last complete sweep counts"
+    assert other > 10**9, "the other account was never swept"
+
+
+def test_build_that_fails_is_tried_again_later_and_is_an_alarm_meanwhile(served: Sweeping) -> None:
+    served.vpn.delete_user("bob")
+    served.look()
+    served.end("FAILED")
+    measured = served.look()
+    assert measured["ReconcileFails"] == [1.0]
+    assert served.builds() == 2, "a minute hasn't passed"
+    served.forget_tries()
+    served.look()
+    assert served.builds() == 3
+
+
+def test_refused_start_is_told_until_one_succeeds(served: Sweeping) -> None:
+    served.vpn.delete_user("bob")
+    refusal = faults.json_error(400, "AccountLimitExceededException")
+    served.proxy.fail("StartBuild", refusal, first=2, last=2, reaches=False)
+    assert served.look()["StartsRefused"] == [1.0]
+    assert served.look()["StartsRefused"] == [1.0], "also while it isn't tried"
+    served.forget_tries()
+    assert served.look()["StartsRefused"] == [0.0]
+    assert served.builds() == 2
+
+
+def test_gateway_that_starts_is_served(served: Sweeping) -> None:
+    time.sleep(1.1)  # EC2's times are whole seconds
+    image = served.ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    tags = [{"ResourceType": "instance", "Tags": [{"Key": "Role", "Value": "vpn-gateway"}]}]
+    served.ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, TagSpecifications=tags)
+    served.look()
+    assert served.builds() == 2
+
+
+def test_other_inventory_is_run_at_once(served: Sweeping, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INVENTORY_SHA256", "d" * 64)
+    handler.sweeper.cache_clear()
+    served.look()
+    assert served.builds() == 2
+
+
+@pytest.mark.parametrize("call", ["Query", "ListBuildsForProject", "DescribeInstances"])
+def test_sweeper_that_can_not_look_has_builds_look_every_5_minutes(
+    served: Sweeping, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = faults.error if call == "DescribeInstances" else faults.json_error
+    served.proxy.fail(call, refusal(400, "AccessDeniedException"))
+    sweeper = handler.sweeper()
+    now = time.time()
+    for minute in range(11):
+        monkeypatch.setattr(sweeper, "_clock", lambda minute=minute: now + 60 * minute)
+        assert served.look()["Failed"] == [1.0]
+        if minute in {0, 5, 10}:
+            served.end("SUCCEEDED")
+    assert served.builds() == 1 + 3
+
+
+def test_options_of_another_version_have_builds_look(served: Sweeping) -> None:
+    decision, _decided_at = served.vpn.registry().decision() or pytest.fail("there is one")
+    served.vpn.registry().store_decision(
+        decision._replace(options='{"of": "another version"}'), int(time.time() * 1000)
+    )
+    served.look()
+    assert served.builds() == 2
+
+
+def test_sweeper_writes_nothing_but_its_own_state(served: Sweeping) -> None:
+    def items() -> list[Any]:
+        return [item for item in served.vpn.registry().items() if item["pk"] != "sweeper"]
+
+    before = items()
+    served.vpn.delete_user("bob")
+    served.look()
+    assert items() == before
