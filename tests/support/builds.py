@@ -58,12 +58,16 @@ def _list_builds_for_project(backend: Any, project_name: str) -> list[str]:
     return list(reversed(_list(backend, project_name)))
 
 
+_METHODS = {
+    "batch_get_builds": _batch_get_builds,
+    "list_builds": _list_builds,
+    "list_builds_for_project": _list_builds_for_project,
+    "start_build": _start_build,
+    "stop_build": _stop_build,
+}
+
+
 def complete() -> None:
     """Put this in place of moto's, in this process."""
-    # mypy wants no method replaced, which is what completing the emulator is
-    CodeBuildBackend.start_build = _start_build  # type: ignore[assignment, method-assign]
-    # the same
-    CodeBuildBackend.batch_get_builds = _batch_get_builds  # type: ignore[assignment, method-assign]
-    CodeBuildBackend.list_builds = _list_builds  # type: ignore[assignment, method-assign]
-    CodeBuildBackend.stop_build = _stop_build  # type: ignore[assignment, method-assign]
-    CodeBuildBackend.list_builds_for_project = _list_builds_for_project  # type: ignore[assignment, method-assign]
+    for name, method in _METHODS.items():
+        setattr(CodeBuildBackend, name, method)

@@ -199,7 +199,7 @@ def test_sweeper_that_can_not_look_has_builds_look_every_5_minutes(
     sweeper = handler.sweeper()
     now = time.time()
     for minute in range(11):
-        monkeypatch.setattr(sweeper, "_clock", lambda minute=minute: now + 60 * minute)
+        monkeypatch.setattr(sweeper, "clock", lambda minute=minute: now + 60 * minute)
         assert served.look()["Failed"] == [1.0]
         if minute in {0, 5, 10}:
             served.end("SUCCEEDED")

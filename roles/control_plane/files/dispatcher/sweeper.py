@@ -47,7 +47,7 @@ class Sweeper:
         self._iam_of = iam_of
         self._codebuild = codebuild
         self._ec2 = ec2
-        self._clock = clock
+        self.clock = clock
         self._logger = Logger()
         self._metrics = Metrics(namespace=NAMESPACE)
         self._blind_at = 0.0  # when it started a build without having looked
@@ -60,8 +60,8 @@ class Sweeper:
         except Exception:
             self._logger.exception("builds look instead, every 5 minutes")
             self._metrics.add_metric("Failed", MetricUnit.Count, 1)
-            if self._clock() >= self._blind_at + _BLIND:
-                self._blind_at = self._clock()
+            if self.clock() >= self._blind_at + _BLIND:
+                self._blind_at = self.clock()
                 start_build(self._codebuild, self._settings.reconcile_project, self._logger, self._metrics)
         finally:
             self._metrics.flush_metrics()
@@ -78,8 +78,8 @@ class Sweeper:
             state = state._replace(swept=_swept(look.result.accounts, state.swept))
             for problem in look.result.problems:
                 self._logger.warning("problem", problem=problem)
-            found = due(look, self._clock())
-        if found is not None and not builds.is_running and may_try(state, found.goal, self._clock()):
+            found = due(look, self.clock())
+        if found is not None and not builds.is_running and may_try(state, found.goal, self.clock()):
             state = self._try(state, found)
         self._measure(state, builds)
         self._registry.keep_sweeper_state(state)
@@ -91,7 +91,7 @@ class Sweeper:
             lambda account: self._iam_of(account.account_id),
             run_options.read(options),
             check_mode=True,
-            clock=self._clock,
+            clock=self.clock,
         )
 
     def _last_start(self) -> float:
@@ -107,7 +107,7 @@ class Sweeper:
         return max((instance["LaunchTime"].timestamp() for instance in instances), default=0.0)
 
     def _try(self, state: SweeperState, found: Due) -> SweeperState:
-        now = self._clock()
+        now = self.clock()
         tries = tries_for(state, found.goal, now) + 1
         self._logger.info("due", goal=found.goal, why=found.why, tries=tries)
         started = start_build(self._codebuild, self._settings.reconcile_project, self._logger, self._metrics)
@@ -116,7 +116,7 @@ class Sweeper:
     def _measure(self, state: SweeperState, builds: Builds) -> None:
         """Publish what alarms watch, at every look: a missing value is an alarm, too."""
         for account_id in sorted(self._settings.identity_accounts):
-            age = max(0, self._clock() - state.swept.get(account_id, 0))
+            age = max(0, self.clock() - state.swept.get(account_id, 0))
             self._metrics.add_metric("SweepAge", MetricUnit.Seconds, age)
         self._metrics.add_metric("ReconcileFails", MetricUnit.Count, int(builds.has_failed))
         self._metrics.add_metric("StartsRefused", MetricUnit.Count, int(state.is_refused and not builds.is_running))
