@@ -66,7 +66,8 @@ class Deployment:
         with zipfile.ZipFile(self.bundle / "functions.zip", "w") as functions:
             functions.writestr("dispatcher/handler.py", "")
         self.inventory.mkdir()
-        hosts = {name: {"private_zones": zones} for name, zones in ZONES.items()}
+        hosts: dict[str, dict[str, Any]] = {name: {"private_zones": zones} for name, zones in ZONES.items()}
+        hosts["two"]["gateway_roster_max_age"] = 7200
         (self.inventory / "hosts.yml").write_text(json.dumps({"vpn_gateways": {"hosts": hosts}}))
         self.variables = {
             "control_plane_parts": ["registry", "events", "self_service"],

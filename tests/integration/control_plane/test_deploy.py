@@ -77,7 +77,7 @@ def _told(deployment: Deployment) -> tuple[list[str], int]:
 
 
 def _check_projects(deployment: Deployment) -> None:
-    """A build gets what was uploaded, and its hash."""
+    """A build gets what was uploaded, and its hash; the sweeper knows which that is, and how often one is due."""
     (project,) = deployment.client("codebuild").batch_get_projects(names=["tracklib-vpn-reconcile"])["projects"]
     variables = {one["name"]: one["value"] for one in project["environment"]["environmentVariables"]}
     assert variables["PLAYBOOK"] == "reconcile"
@@ -85,6 +85,10 @@ def _check_projects(deployment: Deployment) -> None:
         bucket, key = variables[name].removeprefix("s3://").split("/", maxsplit=1)
         assert variables[f"{name}_SHA256"] in key
         assert deployment.client("s3").get_object(Bucket=bucket, Key=key)["ContentLength"] > 0
+    sweeper = deployment.client("lambda").get_function_configuration(FunctionName="tracklib-vpn-sweeper")
+    told = sweeper["Environment"]["Variables"]
+    assert {name: told[name] for name in ("BUNDLE_SHA256", "INVENTORY_SHA256")}.items() <= variables.items()
+    assert told["DRIFT"] == "3600", "half of what a gateway trusts its roster for"
 
 
 def _check_forwarding(deployment: Deployment, other_account: Account) -> None:

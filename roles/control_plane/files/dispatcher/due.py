@@ -18,7 +18,6 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.model import Decision
 from ansible_collections.tracklib.vpn.plugins.module_utils.run import RunResult
 
 MINUTE, HOUR = 60, 3600  # seconds
-DRIFT = 6 * HOUR  # what somebody changed on a gateway, and which handouts were used, waits for no longer
 RENEWAL = HOUR  # before the earliest end; renewals until then reach the gateways together
 AWAITED = 10 * MINUTE  # between builds in the last hour of a handout that nobody has used: only a build finds out
 _NAMED = 5  # devices, in the log
@@ -46,6 +45,7 @@ class Look(NamedTuple):
     builds: Builds
     code: str  # what builds run now: the hashes of bundle and inventory
     started_at: float  # when the gateway that started last did; 0 where none runs
+    drift: float  # seconds for which what changes on a gateway may wait for a build
 
 
 class Due(NamedTuple):
@@ -125,7 +125,7 @@ def _by_time(look: Look, peers: _Peers, now: float) -> Iterator[Due]:
     ends_soon = any(_end(peers[device]) < now + HOUR for device in look.result.awaited & peers.keys())
     if ends_soon and now > began_at + AWAITED:
         yield Due(f"awaited {began_at:.0f}", "a handout is about to end unless it was used")
-    if now > began_at + DRIFT:
+    if now > began_at + look.drift:
         yield Due("drift", "it is time for a look at the gateways")
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 NAMESPACE = "tracklib.vpn"  # of the metrics
 _REQUIRED = (
     "REGISTRY_TABLE", "QUEUE_URL", "DEAD_LETTERS_URL", "GATEWAY_ACCOUNT", "GATEWAY_ROLE", "IDENTITY_ACCOUNTS",
-    "RECONCILE_PROJECT", "BUNDLE_SHA256", "INVENTORY_SHA256", "TOPIC",
+    "RECONCILE_PROJECT", "BUNDLE_SHA256", "INVENTORY_SHA256", "DRIFT", "TOPIC",
 )  # fmt: skip
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _ROLE = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:role/[\x21-\x7e]+")
@@ -45,6 +45,7 @@ class DispatcherSettings(NamedTuple):
     sweep_roles: Mapping[str, str] = {}  # by identity account; the gateways' own needs none
     gateway_role: str = ""  # the gateways' tag
     code: str = ""  # hashes of the bundle and the inventory that builds run
+    drift: float = 0  # seconds for which what changes on a gateway may wait for a build
 
     @property
     def roles(self) -> dict[str, str | None]:
@@ -93,5 +94,6 @@ def read(environment: Mapping[str, str]) -> DispatcherSettings:
         listeners=tuple(f"{place}/{name}" for name in environment.get("LISTENERS", "").split(",") if name),
         sweep_roles={role.split(":")[4]: role for role in roles},
         gateway_role=environment["GATEWAY_ROLE"],
+        drift=int(environment["DRIFT"]),
         code=f"{environment['BUNDLE_SHA256']} {environment['INVENTORY_SHA256']}",
     )

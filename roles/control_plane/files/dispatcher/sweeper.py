@@ -74,7 +74,14 @@ class Sweeper:
         if not decision.options:
             found = Due("first", "no run has left by what it decides")
         else:
-            look = Look(self._decide(decision.options), decided_at, builds, self._settings.code, self._last_start())
+            look = Look(
+                result=self._decide(decision.options),
+                decided_at=decided_at,
+                builds=builds,
+                code=self._settings.code,
+                started_at=self._last_start(),
+                drift=self._settings.drift,
+            )
             state = state._replace(swept=_swept(look.result.accounts, state.swept))
             for problem in look.result.problems:
                 self._logger.warning("problem", problem=problem)

@@ -24,6 +24,7 @@ SETTINGS = {
     "GATEWAY_ROLE": "vpn-gateway",
     "BUNDLE_SHA256": "b" * 64,
     "INVENTORY_SHA256": "c" * 64,
+    "DRIFT": "21600",
     "TOPIC": "arn:aws:sns:eu-west-1:123456789012:tracklib-vpn-alarms",
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Decision, Registration, Sign, SweeperState
-from dispatcher.due import AWAITED, DRIFT, HOUR, MINUTE, Builds, Due, Look, due, may_try, tries_for
+from dispatcher.due import AWAITED, HOUR, MINUTE, Builds, Due, Look, due, may_try, tries_for
 
 from tests.support.decisions import ACCOUNT, NOW, key, registration
 from tests.unit.plugins.module_utils.test_roster_file import FACTS, result, roster
@@ -17,6 +17,7 @@ from tests.unit.plugins.module_utils.test_roster_file import FACTS, result, rost
 ALICE, BOB = registration(1), registration(2)
 CODE = "bundle inventory"
 BEGAN = NOW - 30 * MINUTE  # the last build that succeeded
+DRIFT = 6 * HOUR
 SERVED = Builds(began_at=BEGAN, ended_at=BEGAN + 2 * MINUTE, code=CODE)
 
 
@@ -32,7 +33,9 @@ def look(
     )
     decided = result(roster(peers=peers), facts=facts, **{each: changes.pop(each) for each in ("problems", "awaited")
                                                           if each in changes})  # fmt: skip
-    seen = Look(decided, decided_at=BEGAN + MINUTE, builds=builds, code=CODE, started_at=BEGAN - DRIFT - HOUR)
+    seen = Look(
+        decided, decided_at=BEGAN + MINUTE, builds=builds, code=CODE, started_at=BEGAN - DRIFT - HOUR, drift=DRIFT
+    )
     return seen._replace(**changes)
 
 
