@@ -205,16 +205,23 @@ class Decision(NamedTuple):
     departures: tuple[Departure, ...] = ()
     left_out: tuple[LeftOut, ...] | None = None  # None in what earlier versions stored
     options: str = ""  # by which it was decided, for run_options.read(); empty in what earlier versions stored
+    made_by: str = ""  # the build that decided so first; empty for whoever else did
+
+
+class Tries(NamedTuple):
+    """How often a build was started for a goal, and when last."""
+
+    number: int
+    at: float
 
 
 class SweeperState(NamedTuple):
     """What the sweeper keeps from one look to the next."""
 
-    goal: str = ""  # for which it tried to start a build last
-    tries: int = 0  # for the same goal
-    tried_at: float = 0
+    tried: Mapping[str, Tries] = {}  # by goal
     is_refused: bool = False  # whether CodeBuild refused the last start
     swept: Mapping[str, float] = {}  # by account, when the last complete sweep began
+    gateways: Mapping[str, float] | None = None  # by instance that runs, since when; None before the first look
 
 
 class Sign(NamedTuple):

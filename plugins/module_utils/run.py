@@ -44,6 +44,7 @@ class RunOptions(NamedTuple):
     refused: str | None = None  # why pools or networks can't be used; the policy has no pools then
     assumed: Sequence[Block] = ()  # as if they were in the registry, for the preview of a revocation
     given: str = ""  # the same as text, for the next who decides
+    made_by: str = ""  # the build that decides
 
 
 class RunResult(NamedTuple):
@@ -113,7 +114,7 @@ def run(
         last=last,
         now=now,
     )
-    roster = roster._replace(decision=roster.decision._replace(options=options.given))
+    roster = roster._replace(decision=roster.decision._replace(options=options.given, made_by=options.made_by))
     mistakes = _mistakes(accounts, roster, granting)
     release_token = None if mistakes else roster.release_token
     problems = [*_absences(accounts), *mistakes, *_held(roster, release_token), *damage, *facts.problems]
@@ -154,7 +155,7 @@ def keep_books(table: Registry, result: RunResult) -> list[str]:
         Write(f"the sweep of account {sweep.account_id}", partial(table.store_sweep, sweep, result.generation))
         for sweep in swept
     ]
-    if result.refused is None and result.roster.decision != result.facts.decision:
+    if result.refused is None and _is_new(result.roster.decision, result.facts.decision):
         decision = partial(table.store_decision, result.roster.decision, result.generation)
         writes.append(Write("the decision, from which the next run counts removals", decision))
     writes += [
@@ -169,6 +170,11 @@ def keep_books(table: Registry, result: RunResult) -> list[str]:
     if result.facts.surplus:
         writes.append(Write("that old parts are gone", partial(table.forget_surplus, result.facts.surplus)))
     return _write_all(writes)
+
+
+def _is_new(decision: Decision, last: Decision | None) -> bool:
+    """Tell whether a run decided otherwise than the last one, whoever both were."""
+    return last is None or decision != last._replace(made_by=decision.made_by)
 
 
 class Write(NamedTuple):

@@ -187,6 +187,7 @@ release_token:
   type: str
 """
 
+import os
 from functools import partial
 from typing import Any
 
@@ -265,7 +266,9 @@ def make_roster(module: AnsibleAWSModule) -> dict[str, Any]:
     result = run(
         table,
         lambda account: iam_client(module, account.account_id, account.role_arn),
-        run_options(module.params, frozenset(module.params["release_held"]))._replace(assumed=assumed),
+        run_options(module.params, frozenset(module.params["release_held"]))._replace(
+            assumed=assumed, made_by=os.environ.get("CODEBUILD_BUILD_ID", "")
+        ),
         check_mode=module.check_mode,
     )
     for sentence in reversals(result.roster):

@@ -297,7 +297,9 @@ class Runner:
         assert target["Arn"].endswith(f":function:{SWEEPER}"), target
         if not patient:
             key = {"pk": {"S": "sweeper"}, "sk": {"S": "state"}}
-            aws.client("dynamodb").delete_item(TableName=actions.TABLE, Key=key)
+            forget = {"UpdateExpression": "REMOVE tried", "ConditionExpression": "attribute_exists(pk)"}
+            with contextlib.suppress(botocore.exceptions.ClientError):  # there is none before the first look
+                aws.client("dynamodb").update_item(TableName=actions.TABLE, Key=key, **forget)
         with self._start_function(SWEEPER) as sweeper:
             out, _nothing = sweeper.communicate("{}\n", timeout=PATIENCE)
             assert out == "null\n", f"the sweeper answered {out!r}; its log is sweeper.log in the lab's state"

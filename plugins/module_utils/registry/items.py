@@ -58,6 +58,7 @@ from ..model import (
     Sweep,
     SweeperState,
     Tombstone,
+    Tries,
     User,
     check_device_name,
     printable,
@@ -385,6 +386,7 @@ def decision_items(decision: Decision, generation: int) -> list[Item]:
         "departures": decision.departures,
         "left_out": decision.left_out,
         "options": decision.options,
+        "made_by": decision.made_by,
     }
     return pack("sweep", DECISION, generation, packed, {})
 
@@ -402,6 +404,7 @@ def read_decision(head: Item, items: Iterable[Item] = ()) -> Decision:
         departures=tuple(Departure._make(values) for values in packed["departures"]),
         left_out=_left_out(packed.get("left_out")),
         options=_text(packed.get("options", "")),
+        made_by=_text(packed.get("made_by", "")),
     )
 
 
@@ -423,20 +426,35 @@ def acknowledged_item(gateway: str, removal_ids: Iterable[str]) -> Item:
     return {"pk": "recorded", "sk": gateway, "removal_ids": list(removal_ids)}
 
 
+_MOST_TRIES = 20  # more make no difference
+
+
 def sweeper_item(state: SweeperState) -> Item:
     """Return the item of what the sweeper keeps from one look to the next."""
-    swept = {account_id: _whole(begun_at) for account_id, begun_at in state.swept.items()}
-    return {"pk": "sweeper", "sk": "state", **state._asdict(), "tried_at": _whole(state.tried_at), "swept": swept}
+    return {
+        "pk": "sweeper",
+        "sk": "state",
+        "tried": {goal: {"number": tries.number, "at": _whole(tries.at)} for goal, tries in state.tried.items()},
+        "is_refused": state.is_refused,
+        "swept": {account_id: _whole(begun_at) for account_id, begun_at in state.swept.items()},
+        "gateways": {each: _whole(since) for each, since in (state.gateways or {}).items()},
+    }
 
 
-def read_sweeper(item: Item) -> SweeperState:
-    """Read what the sweeper kept. :raises: one of UNREADABLE."""
+def read_sweeper(item: Item, now: float = math.inf) -> SweeperState:
+    """Read what the sweeper kept. What is dated later than `now` counts as of now, or it would hold for ever.
+
+    :raises: one of UNREADABLE.
+    """
+    tried = {
+        goal: Tries(min(int(each["number"]), _MOST_TRIES), _time(each["at"]))
+        for goal, each in item.get("tried", {}).items()
+    }
     return SweeperState(
-        goal=_text(item["goal"]),
-        tries=int(item["tries"]),
-        tried_at=_time(item["tried_at"]),
+        tried={goal: tries._replace(at=min(tries.at, now)) for goal, tries in tried.items()},
         is_refused=bool(item["is_refused"]),
-        swept={_text(account_id): _time(begun_at) for account_id, begun_at in item["swept"].items()},
+        swept={account_id: min(_time(begun_at), now) for account_id, begun_at in item["swept"].items()},
+        gateways={instance_id: min(_time(since), now) for instance_id, since in item["gateways"].items()},
     )
 
 

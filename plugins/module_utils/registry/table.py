@@ -323,12 +323,19 @@ class Registry:
         :raises AWSCallError, or one of UNREADABLE: it can't be read.
         """
         items = list(self._table.query("sweep", prefix=DECISION))
-        heads = (item for item in items if item["sk"] == DECISION)
-        return next(((read_decision(head, items), int(head["generation"]) / 1000) for head in heads), None)
+        head = next((item for item in items if item["sk"] == DECISION), None)
+        return None if head is None else (read_decision(head, items), self._decided_at(head))
+
+    def _decided_at(self, head: Item) -> float:
+        """Return when the run began that a decision is of; 0 if its generation can be none."""
+        generation = head.get("generation")
+        if isinstance(generation, Decimal) and 0 < generation < self._milliseconds() + _AHEAD:
+            return float(generation) / 1000
+        return 0.0
 
     def sweeper_state(self) -> SweeperState:
         """Return what the sweeper kept; the beginning where that can't be read."""
-        kept = readable(self._table.query("sweeper"), read_sweeper)
+        kept = readable(self._table.query("sweeper"), partial(read_sweeper, now=self._clock()))
         return next(kept, SweeperState())
 
     def keep_sweeper_state(self, state: SweeperState) -> None:

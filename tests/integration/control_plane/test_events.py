@@ -88,10 +88,19 @@ def test_the_schedule_calls_the_sweeper_every_minute(stacks: Stacks) -> None:
     assert statement["Condition"]["ArnLike"]["AWS:SourceArn"] == rule["Arn"]
 
 
+def test_a_build_is_asked_for_every_6_hours_whatever_becomes_of_the_sweeper(stacks: Stacks) -> None:
+    events = stacks.client("events", REGION)
+    assert events.describe_rule(Name="tracklib-vpn-build")["ScheduleExpression"] == "rate(6 hours)"
+    (target,) = events.list_targets_by_rule(Rule="tracklib-vpn-build")["Targets"]
+    assert json.loads(target["Input"]) == {"kind": "sweep"}
+    assert target["Arn"].endswith(":tracklib-vpn")
+
+
 def test_every_target_has_a_queue_for_what_it_can_not_deliver(stacks: Stacks) -> None:
     for region, bus, rule in (
         (IDENTITY_REGION, "default", "tracklib-vpn-iam-events"),
         (REGION, "tracklib-vpn", "tracklib-vpn-iam-events"),
+        (REGION, "default", "tracklib-vpn-build"),
         (REGION, "default", "tracklib-vpn-host-events"),
     ):
         found = stacks.client("events", region).list_targets_by_rule(Rule=rule, EventBusName=bus)["Targets"]

@@ -13,15 +13,17 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import SweeperState, Tries
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from dispatcher import handler
+from dispatcher.due import FAILED
 
 from tests.integration.conftest import KEYS, REGION
-from tests.integration.vpn import Vpn
+from tests.integration.vpn import ACCOUNT, Vpn
 from tests.support import fault_proxy as faults
 from tests.support.fault_proxy import FaultProxy
 
-from .conftest import Stacks
+from .conftest import OTHER_ACCOUNT, Stacks
 
 PROJECT = "tracklib-vpn-reconcile"
 
@@ -54,18 +56,25 @@ class Sweeping:
 
     def build(self, dest: str, status: str = "SUCCEEDED") -> None:
         """Do what the build that runs does as far as the registry notices, and end it."""
-        self.vpn.module("roster", dest=dest)
+        self.vpn.module("roster", env={"CODEBUILD_BUILD_ID": self._newest()}, dest=dest)
         self.end(status)
+
+    def _newest(self) -> str:
+        newest: str = self._codebuild.list_builds_for_project(projectName=PROJECT)["ids"][0]
+        return newest
+
+    def start(self) -> None:
+        """Start a build, as the dispatcher does."""
+        self._codebuild.start_build(projectName=PROJECT)
 
     def end(self, status: str) -> None:
         """End the build that runs."""
-        newest = self._codebuild.list_builds_for_project(projectName=PROJECT)["ids"][0]
-        self._codebuild.stop_build(id=f"{newest}#{status}")
+        self._codebuild.stop_build(id=f"{self._newest()}#{status}")
 
     def forget_tries(self) -> None:
         """Let the time be over until the next try."""
-        key = {"pk": {"S": "sweeper"}, "sk": {"S": "state"}}
-        self.vpn.dynamodb.delete_item(TableName=self.vpn.table, Key=key)
+        registry = self.vpn.registry()
+        registry.keep_sweeper_state(registry.sweeper_state()._replace(tried={}))
 
 
 @pytest.fixture
@@ -168,10 +177,19 @@ def test_refused_start_is_told_until_one_succeeds(served: Sweeping) -> None:
     refusal = faults.json_error(400, "AccountLimitExceededException")
     served.proxy.fail("StartBuild", refusal, first=2, last=2, reaches=False)
     assert served.look()["StartsRefused"] == [1.0]
-    assert served.look()["StartsRefused"] == [1.0], "also while it isn't tried"
-    served.forget_tries()
-    assert served.look()["StartsRefused"] == [0.0]
+    assert served.look()["StartsRefused"] == [0.0], "a refused start costs nothing, and is tried each minute"
     assert served.builds() == 2
+
+
+def test_start_that_another_build_is_the_reason_to_refuse_is_soon_none(served: Sweeping, tmp_path: Any) -> None:
+    served.vpn.delete_user("bob")
+    refusal = faults.json_error(400, "AccountLimitExceededException")
+    served.proxy.fail("StartBuild", refusal, first=2, last=2, reaches=False)
+    assert served.look()["StartsRefused"] == [1.0]
+    served.start()  # by the dispatcher, in the moment before
+    assert served.look()["StartsRefused"] == [0.0]
+    served.build(str(tmp_path / "roster.json"))
+    assert served.look()["StartsRefused"] == [0.0]
 
 
 def test_gateway_that_starts_is_served(served: Sweeping) -> None:
@@ -181,6 +199,64 @@ def test_gateway_that_starts_is_served(served: Sweeping) -> None:
     served.ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, TagSpecifications=tags)
     served.look()
     assert served.builds() == 2
+
+
+def test_instance_that_gets_the_tag_of_gateways_is_served(served: Sweeping, tmp_path: Any) -> None:
+    image = served.ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    (made,) = served.ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"]
+    served.look()
+    assert served.builds() == 1
+    time.sleep(1.1)
+    role = [{"Key": "Role", "Value": "vpn-gateway"}]
+    for number in (2, 3):
+        served.ec2.create_tags(Resources=[made["InstanceId"]], Tags=role)
+        served.look()
+        assert served.builds() == number
+        time.sleep(1.1)
+        served.build(str(tmp_path / "roster.json"))
+        served.ec2.delete_tags(Resources=[made["InstanceId"]], Tags=role)
+        served.forget_tries()
+        served.look()
+        assert served.builds() == number
+        time.sleep(1.1)
+
+
+def test_decision_that_an_operator_made_while_a_build_ran_is_followed_by_another_build(
+    served: Sweeping, tmp_path: Any
+) -> None:
+    served.start()
+    time.sleep(1.1)
+    served.vpn.delete_user("bob")
+    served.vpn.module("roster", dest=str(tmp_path / "operators.json"))
+    served.end("SUCCEEDED")
+    served.look()
+    assert served.builds() == 3
+
+
+def test_r3_account_that_was_not_deployed_is_swept_by_nobody_elses_credentials(
+    served: Sweeping, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SWEEP_ROLES", "")
+    handler.sweeper.cache_clear()
+    both = [{"account_id": ACCOUNT}, {"account_id": OTHER_ACCOUNT}]
+    served.vpn.module("roster", dest=str(tmp_path / "roster.json"), identity_accounts=both)
+    measured = served.look()
+    assert sorted(measured["SweepAge"])[1] > 10**9
+    problems = [vars(record)["problem"] for record in caplog.records if record.getMessage() == "problem"]
+    assert any(f"the sweeper has no role in account {OTHER_ACCOUNT}" in problem for problem in problems)
+
+
+@pytest.mark.parametrize("ahead", [2**39, 10**9])
+def test_r17_state_that_somebody_damaged_holds_nothing_up(served: Sweeping, ahead: int) -> None:
+    state = SweeperState(
+        {FAILED: Tries(10**12, ahead)}, swept={ACCOUNT: ahead, OTHER_ACCOUNT: ahead}, gateways={"i-1": ahead}
+    )
+    served.vpn.registry().keep_sweeper_state(state)
+    served.vpn.delete_user("bob")
+    assert served.look()["ReconcileFails"] == [0.0]
+    assert served.builds() == 2
+    kept = served.vpn.registry().sweeper_state()
+    assert max(kept.swept.values()) <= time.time()
 
 
 def test_other_inventory_is_run_at_once(served: Sweeping, monkeypatch: pytest.MonkeyPatch) -> None:

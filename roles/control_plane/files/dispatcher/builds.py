@@ -57,8 +57,8 @@ def last_builds(codebuild: Any, project: str) -> Builds:
     succeeded = next((build for build in ended if build["buildStatus"] == "SUCCEEDED"), None)
     if succeeded is None:
         return Builds(len(ended) < len(builds), has_failed)
-    began, end = succeeded["startTime"].timestamp(), succeeded["endTime"].timestamp()
-    return Builds(len(ended) < len(builds), has_failed, began, end, _code(succeeded))
+    began = succeeded["startTime"].timestamp()
+    return Builds(len(ended) < len(builds), has_failed, began, succeeded["id"], _code(succeeded))
 
 
 def _code(build: Any) -> str:

@@ -14,12 +14,20 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Decision, Device, Registration, SweeperState
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
+    Decision,
+    Device,
+    Registration,
+    SweeperState,
+    Tries,
+)
 from ansible_collections.tracklib.vpn.plugins.module_utils.run import RunResult
 
 MINUTE, HOUR = 60, 3600  # seconds
 RENEWAL = HOUR  # before the earliest end; renewals until then reach the gateways together
 AWAITED = 10 * MINUTE  # between builds in the last hour of a handout that nobody has used: only a build finds out
+SKEW = 5 * MINUTE  # of an operator's clock, at most: AWS takes no call of another
+FAILED = "failed"  # the goal of a build after one that failed
 _NAMED = 5  # devices, in the log
 _LONGEST = 60  # minutes from one try to the next, after 1, 2, 4 …
 _FORGOTTEN = 2 * HOUR  # after the last try for a goal; another one for the same begins anew
@@ -33,7 +41,7 @@ class Builds(NamedTuple):
     is_running: bool = False
     has_failed: bool = False  # whether the last one that ended did anything but succeed
     began_at: float | None = None  # of the last one that succeeded; None if none did
-    ended_at: float = 0  # of the same
+    succeeded: str = ""  # its id
     code: str = ""  # what it ran, as `Look.code`
 
 
@@ -41,10 +49,10 @@ class Look(NamedTuple):
     """What the sweeper sees."""
 
     result: RunResult  # of a run that changed nothing
-    decided_at: float  # when the last run stored another decision than the one before
+    decided_at: float  # when the run began that stored the last decision; 0 if that can't be known
     builds: Builds
     code: str  # what builds run now: the hashes of bundle and inventory
-    started_at: float  # when the gateway that started last did; 0 where none runs
+    started_at: float  # when the gateway that came last did, by starting or getting its tag; 0 where none runs
     drift: float  # seconds for which what changes on a gateway may wait for a build
 
 
@@ -55,47 +63,61 @@ class Due(NamedTuple):
     why: str
 
 
-def due(look: Look, now: float) -> Due | None:
-    """Tell whether a build is due, and why; the first reason counts."""
-    return next(_reasons(look, now), None)
+def due(look: Look, now: float) -> list[Due]:
+    """List why a build is due: each reason is tried at once, and repeated at its own pace."""
+    peers, last = _by_device(look.result.roster.peers), _by_device((look.result.facts.decision or Decision()).peers)
+    return [
+        *_by_peers(look, peers, last, now),
+        *_by_builds(look),
+        *_by_ends(peers, last, now),
+        *_by_operators(look),
+        *_by_time(look, peers, now),
+    ]
 
 
 def may_try(state: SweeperState, goal: str, now: float) -> bool:
-    """Tell whether it is time to start a build for a goal: at once for another, else after 1, 2, 4 … 60 minutes."""
-    tries = tries_for(state, goal, now)
-    return tries == 0 or now >= state.tried_at + MINUTE * min(2 ** (tries - 1), _LONGEST)
+    """Tell whether it is time to start a build for a goal: at once for a new one, else after 1, 2, 4 … 60 minutes."""
+    tries = state.tried.get(goal)
+    return tries is None or now >= tries.at + MINUTE * min(2 ** (tries.number - 1), _LONGEST)
 
 
-def tries_for(state: SweeperState, goal: str, now: float) -> int:
-    """Return how many times a build was tried for a goal."""
-    return state.tries if state.goal == goal and now < state.tried_at + _FORGOTTEN else 0
+def after_try(state: SweeperState, goals: Iterable[str], now: float) -> SweeperState:
+    """Count a try for each of the goals, and for another one after it, should it fail."""
+    counts = {goal: state.tried[goal].number if goal in state.tried else 0 for goal in (*goals, FAILED)}
+    tried = {goal: Tries(count + 1, now) for goal, count in counts.items()}
+    return state._replace(tried={**state.tried, **tried}, is_refused=False)
 
 
-def _reasons(look: Look, now: float) -> Iterator[Due]:
-    peers, last = _by_device(look.result.roster.peers), _by_device((look.result.facts.decision or Decision()).peers)
-    yield from _by_peers(look, peers, last, now)
-    yield from _by_builds(look)
-    yield from _by_ends(peers, last, now)
-    yield from _by_operators(look.result)
-    yield from _by_time(look, peers, now)
+def without_old_tries(state: SweeperState, builds: Builds, now: float) -> SweeperState:
+    """Forget tries of long ago, and those for a failed build once one has succeeded."""
+    tried = {goal: tries for goal, tries in state.tried.items() if now < tries.at + _FORGOTTEN}
+    if FAILED in tried and builds.began_at is not None and not builds.has_failed:
+        del tried[FAILED]
+    return state._replace(tried=tried)
 
 
 def _by_peers(look: Look, peers: _Peers, last: _Peers, now: float) -> Iterator[Due]:
-    """Gateways have others than the decision; both reasons have one goal, so that a failing build isn't repeated."""
-    goal = f"peers {_digest(map(_as_peer, peers.values()))}"
-    # who has expired is off by the gateways' own clocks
+    """Gateways have others than the decision. Who has expired is off by their own clocks, so that it makes no goal."""
     before = {device: peer for device, peer in last.items() if device in peers or not peer.has_expired(now)}
-    changed = [
-        (peers.get(device) or before[device]).label
+    changed = {
+        device: (peers.get(device) or before[device]).label
         for device in {*peers, *before}
         if device not in peers or device not in before or _as_peer(peers[device]) != _as_peer(before[device])
-    ]
+    }
     if changed:
-        yield Due(goal, f"the decision is another one for {_names(changed)}")
+        goal = _digest(_as_peer(peers[device]) if device in peers else device for device in changed)
+        yield Due(f"peers {goal}", f"the decision is another one for {_names(changed.values())}")
     if look.builds.began_at is None or look.builds.has_failed:
-        yield Due(goal, "the last build failed, or none has succeeded yet")
-    elif look.decided_at > look.builds.ended_at:
-        yield Due(goal, "the last decision is of a run that was no build")
+        yield Due(FAILED, "the last build failed, or none has succeeded yet")
+    elif _is_anothers(look):
+        yield Due(f"decision {look.decided_at:.0f}", "the last decision isn't of the last build")
+
+
+def _is_anothers(look: Look) -> bool:
+    """Tell whether the last build that succeeded may have run on an earlier decision than the last one."""
+    decision = look.result.facts.decision or Decision()
+    skew = 0 if decision.made_by else SKEW
+    return decision.made_by != look.builds.succeeded and look.decided_at + skew > (look.builds.began_at or 0)
 
 
 def _by_builds(look: Look) -> Iterator[Due]:
@@ -103,7 +125,9 @@ def _by_builds(look: Look) -> Iterator[Due]:
     if look.builds.code not in ("", look.code):
         yield Due(f"code {look.code}", "another bundle or inventory was deployed")
     if look.started_at > (look.builds.began_at or 0):
-        yield Due(f"gateway {look.started_at:.0f}", "a gateway started after the last build that succeeded")
+        yield Due(
+            f"gateway {look.started_at:.0f}", "a gateway started or got its tag after the last build that succeeded"
+        )
 
 
 def _by_ends(peers: _Peers, last: _Peers, now: float) -> Iterator[Due]:
@@ -113,11 +137,11 @@ def _by_ends(peers: _Peers, last: _Peers, now: float) -> Iterator[Due]:
         yield Due(goal, f"another end can't wait for {_names(peer.label for peer in moved)}")
 
 
-def _by_operators(result: RunResult) -> Iterator[Due]:
-    if result.facts.signs:
+def _by_operators(look: Look) -> Iterator[Due]:
+    if any(sign.event_time > (look.builds.began_at or 0) for sign in look.result.facts.signs):
         yield Due("signs", "early signs of leaving wait to be checked")
-    if result.problems:
-        yield Due("problems", f"it needs an operator, whom a build tells: {result.problems[0]}")
+    if look.result.problems:
+        yield Due("problems", f"it needs an operator, whom a build tells: {look.result.problems[0]}")
 
 
 def _by_time(look: Look, peers: _Peers, now: float) -> Iterator[Due]:

@@ -30,17 +30,18 @@ from .templates import FILES, GATEWAY_ROLE, LISTENERS, PARTS, TEMPLATES, Policy,
 RESOURCES = {
     "code.yml": {"AWS::S3::Bucket": 1, "AWS::S3::BucketPolicy": 1},
     "gateway_account": {
-        "AWS::CloudWatch::Alarm": 8 + len(LISTENERS),
+        "AWS::CloudWatch::Alarm": 9 + len(LISTENERS),
         "AWS::CodeBuild::Project": 2,
         "AWS::CodeBuild::ReportGroup": 2,
         "AWS::EC2::SecurityGroup": 1,
         "AWS::EC2::SecurityGroupIngress": 1,
         "AWS::Events::EventBus": 1,
         "AWS::Events::EventBusPolicy": 2,
-        "AWS::Events::Rule": 4,
+        "AWS::Events::Rule": 5,
         "AWS::IAM::ManagedPolicy": 1,
         "AWS::IAM::Policy": 8,
         "AWS::IAM::Role": 3,
+        "AWS::Lambda::EventInvokeConfig": 1,
         "AWS::Lambda::EventSourceMapping": 1,
         "AWS::Lambda::Function": 2,
         "AWS::Lambda::Permission": 1,
@@ -332,11 +333,12 @@ def test_r12_silence_is_an_alarm_of_the_sweeps_age_alone() -> None:
         "ReconcileFailedAlarm": "ignore",  # it stays what it is, and the sweeps' age says that nobody looks
         "StartsRefusedAlarm": "notBreaching",
         "SweepAgeAlarm": "breaching",
+        "SweeperErrorsAlarm": "notBreaching",
         "SweeperFailedAlarm": "notBreaching",
     }
 
 
-@pytest.mark.parametrize("logical_id", ["DispatcherErrorsAlarm", "NamesFailedAlarm"])
+@pytest.mark.parametrize("logical_id", ["DispatcherErrorsAlarm", "NamesFailedAlarm", "SweeperErrorsAlarm"])
 @pytest.mark.parametrize("seed", range(5))
 def test_one_failure_each_5_minutes_is_one_alarm_and_not_one_each_time(logical_id: str, seed: int) -> None:
     """A build waits 90 to 250 s for its machine, so that some periods have two ends of builds, and some none."""

@@ -8,8 +8,26 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Decision, Registration, Sign, SweeperState
-from dispatcher.due import AWAITED, HOUR, MINUTE, Builds, Due, Look, due, may_try, tries_for
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
+    Decision,
+    Registration,
+    Sign,
+    SweeperState,
+    Tries,
+)
+from dispatcher.due import (
+    AWAITED,
+    FAILED,
+    HOUR,
+    MINUTE,
+    SKEW,
+    Builds,
+    Look,
+    after_try,
+    due,
+    may_try,
+    without_old_tries,
+)
 
 from tests.support.decisions import ACCOUNT, NOW, key, registration
 from tests.unit.plugins.module_utils.test_roster_file import FACTS, result, roster
@@ -18,7 +36,7 @@ ALICE, BOB = registration(1), registration(2)
 CODE = "bundle inventory"
 BEGAN = NOW - 30 * MINUTE  # the last build that succeeded
 DRIFT = 6 * HOUR
-SERVED = Builds(began_at=BEGAN, ended_at=BEGAN + 2 * MINUTE, code=CODE)
+SERVED = Builds(began_at=BEGAN, succeeded="build-1", code=CODE)
 
 
 def look(
@@ -28,9 +46,8 @@ def look(
     **changes: Any,
 ) -> Look:
     """What the sweeper sees where `peers` are to be and the last run decided for `last`; by default for the same."""
-    facts = FACTS._replace(
-        decision=Decision(tuple(peers if last is None else last)), signs=changes.pop("signs", FACTS.signs)
-    )
+    decision = Decision(tuple(peers if last is None else last), made_by=changes.pop("made_by", "build-1"))
+    facts = FACTS._replace(decision=decision, signs=changes.pop("signs", FACTS.signs))
     decided = result(roster(peers=peers), facts=facts, **{each: changes.pop(each) for each in ("problems", "awaited")
                                                           if each in changes})  # fmt: skip
     seen = Look(
@@ -40,12 +57,11 @@ def look(
 
 
 def why(seen: Look) -> str:
-    found = due(seen, NOW)
-    return "" if found is None else found.why
+    return "; ".join(each.why for each in due(seen, NOW))
 
 
 def test_nothing_is_due_where_gateways_have_what_is_decided() -> None:
-    assert due(look([ALICE, BOB]), NOW) is None
+    assert due(look([ALICE, BOB]), NOW) == []
 
 
 @pytest.mark.parametrize(
@@ -70,7 +86,7 @@ def test_many_are_named_in_part() -> None:
 
 
 def test_who_expired_is_off_without_a_build() -> None:
-    assert due(look([ALICE], [ALICE, BOB._replace(expires_at=NOW - 1)]), NOW) is None
+    assert due(look([ALICE], [ALICE, BOB._replace(expires_at=NOW - 1)]), NOW) == []
     assert why(look([ALICE], [ALICE, BOB._replace(expires_at=NOW + 1)])) != ""
 
 
@@ -79,7 +95,6 @@ def test_who_expired_is_off_without_a_build() -> None:
     [
         (Builds(), "none has succeeded yet"),
         (SERVED._replace(has_failed=True), "the last build failed"),
-        (SERVED._replace(ended_at=BEGAN), "a run that was no build"),
         (SERVED._replace(code="bundle another"), "another bundle or inventory"),
         (SERVED._replace(began_at=NOW - DRIFT - 1), "time for a look"),
     ],
@@ -89,7 +104,7 @@ def test_builds_that_gateways_can_not_have_all_of_are_repeated(builds: Builds, r
 
 
 def test_builds_whose_variables_codebuild_does_not_tell_are_no_reason() -> None:
-    assert due(look([ALICE], builds=SERVED._replace(code="")), NOW) is None
+    assert due(look([ALICE], builds=SERVED._replace(code="")), NOW) == []
 
 
 def test_gateway_that_started_since_is_served() -> None:
@@ -98,11 +113,11 @@ def test_gateway_that_started_since_is_served() -> None:
 
 def test_renewals_wait_together_until_an_hour_before_the_earliest_old_end() -> None:
     later = BOB._replace(expires_at=NOW + 30 * 24 * HOUR)
-    assert due(look([ALICE, later], [ALICE, BOB._replace(expires_at=NOW + HOUR + 1)]), NOW) is None
+    assert due(look([ALICE, later], [ALICE, BOB._replace(expires_at=NOW + HOUR + 1)]), NOW) == []
     assert "another end can't wait for" in why(look([ALICE, later], [ALICE, BOB._replace(expires_at=NOW + HOUR - 1)]))
     endless = BOB._replace(expires_at=None)
     assert "another end" in why(look([endless], [BOB._replace(expires_at=NOW - HOUR)])), "who was off comes back"
-    assert due(look([endless], [endless]), NOW) is None
+    assert due(look([endless], [endless]), NOW) == []
 
 
 def test_earlier_end_is_told_at_once() -> None:
@@ -114,6 +129,8 @@ def test_earlier_end_is_told_at_once() -> None:
 def test_what_needs_an_operator_and_early_signs_are_a_builds_to_tell() -> None:
     assert "3 removals are held" in why(look([ALICE], problems=["3 removals are held"]))
     assert "early signs" in why(look([ALICE], signs=[Sign(ACCOUNT, "AIDA1", "DeleteLoginProfile", NOW)]))
+    known = Sign(ACCOUNT, "AIDA1", "DeleteLoginProfile", BEGAN - 1)
+    assert due(look([ALICE], signs=[known]), NOW) == [], "which builds have warned of"
 
 
 def test_handout_that_is_about_to_end_is_asked_for_every_10_minutes() -> None:
@@ -121,58 +138,94 @@ def test_handout_that_is_about_to_end_is_asked_for_every_10_minutes() -> None:
     ending, awaited = ALICE._replace(expires_at=NOW + HOUR - 1), frozenset({ALICE.identity})
     seen = look([ending], awaited=awaited)
     assert "a handout is about to end" in why(seen)
-    assert due(look([ending]), NOW) is None, "a registration that ends is no handout"
+    assert due(look([ending]), NOW) == [], "a registration that ends is no handout"
     just_now = SERVED._replace(began_at=NOW - AWAITED + 1)
-    assert due(look([ending], awaited=awaited, builds=just_now), NOW) is None
-    assert due(look([ending._replace(expires_at=NOW + HOUR + 1)], awaited=awaited), NOW) is None
+    assert due(look([ending], awaited=awaited, builds=just_now), NOW) == []
+    assert due(look([ending._replace(expires_at=NOW + HOUR + 1)], awaited=awaited), NOW) == []
 
 
-def tried(looks: list[tuple[float, Look]], lasting: float = 2 * MINUTE) -> list[float]:
+@pytest.mark.parametrize(
+    ("made_by", "decided_at", "is_due"),
+    [
+        ("build-1", BEGAN + 1, False),  # the build's own
+        ("build-0", BEGAN - 1, False),  # which it has read
+        ("build-2", BEGAN + 1, True),
+        ("", BEGAN + 1, True),  # an operator's, while the build ran
+        ("", BEGAN - SKEW + 1, True),  # perhaps, by a clock that is behind
+        ("", BEGAN - SKEW - 1, False),
+        ("", 0, False),  # nobody knows when
+    ],
+)
+def test_decision_that_the_last_build_may_not_have_seen_is_due(made_by: str, decided_at: float, is_due: bool) -> None:
+    assert bool(due(look([ALICE], made_by=made_by, decided_at=decided_at), NOW)) is is_due
+
+
+def started(looks: list[tuple[float, Look]], lasting: float = 2 * MINUTE) -> list[float]:
     """At which of the looks a build is started that fails after a time."""
-    state, started, busy_until = SweeperState(), [], 0.0
+    state, at, busy_until = SweeperState(), [], 0.0
     for now, seen in looks:
-        found = due(seen, now)
-        if found is not None and now >= busy_until and may_try(state, found.goal, now):
-            state = state._replace(goal=found.goal, tries=tries_for(state, found.goal, now) + 1, tried_at=now)
-            started.append(now)
+        goals = [each.goal for each in due(seen, now)]
+        state = without_old_tries(state, seen.builds, now)
+        if now >= busy_until and any(may_try(state, goal, now) for goal in goals):
+            state = after_try(state, goals, now)
+            at.append(now)
             busy_until = now + lasting
-    return started
+    return at
+
+
+FAILING = SERVED._replace(has_failed=True)
 
 
 @pytest.mark.parametrize(
     "seen",
     [
-        look([ALICE], builds=SERVED._replace(has_failed=True)),  # such as for a gateway that doesn't answer
-        look([ALICE], problems=["a removal is held"], builds=SERVED._replace(has_failed=True)),
+        look([ALICE], builds=FAILING),  # such as for a gateway that doesn't answer
+        look([ALICE], problems=["a removal is held"], builds=FAILING),
         look([ALICE, BOB], [ALICE]),
+        look([ALICE], builds=Builds()),
     ],
-    ids=["a gateway is dead", "a hold", "nothing can be stored"],
+    ids=["a gateway is dead", "a hold", "nothing can be stored", "none has succeeded"],
 )
 def test_an_hour_in_which_every_build_fails_has_at_most_7(seen: Look) -> None:
     minutes = [(NOW + number * MINUTE, seen) for number in range(60)]
-    assert 4 <= len(tried(minutes)) <= 7
-    a_day = [
-        (NOW + number * MINUTE, seen._replace(builds=seen.builds._replace(began_at=NOW))) for number in range(24 * 60)
-    ]
-    assert len(tried(a_day)) <= 7 + 24
+    assert 4 <= len(started(minutes)) <= 7
+    a_day = [(NOW + number * MINUTE, seen._replace(drift=48 * HOUR)) for number in range(24 * 60)]
+    assert len(started(a_day)) <= 7 + 24
 
 
-def test_a_new_decision_waits_for_no_earlier_try() -> None:
-    failing = SERVED._replace(has_failed=True)
-    before = [(NOW + number * MINUTE, look([ALICE, BOB], builds=failing)) for number in range(30)]
-    after = [(NOW + number * MINUTE, look([ALICE], [ALICE, BOB], builds=failing)) for number in range(30, 32)]
-    assert tried([*before, *after])[-1] == NOW + 30 * MINUTE
+def test_expiries_make_no_new_goal_of_a_failing_build() -> None:
+    many = [registration(number)._replace(expires_at=NOW + number * 3 * MINUTE) for number in range(1, 20)]
+    looks = []
+    for number in range(60):
+        now = NOW + number * MINUTE
+        left = [each for each in many if not each.has_expired(now)]
+        looks.append((now, look(left, many, builds=FAILING)))
+    assert len(started(looks)) <= 7
 
 
-def test_retry_of_a_decision_that_the_failing_build_has_stored_counts_on() -> None:
-    """What was decided is stored before gateways are asked, so that only the build's failure is left to see."""
-    first, then = look([ALICE], [ALICE, BOB]), look([ALICE], builds=SERVED._replace(has_failed=True))
-    goals = {found.goal for found in (due(first, NOW), due(then, NOW)) if found is not None}
-    assert len(goals) == 1
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"peers": [ALICE], "last": [ALICE, BOB]},
+        {"builds": FAILING._replace(code="bundle another")},
+        {"started_at": NOW},
+        {"peers": [ALICE, BOB._replace(expires_at=NOW + 5 * MINUTE)]},
+        {"problems": ["a removal is held"]},
+        {"signs": [Sign(ACCOUNT, "AIDA1", "DeleteLoginProfile", NOW)]},
+        {"peers": [ALICE, BOB._replace(expires_at=NOW + 50 * MINUTE)], "awaited": frozenset({BOB.identity})},
+    ],
+    ids=["decision", "code", "gateway", "end", "problem", "sign", "handout"],
+)
+def test_another_reason_waits_for_no_earlier_try(other: dict[str, Any]) -> None:
+    before = [(NOW + number * MINUTE, look([ALICE, BOB], builds=FAILING)) for number in range(20)]
+    then = look(**{"peers": [ALICE, BOB], "last": [ALICE, BOB], "builds": FAILING, **other})
+    assert started(before)[-1] < NOW + 19 * MINUTE
+    assert started([*before, (NOW + 20 * MINUTE, then)])[-1] == NOW + 20 * MINUTE
 
 
-def test_tries_of_long_ago_are_forgotten() -> None:
-    state = SweeperState("drift", tries=9, tried_at=NOW - 2 * HOUR)
-    assert (tries_for(state, "drift", NOW), may_try(state, "drift", NOW)) == (0, True)
-    assert not may_try(state._replace(tried_at=NOW - HOUR + 1), "drift", NOW)
-    assert may_try(state._replace(tried_at=NOW - 1), Due("gateway 7", "").goal, NOW)
+def test_tries_are_forgotten_in_time_and_those_for_a_failure_once_a_build_succeeds() -> None:
+    state = SweeperState({FAILED: Tries(9, NOW - 1), "drift": Tries(9, NOW - HOUR), "code": Tries(1, NOW - 2 * HOUR)})
+    assert without_old_tries(state, FAILING, NOW).tried.keys() == {FAILED, "drift"}
+    assert without_old_tries(state, SERVED, NOW).tried.keys() == {"drift"}
+    assert may_try(state, "drift", NOW)
+    assert not may_try(state, "drift", NOW - 1)
