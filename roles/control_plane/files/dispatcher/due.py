@@ -89,9 +89,9 @@ def after_try(state: SweeperState, goals: Iterable[str], now: float) -> SweeperS
 
 
 def without_old_tries(state: SweeperState, builds: Builds, now: float) -> SweeperState:
-    """Forget tries of long ago, and those for a failed build once one has succeeded."""
+    """Forget tries of long ago, and those for a failed build once one that began later has succeeded."""
     tried = {goal: tries for goal, tries in state.tried.items() if now < tries.at + _FORGOTTEN}
-    if FAILED in tried and builds.began_at is not None and not builds.has_failed:
+    if FAILED in tried and not builds.has_failed and (builds.began_at or 0) > tried[FAILED].at:
         del tried[FAILED]
     return state._replace(tried=tried)
 
