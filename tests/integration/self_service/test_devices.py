@@ -230,6 +230,13 @@ def test_renewal_from_half_of_life_on_keeps_key_and_addresses(people: People) ->
     assert (device["public_key"], tuple(device["addresses"])) == (before.public_key, before.addresses)
     assert device["created_at"] == before.created_at
     assert answer["in_force_from"] == pytest.approx(time.time() + 900, abs=60)
+    assert people.notices() == [], "it gathers with others, since gateways have days to hear of it"
+
+
+def test_renewal_in_the_last_hours_is_told_at_once(people: People) -> None:
+    alice = people.user("alice")
+    aged(people, alice, "laptop", days_left=1 / 24)
+    alice.renew("laptop")
     assert people.notices() == [{"kind": "registry_changed"}]
 
 
@@ -244,7 +251,7 @@ def test_renewal_before_half_of_life_is_refused_and_says_when(people: People) ->
 
 def test_renewal_sent_twice_counts_once(people: People) -> None:
     alice = people.user("alice")
-    aged(people, alice, "laptop", days_left=1)
+    aged(people, alice, "laptop", days_left=1 / 24)
     first = alice.renew("laptop")["device"]
     assert alice.renew("laptop")["device"] == first
     assert len(people.notices()) == 1
@@ -256,6 +263,7 @@ def test_expired_device_is_renewed_with_key_and_addresses(people: People) -> Non
     device = alice.renew("laptop")["device"]
     assert device["expires_at"] > time.time()
     assert (device["public_key"], tuple(device["addresses"])) == (before.public_key, before.addresses)
+    assert people.notices() == [{"kind": "registry_changed"}]
 
 
 def test_handed_out_key_must_be_rotated_before_it_is_renewed(people: People) -> None:

@@ -182,7 +182,9 @@ class Api:
         """Remove a device; its addresses rest, its key stays the caller's."""
         admitted = self._admit("remove", MANAGE, proof, device)
         removed = self._devices.remove(admitted, device)
-        return RemovedAnswer(device=self._device(removed, admitted), in_force_from=self._committed(removed))
+        self._line["changed"] = True
+        self._ask_for_reconcile(removed)
+        return RemovedAnswer(device=self._device(removed, admitted), in_force_from=self._in_force_from())
 
     # -- what every route does
 
@@ -210,28 +212,28 @@ class Api:
         return admitted
 
     def _changed(self, admitted: Admitted, change: DeviceChange) -> DeviceAnswer:
-        in_force_from = self._committed() if change.changed else self._in_force_from()
+        self._line["changed"] = not change.is_none
+        if not change.is_none and not change.can_wait(self._clock()):
+            self._ask_for_reconcile()
         return DeviceAnswer(
             device=self._device(change.registration, admitted),
             tunnel=self._tunnel(admitted.user),
-            in_force_from=in_force_from,
+            in_force_from=self._in_force_from(),
         )
 
     def _device(self, registration: Registration, admitted: Admitted) -> DeviceOut:
         blocked = admitted.blocked.get(registration.device)
         return device_out(registration, self._devices.renewable_from(registration), blocked)
 
-    def _committed(self, removed: Registration | None = None) -> int:
-        """Ask for a reconcile; return when it is done at the latest. A lost message only makes it wait for the next.
+    def _ask_for_reconcile(self, removed: Registration | None = None) -> None:
+        """Ask for a reconcile. A lost message only makes it wait for the sweeper.
 
         :param removed: what was removed, which the gateways needn't wait for a reconcile to take off.
         """
-        self._line["changed"] = True
         try:
             self._notify(removed)
         except AWSCallError as error:
             self._line["queue_error"] = str(error)
-        return self._in_force_from()
 
     def _in_force_from(self) -> int:
         return int(self._clock()) + self._settings.document.in_force_within

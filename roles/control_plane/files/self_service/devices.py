@@ -24,6 +24,7 @@ from .settings import SelfServiceSettings
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
 
+_SOON = 2 * 3600  # seconds; the sweeper has gateways hear of renewals an hour before the old end
 REPEATED = 300  # seconds in which another renewal is taken for the first one, sent again
 
 _REFUSED = {
@@ -48,10 +49,25 @@ class Admitted(NamedTuple):
 
 
 class DeviceChange(NamedTuple):
-    """A registration after a call; `changed` tells whether the call changed it."""
+    """A registration before and after a call."""
 
+    before: Registration | None
     registration: Registration
-    changed: bool
+
+    @property
+    def is_none(self) -> bool:
+        """Tell whether the call changed nothing."""
+        return self.before == self.registration
+
+    def can_wait(self, now: float) -> bool:
+        """Tell whether it is but a later end of a device that has hours left: the sweeper lets such gather."""
+        before, after = self.before, self.registration
+        if before is None or before.expires_at is None:
+            return False
+        renewed = before._replace(
+            user_name=after.user_name, expires_at=after.expires_at, renewed_at=after.renewed_at, by=after.by
+        )
+        return renewed == after and before.expires_at > now + _SOON and (after.expires_at or 0) > before.expires_at
 
 
 class OwnDevices:
@@ -221,7 +237,7 @@ class OwnDevices:
             quarantine=document.address_quarantine,
             quota=Quota(document.devices_per_user, document.changes_per_day),
         )
-        return DeviceChange(after, before != after)
+        return DeviceChange(before, after)
 
 
 def _check_block(admitted: Admitted, device: str) -> None:
