@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 
 import boto3
 import pytest
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from tests.integration.conftest import REGION, ROOT
+from tests.integration.conftest import KEYS, REGION, ROOT
 from tests.integration.vpn import ACCESS, ACCOUNT, POOLS
 from tests.unit.roles.control_plane.templates import LISTENERS, load
 
@@ -156,6 +157,31 @@ class Stacks:
             if "Messages" not in answer:
                 return bodies
             bodies += [json.loads(message["Body"]) for message in answer["Messages"]]
+
+
+class Context(LambdaContext):
+    """What the functions use of Lambda's context."""
+
+    _aws_request_id = "8a2d4f0e-52a5-4c39-9d7a-000000000000"
+
+
+def environment_of(stacks: Stacks, function: str, aws_url: str) -> dict[str, str]:
+    """The environment that its stack gives a function, and what Lambda adds, with AWS at a URL."""
+    deployed = stacks.client("lambda").get_function_configuration(FunctionName=function)
+    return {
+        **deployed["Environment"]["Variables"],
+        **KEYS,
+        "AWS_ENDPOINT_URL": aws_url,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "POWERTOOLS_DEV": "false",
+    }
+
+
+def metrics_in(log: str) -> dict[str, Any]:
+    """What a function put into its log as metrics."""
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    return {name: value for line in lines if "_aws" in line for name, value in line.items()}
 
 
 def outputs(cloudformation: Any, stack: str) -> dict[str, str]:

@@ -19,10 +19,9 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import swee
 from ansible_collections.tracklib.vpn.plugins.module_utils.listener.message import RevocationMessage, read_message
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sweep, User
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from dispatcher import dispatch, handler, listeners
 
-from tests.integration.conftest import KEYS, REGION
+from tests.integration.conftest import REGION
 from tests.integration.vpn import ACCOUNT, POOLS, Vpn
 from tests.support import fault_proxy as faults
 from tests.support.fault_proxy import FaultProxy
@@ -30,16 +29,10 @@ from tests.support.iam_events import envelope, record
 from tests.support.lambda_events import sqs_record
 from tests.unit.roles.control_plane.templates import LISTENERS
 
-from .conftest import OTHER_ACCOUNT, Stacks
+from .conftest import OTHER_ACCOUNT, Context, Stacks, environment_of, metrics_in
 
 START = "StartBuild"
 QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT}:tracklib-vpn"
-
-
-class Context(LambdaContext):
-    """What the dispatcher uses of Lambda's context."""
-
-    _aws_request_id = "8a2d4f0e-52a5-4c39-9d7a-000000000000"
 
 
 class Lambda:
@@ -109,8 +102,7 @@ class Lambda:
 
     def metrics(self) -> dict[str, Any]:
         """What was put into the log as metrics since the last time."""
-        lines = [json.loads(line) for line in self._capsys.readouterr().out.splitlines() if line.startswith("{")]
-        return {name: value for line in lines if "_aws" in line for name, value in line.items()}
+        return metrics_in(self._capsys.readouterr().out)
 
 
 @pytest.fixture
@@ -122,16 +114,7 @@ def function(
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Lambda]:
     """The handler with the environment that its stack gives it, behind a proxy that fails when told to."""
-    deployed = stacks.client("lambda").get_function_configuration(FunctionName="tracklib-vpn-dispatcher")
-    environment = {
-        **deployed["Environment"]["Variables"],
-        **KEYS,
-        "AWS_ENDPOINT_URL": fault_proxy.url,
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "POWERTOOLS_DEV": "false",
-    }
-    for name, value in environment.items():
+    for name, value in environment_of(stacks, "tracklib-vpn-dispatcher", fault_proxy.url).items():
         monkeypatch.setenv(name, value)
     handler.dispatcher.cache_clear()
     monkeypatch.setattr(dispatch, "_PAUSE", (1, 1))  # refused messages come back sooner than for people

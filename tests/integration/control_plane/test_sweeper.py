@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Iterator
@@ -14,24 +13,16 @@ from typing import Any
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import SweeperState, Tries
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from dispatcher import handler
 from dispatcher.due import FAILED
 
-from tests.integration.conftest import KEYS, REGION
 from tests.integration.vpn import ACCOUNT, Vpn
 from tests.support import fault_proxy as faults
 from tests.support.fault_proxy import FaultProxy
 
-from .conftest import OTHER_ACCOUNT, Stacks
+from .conftest import OTHER_ACCOUNT, Context, Stacks, environment_of, metrics_in
 
 PROJECT = "tracklib-vpn-reconcile"
-
-
-class Context(LambdaContext):
-    """What the sweeper uses of Lambda's context."""
-
-    _aws_request_id = "8a2d4f0e-52a5-4c39-9d7a-000000000000"
 
 
 class Sweeping:
@@ -47,8 +38,7 @@ class Sweeping:
     def look(self) -> dict[str, Any]:
         """Call it; returns the metrics that it published."""
         handler.sweep({}, Context())
-        lines = [json.loads(line) for line in self._capsys.readouterr().out.splitlines() if line.startswith("{")]
-        return {name: value for line in lines if "_aws" in line for name, value in line.items()}
+        return metrics_in(self._capsys.readouterr().out)
 
     def builds(self) -> int:
         """How many builds there were."""
@@ -88,15 +78,7 @@ def sweeping(
     """The sweeper with the environment that its stack gives it, behind a proxy that fails when told to."""
     deployed = stacks.client("lambda").get_function_configuration(FunctionName="tracklib-vpn-sweeper")
     assert deployed["Handler"] == "dispatcher.handler.sweep"
-    environment = {
-        **deployed["Environment"]["Variables"],
-        **KEYS,
-        "AWS_ENDPOINT_URL": fault_proxy.url,
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "POWERTOOLS_DEV": "false",
-    }
-    for name, value in environment.items():
+    for name, value in environment_of(stacks, "tracklib-vpn-sweeper", fault_proxy.url).items():
         monkeypatch.setenv(name, value)
     handler.sweeper.cache_clear()
     yield Sweeping(stacks, vpn, fault_proxy, capsys)
