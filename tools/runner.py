@@ -11,6 +11,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -57,6 +58,8 @@ class Session:
         with contextlib.suppress(OSError):
             Path(f"/proc/{process.pid}/autogroup").write_text(str(self._niceness), encoding="ascii")
         _running.add(process.pid)
+        if _stopping.is_set():  # a gate may have gone on to its next command, or been about to
+            _end(process.pid)
         try:
             status = process.wait(LIMIT)
         except subprocess.TimeoutExpired:
@@ -90,6 +93,7 @@ class Result(NamedTuple):
 
 
 _running: set[int] = set()  # the sessions under way
+_stopping = threading.Event()
 
 
 def run(gates: Sequence[Gate], logs: Path) -> int:
@@ -113,6 +117,7 @@ def run(gates: Sequence[Gate], logs: Path) -> int:
                     results[result.gate.name] = result
                     _say(_report(result))
         except KeyboardInterrupt:
+            _stopping.set()
             pool.shutdown(wait=False, cancel_futures=True)
             for session in list(_running):
                 _end(session)

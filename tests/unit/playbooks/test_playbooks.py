@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,36 @@ def test_r17_one_gateway_keeps_no_other_and_no_report_waiting_whatever_ansible_c
     together = [play for play in plays if play["hosts"] == "vpn_gateways:localhost"]
     assert len(together) == 3
     assert {play["any_errors_fatal"] for play in together} == {False}
+
+
+# What installs, or reads all users, all devices, or many services of AWS.
+SLOW = {
+    *("amazon.aws.cloudformation", "amazon.aws.s3_object", "ansible.builtin.apt"),
+    *(
+        f"tracklib.vpn.{name}"
+        for name in (
+            *("devices_info", "early_signs", "handout", "name_diagnosis_info", "name_probe", "registry_cleanup"),
+            *("registry_export", "registry_import", "roster", "service_names", "service_names_info"),
+        )
+    ),
+}
+
+
+def _tasks(given: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """All tasks, those within blocks and plays, too."""
+    for each in given:
+        inner = [each.get(part, []) for part in ("pre_tasks", "tasks", "post_tasks", "block", "rescue", "always")]
+        yield from _tasks([task for part in inner for task in part])
+        yield each
+
+
+def test_task_that_may_take_some_seconds_says_so_before_it_begins() -> None:
+    """A callback shows its name then, and nothing until it ends."""
+    files = [*PLAYBOOKS.glob("*.yml"), *PLAYBOOKS.glob("tasks/*.yml"), *ROOT.glob("roles/*/tasks/*.yml")]
+    slow = [task for path in files for task in _tasks(yaml.safe_load(path.read_text())) if SLOW & set(task)]
+    assert {module for task in slow for module in SLOW & set(task)} == SLOW
+    told = re.compile(r"\b(?:seconds|minutes)\b")
+    assert [each["name"] for each in slow if not told.search(each["name"])] == []
 
 
 def test_no_template_builds_lists_of_its_own() -> None:

@@ -49,19 +49,26 @@ def test_gate_waits_for_those_before_it_and_runs_also_where_they_failed_or_are_n
 
 
 ENDLESS = """
-import sys
+import contextlib, sys
 from pathlib import Path
-from runner import Gate, run
+from runner import Gate, GateFailed, run
 logs, mark = sys.argv[1:]
-run([Gate("endless", lambda session: session(sys.executable, "-c", "import time; time.sleep(100)", mark))], Path(logs))
+
+def check(session):
+    for part in ("first", "second"):
+        with contextlib.suppress(GateFailed):
+            session(sys.executable, "-c", "import time; time.sleep(9999)", mark)
+        Path(logs, part).touch()
+
+run([Gate("endless", check)], Path(logs))
 """
 
 
-def test_what_a_gate_runs_ends_with_the_program(tmp_path: Path) -> None:
+def test_what_a_gate_runs_ends_with_the_program_and_nothing_outlives_it(tmp_path: Path) -> None:
     mark = f"of-{tmp_path.name}-{os.getpid()}"
 
     def runs() -> bool:
-        return subprocess.run(["pgrep", "-f", f"sleep.100. {mark}$"], check=False, capture_output=True).returncode == 0
+        return subprocess.run(["pgrep", "-f", f"sleep.9999. {mark}$"], check=False, capture_output=True).returncode == 0
 
     with subprocess.Popen(
         [sys.executable, "-c", ENDLESS, str(tmp_path), mark],
@@ -71,9 +78,12 @@ def test_what_a_gate_runs_ends_with_the_program(tmp_path: Path) -> None:
     ) as gates_program:
         try:
             wait_for("the gate's command", runs)
-        finally:
             gates_program.terminate()
-    wait_for("its end", lambda: not runs())
+            wait_for("its end", (tmp_path / "second").exists)
+            assert not runs()
+        finally:
+            gates_program.kill()
+            subprocess.run(["pkill", "-f", f"sleep.9999. {mark}$"], check=False)
 
 
 def test_gates_wait_for_gates_that_there_are() -> None:

@@ -154,6 +154,36 @@ def test_no_line_is_wider_than_a_screen_of_100_columns_has_room_for() -> None:
     assert shown[2].startswith("      ")
 
 
+def test_report_of_a_whole_run_with_the_longest_names_fits_a_screen_of_100_columns() -> None:
+    user, device = "u" * 64, "d" * 64  # the longest that IAM and the registry take
+    label = f"{user}/{device}"
+    who = {"user_id": "AIDA" + "X" * 124, "device": device, "name": label, "cause": "c" * 300}
+    roster = {
+        **ROSTER,
+        "held": [label],
+        "left": [who],
+        "joined": [who],
+        "left_out": [who],
+        "gateways": ["g" * 63],
+        "missed": {"gateway-2": [label]},
+    }
+    results = {
+        "gateway-1": {"changed": True, "added": [label], "removals": [{**who, "user_name": user, "reason": "blocked"}]},
+        "gateway-2": {"unreachable": True, "msg": "m" * 300},
+        "gateway-3": {"failed": True, "msg": " ".join(["why"] * 80), "removed": [label]},
+    }
+    steps = StepResults(
+        results,
+        recording={"receipts": [{**RECEIPT, "user_name": user, "device": device, "gateway": "g" * 63}]},
+        signs={**SIGNS, "names": [user]},
+        revocation={"revocations": [{**who, "user_name": user, "kind": "block"}], "elsewhere": ["1" * 12]},
+    )
+    shown = run_lines(roster, steps)
+    begins = ("NOT REACHED", "gateway-3: FAILED", "written", "roster", "gateway-1", "left out now", "early", "receipts")
+    assert [part for part in begins if not any(line.startswith(part) for line in shown)] == []
+    assert max(map(len, shown)) <= 88
+
+
 def test_roster_and_its_notices_surround_the_gateways() -> None:
     shown = run_lines(ROSTER, StepResults({"gateway-1": {"changed": False}}, signs=SIGNS))
     assert shown == [
