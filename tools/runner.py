@@ -72,7 +72,7 @@ class Session:
 
 
 class Gate(NamedTuple):
-    """A named check that keeps one of the machine's cores busy. With a higher `niceness` it waits for the others.
+    """A named check that keeps about half of a core busy. With a higher `niceness` it waits for the others.
 
     It starts once those of `after` have ended, as far as they run at all.
     """
@@ -102,7 +102,7 @@ def run(gates: Sequence[Gate], logs: Path) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # or what it started would go on
     began = time.monotonic()
     results: dict[str, Result] = {}
-    workers = max(2, os.cpu_count() or 1)
+    workers = 1 + (os.cpu_count() or 1)  # the slow gates wait for hosts and emulators nearly half of their time
     with ThreadPoolExecutor(max_workers=workers) as pool:
         waiting = list(gates)
         running: set[Future[Result]] = set()

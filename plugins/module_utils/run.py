@@ -93,7 +93,7 @@ def run(
     """
     registry = table.identity()
     damage: list[str] = []
-    generation = table.generation(damage.append) if check_mode else table.take_generation(damage.append)
+    generation = table.generations.last(damage.append) if check_mode else table.generations.take(damage.append)
     found = table.facts()
     facts = _deciding(found)
     granting = options.policy.granting

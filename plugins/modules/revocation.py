@@ -235,10 +235,10 @@ def ensure_blocked(module: AnsibleAWSModule, table: Registry, by: str | None) ->
     records = whom.records(revoked.device)
     new = missing(records, table, revoked)
     if module.check_mode:
-        generation = table.generation(module.warn)
+        generation = table.generations.last(module.warn)
     else:
         write(table, new, revoked, module.params["reason"] or _NO_REASON, time.time(), by)
-        generation = table.take_generation(module.warn)
+        generation = table.generations.take(module.warn)
     reason = module.params["reason"] or _NO_REASON
     what = f"/{revoked.device}" if revoked.device else ", all devices"
     about = [f"{record.kind.value} {record.user_name}{what} ({record.user_id}): {reason}" for record in new]

@@ -255,7 +255,7 @@ def test_blocking_an_existing_user_writes_a_block_and_lifting_it_removes_it(vpn:
     vpn.register("alice", "laptop", keys.generate()[1])
     blocked = vpn.module("revocation", user_name="alice", all_devices=True, reason="left")
     assert [revocation["kind"] for revocation in blocked["revocations"]] == ["block"]
-    assert blocked["generation"] == vpn.registry().generation() > 0
+    assert blocked["generation"] == vpn.registry().generations.last() > 0
     assert vpn.module("registrations_info")["registrations"][0]["blocked"] == "left"
     assert not vpn.module("revocation", user_name="alice", all_devices=True, reason="left")["changed"]
     assert vpn.module("revocation", state="unblocked", user_name="alice")["changed"]
@@ -420,10 +420,10 @@ def test_r9_removal_releases_what_a_change_gave_meanwhile(vpn: Vpn) -> None:
 
 def test_r6_generations_rise_and_go_on_above_a_restored_backup(vpn: Vpn) -> None:
     late, early = Registry(vpn.dynamodb, vpn.table, lambda: 2000.0), Registry(vpn.dynamodb, vpn.table, lambda: 1000.0)
-    assert late.take_generation() == 2_000_000
-    assert early.take_generation() == 2_000_001
-    assert late.take_generation() == 2_000_002
-    assert late.generation() == 2_000_002
+    assert late.generations.take() == 2_000_000
+    assert early.generations.take() == 2_000_001
+    assert late.generations.take() == 2_000_002
+    assert late.generations.last() == 2_000_002
 
 
 def test_tombstone_is_idempotent_and_lives_at_least_90_days(vpn: Vpn) -> None:

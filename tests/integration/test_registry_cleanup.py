@@ -45,7 +45,7 @@ def sweep(registry: Registry, *users: str, begun_at: float | None = None) -> Non
     """The last complete sweep, which lists these users."""
     now = time.time() if begun_at is None else begun_at
     listed = {f"AIDA{user.upper()}": User(ACCOUNT, f"AIDA{user.upper()}", user, 0, ("vpn",)) for user in users}
-    registry.store_sweep(Sweep(ACCOUNT, now, listed), registry.take_generation())
+    registry.store_sweep(Sweep(ACCOUNT, now, listed), registry.generations.take())
 
 
 def bury(registry: Registry, user: str, event_time: float) -> None:

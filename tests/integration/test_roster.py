@@ -120,12 +120,12 @@ def test_user_out_of_the_group_is_left_out(roster: Runs) -> None:
 
 
 def test_check_mode_decides_and_touches_no_registry(roster: Runs) -> None:
-    before = roster.vpn.registry().generation()
+    before = roster.vpn.registry().generations.last()
     roster.vpn.delete_user("alice")
     result = roster(check=True)
     assert result["counts"]["revoked"] == 1
     assert result["changed"]
-    assert roster.vpn.registry().generation() == before == result["generation"]
+    assert roster.vpn.registry().generations.last() == before == result["generation"]
     assert roster.vpn.items("tombstone") == []
 
 
@@ -238,10 +238,10 @@ def test_r16_peers_of_an_account_that_is_configured_no_more_are_held_and_no_toke
 
 
 def test_r16_credentials_of_another_account_are_refused_before_a_generation_is_taken(roster: Runs) -> None:
-    before, generation = roster.dest.read_text(), roster.vpn.registry().generation()
+    before, generation = roster.dest.read_text(), roster.vpn.registry().generations.last()
     failure = roster.vpn.fails("roster", dest=str(roster.dest), account_id="999999999999")
     assert f"belong to account {ACCOUNT}, expected 999999999999" in failure
-    assert (roster.dest.read_text(), roster.vpn.registry().generation()) == (before, generation)
+    assert (roster.dest.read_text(), roster.vpn.registry().generations.last()) == (before, generation)
 
 
 def test_r16_table_without_an_identity_is_refused_before_anything_is_written(

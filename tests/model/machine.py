@@ -489,7 +489,7 @@ class Machine(RuleBasedStateMachine):
             if peer.device not in self._devices(*READABLE):
                 return
             self._revoke(peer.device.account_id, peer.device.user_id, device_name, iam_is_up=False)
-            generation = self.world.registry.take_generation()
+            generation = self.world.registry.generations.take()
         whom = {"account_id": peer.device.account_id}
         if by == "id":
             whom["user_id"] = peer.device.user_id

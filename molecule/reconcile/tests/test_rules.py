@@ -413,7 +413,7 @@ def test_revoke_cuts_a_user_off_and_only_that_user(leaver: actions.Connection, b
 
 
 def test_revoke_in_check_mode_lists_who_would_go_and_from_where_and_writes_nothing(leaver: actions.Connection) -> None:
-    before = actions.registry().generation()
+    before = actions.registry().generations.last()
     whom: dict[str, Any] = {"revoke_user_name": leaver.user_name, "revoke_device": "laptop"}
     done = actions.run_playbook("revoke", "--check", "--diff", **whom)
     for gateway in GATEWAYS:
@@ -425,7 +425,7 @@ def test_revoke_in_check_mode_lists_who_would_go_and_from_where_and_writes_nothi
     assert len([line for line in said if line.startswith(removed)]) == len(GATEWAYS)
     assert said[-1] == f"in short: {leaver.label} couldn't connect any more"
     assert "tracklib service" in (leaver.fetch() or "")
-    assert actions.registry().generation() == before
+    assert actions.registry().generations.last() == before
     assert [block for block in actions.registry().blocks() if block.user_id in said[0]] == []
 
 
@@ -566,13 +566,13 @@ def test_r6_run_that_another_one_overtakes_makes_one_new_roster_and_then_says_so
     kept = actions.shell("gateway", f"cat {STATE_FILE}")
     ahead = {**json.loads(kept), "generation": json.loads(kept)["generation"] + 10**6}
     actions.put("gateway", STATE_FILE, json.dumps(ahead).encode())
-    before = actions.registry().generation()
+    before = actions.registry().generations.last()
     try:
         done = actions.run_playbook("reconcile", rc=2)
     finally:
         actions.put("gateway", STATE_FILE, kept.encode())
     assert "gateway: a later roster is in force, twice in this run" in done.failures[-1]
-    assert actions.registry().generation() >= before + 2
+    assert actions.registry().generations.last() >= before + 2
     assert "tracklib service" in (leaver.fetch() or "")
 
 
@@ -598,7 +598,7 @@ def test_each_removal_has_a_receipt_from_each_gateway_before_that_forgets_it(lea
 
 
 def test_check_mode_names_who_would_go_and_changes_nothing(leaver: actions.Connection) -> None:
-    before = actions.registry().generation()
+    before = actions.registry().generations.last()
     aws.delete_user(leaver.user_name)
     done = actions.run_playbook("reconcile", "--check", "--diff")
     assert done.result("apply firewall", "gateway")["diff"]["before"] == f"{leaver.label}\n"
@@ -607,7 +607,7 @@ def test_check_mode_names_who_would_go_and_changes_nothing(leaver: actions.Conne
         for line in done.result("show what happened")["msg"]
     )
     assert "tracklib service" in (leaver.fetch() or "")
-    assert actions.registry().generation() == before
+    assert actions.registry().generations.last() == before
 
 
 @pytest.mark.usefixtures("bob")

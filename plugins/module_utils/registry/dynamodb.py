@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 12  # at a write that other writers are in the way of
 _MAX_BATCH = 25  # items in a BatchWriteItem
 _NOTHING: Mapping[str, Any] = {}
+NUMBER = {"number": "N"}  # a value for a condition's attribute_type(…, :number)
 
 Item = Dict[str, Any]
 

@@ -75,9 +75,10 @@ _Record = TypeVar("_Record")
 _RECEIPTS_TEXTS = Receipt._fields.index("generation")  # that many fields of a receipt are texts
 _DECIDING = Registration._fields.index("by")  # of a registration's fields; earlier versions read as many
 DECISION = "decision"  # its sk: among the sweeps, so that one query reads all
-# what reading an item can raise that isn't the registry's
 _END_OF_TIME = 2**40  # seconds since the epoch
 _CLOCKS_APART = 300  # seconds by which writers' clocks may differ; AWS takes no signature from further ahead
+Warn = Callable[[str], object]  # takes a sentence for an operator
+# what reading an item can raise that isn't the registry's
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, zlib.error, AWSCallError)
 
 
@@ -469,9 +470,11 @@ def _check_packed(item: Item) -> None:
 _GRANTED = "granted"  # what versions before had in the place of the decision; nothing reads it any more
 
 
-def readable(
-    items: Iterable[Item], reader: Callable[[Item], _Record], warn: Callable[[str], object] | None = None
-) -> Iterator[_Record]:
+def ignore(_sentence: str) -> None:
+    """Say it to nobody."""
+
+
+def readable(items: Iterable[Item], reader: Callable[[Item], _Record], warn: Warn = ignore) -> Iterator[_Record]:
     """Yield the records of items, without those that can't be read; a run names these.
 
     :param warn: takes a sentence about each that can't be.
@@ -480,8 +483,7 @@ def readable(
         try:
             record = reader(item)
         except UNREADABLE as error:
-            if warn is not None:
-                warn(unread(item, error))
+            warn(unread(item, error))
         else:
             yield record
 

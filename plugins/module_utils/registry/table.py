@@ -8,36 +8,26 @@
 
 from __future__ import annotations
 
-import math
 import time
 import uuid
-from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Callable, Iterable, Sequence
 
-from ..model import (
-    Block,
-    Decision,
-    Lifted,
-    Receipt,
-    RegistryIdentity,
-    Sign,
-    Sweep,
-    SweeperState,
-    Tombstone,
-)
+from ..model import Block, Decision, Lifted, Receipt, RegistryIdentity, Sign, Sweep, SweeperState, Tombstone
 from .devices import RegisteredDevices
-from .dynamodb import Delete, Item, Put, RegistryError, Table
+from .dynamodb import NUMBER, Delete, Item, Put, RegistryError, Table
 from .facts import RegistryFacts, read_facts
+from .generations import Generations
 from .items import (
     DECISION,
     SIGN_LIFE,
     TOMBSTONE_LIFE,
+    Warn,
     acknowledged_item,
     block_item,
     block_key,
-    counts,
     decision_items,
+    ignore,
     lifted_item,
     read_block,
     read_decision,
@@ -57,6 +47,7 @@ from .items import (
     tombstone_key,
     user_key,
 )
+from .restore import IDENTITY, restore
 from .settings import SelfServiceDocument
 
 if TYPE_CHECKING:
@@ -65,26 +56,19 @@ if TYPE_CHECKING:
 # also where there is no item, or one whose number is damaged, which would never be less than another
 _IS_LATER = "NOT attribute_type(event_time, :number) OR event_time < :event_time"
 _IS_OF_LATER_RUN = "NOT attribute_type(generation, :number) OR generation < :generation OR generation >= :ahead"
-_NUMBER = {"number": "N"}
-_IDENTITY = ("registry", "identity")
-_GENERATION = ("generation", "generation")
-# ms; AWS takes no call of a clock that is 5 minutes off, so no run has made a generation that is further ahead
-_AHEAD = 20 * 60 * 1000
-
-Warn = Callable[[str], object]  # takes a sentence for an operator
-
-
-def _ignore(_sentence: str) -> None:
-    """Say it to nobody."""
 
 
 class Registry:
-    """The registry in the table `name`; `devices` has the registrations, `self_service` that function's settings."""
+    """The registry in the table `name`.
+
+    `devices` has the registrations, `generations` the fencing tokens, `self_service` that function's settings.
+    """
 
     def __init__(self, client: DynamoDBClient, name: str, clock: Callable[[], float] = time.time) -> None:
         self._table = Table(client, name)
         self._clock = clock
         self.devices = RegisteredDevices(self._table, clock)
+        self.generations = Generations(self._table, clock)
         self.self_service = SelfServiceDocument(self._table)
 
     def identity(self) -> RegistryIdentity:
@@ -99,14 +83,14 @@ class Registry:
 
     def has_identity(self) -> bool:
         """Tell whether the table is a registry."""
-        return self._table.get(*_IDENTITY) is not None
+        return self._table.get(*IDENTITY) is not None
 
     def check_identity(self) -> str:
         """Return the registry's identity.
 
         :raises RegistryError: the table has none, so that it is no registry, or one of an earlier version.
         """
-        item = self._table.get(*_IDENTITY) or {}
+        item = self._table.get(*IDENTITY) or {}
         identity = item.get("value")
         if not isinstance(identity, str) or not identity:
             raise RegistryError(
@@ -125,55 +109,6 @@ class Registry:
         """Read everything that a roster is decided by, each part consistently."""
         return read_facts(self._table, self._clock())
 
-    # -- generations
-
-    def generation(self, warn: Warn = _ignore) -> int:
-        """Return the last generation that was taken; 0 before the first, and the time in ms if it is damaged."""
-        item = self._table.get(*_GENERATION)
-        value = Decimal(0) if item is None else item.get("value")
-        now = self._milliseconds()
-        if isinstance(value, Decimal) and value < now + _AHEAD:
-            return int(value)
-        warn(_damaged_generation(value, now))
-        return now
-
-    def take_generation(self, warn: Warn = _ignore) -> int:
-        """Take a fencing token above all before it: max(previous + 1, Unix time in ms).
-
-        So it goes on above what a restored table has seen (R6, no resurrection).
-
-        :param warn: is told if the one before was damaged, so that the time replaces it. That lets nothing old in: each
-            gateway still refuses what is below the highest that it has seen.
-        """
-        now = self._milliseconds()
-        taken = self._table.update(
-            *_GENERATION,
-            "SET #value = :now",
-            {"now": now, **_NUMBER},
-            condition="attribute_not_exists(pk) OR (attribute_type(#value, :number) AND #value < :now)",
-        )
-        if taken is None:
-            values = {"one": 1, "ahead": now + _AHEAD, **_NUMBER}
-            condition = "attribute_type(#value, :number) AND #value < :ahead"
-            taken = self._table.update(*_GENERATION, "SET #value = #value + :one", values, condition=condition)
-        if taken is None:
-            taken = self._replace_damaged_generation(now, warn)
-        if taken is None:
-            raise RegistryError(f"table {self._table.name} gave no generation; run it again")
-        return int(taken["value"])
-
-    def _replace_damaged_generation(self, now: int, warn: Warn) -> Item | None:
-        damaged = self._table.get(*_GENERATION) or {}
-        condition = "NOT attribute_type(#value, :number) OR #value >= :ahead"
-        values = {"now": now, "ahead": now + _AHEAD, **_NUMBER}
-        taken = self._table.update(*_GENERATION, "SET #value = :now", values, condition=condition)
-        if taken is not None:
-            warn(_damaged_generation(damaged.get("value"), now))
-        return taken
-
-    def _milliseconds(self) -> int:
-        return int(self._clock() * 1000)
-
     # -- what confirms a revocation
 
     def tombstones(self) -> list[Tombstone]:
@@ -188,7 +123,7 @@ class Registry:
         :returns: whether it was written now.
         """
         item = tombstone_item(tombstone)
-        return self._table.write(Put(item, _IS_LATER, {"event_time": item["event_time"], **_NUMBER}))
+        return self._table.write(Put(item, _IS_LATER, {"event_time": item["event_time"], **NUMBER}))
 
     def spare(self, tombstone: Tombstone) -> None:
         """Note in a tombstone by name whom it doesn't mean."""
@@ -228,7 +163,7 @@ class Registry:
     def write_sign(self, sign: Sign) -> None:
         """Write an early sign, unless one of the same user that is as late or later is there."""
         item = sign_item(sign)
-        self._table.write(Put(item, _IS_LATER, {"event_time": item["event_time"], **_NUMBER}))
+        self._table.write(Put(item, _IS_LATER, {"event_time": item["event_time"], **NUMBER}))
 
     def forget_sign(self, sign: Sign) -> None:
         """Delete an early sign, unless a later one of the user came meanwhile."""
@@ -266,7 +201,7 @@ class Registry:
         """Return by gateway the ids of the removals that it returned last and whose receipts are written."""
         return {item["sk"]: item["removal_ids"] for item in self._table.query("recorded")}
 
-    def receipts(self, since: float = 0, warn: Warn = _ignore) -> list[Receipt]:
+    def receipts(self, since: float = 0, warn: Warn = ignore) -> list[Receipt]:
         """List the receipts of all removals at or after a time, the earliest first.
 
         :param warn: takes a sentence about each that can't be read.
@@ -314,7 +249,7 @@ class Registry:
     def _store(self, items: Sequence[Item], generation: int) -> None:
         head, *parts = items
         self._table.write_all(parts)
-        values = {"generation": generation, "ahead": self._milliseconds() + _AHEAD, **_NUMBER}
+        values = {"generation": generation, "ahead": self.generations.ahead(), **NUMBER}
         self._table.write(Put(head, _IS_OF_LATER_RUN, values))
 
     def decision(self) -> tuple[Decision, float] | None:
@@ -324,14 +259,7 @@ class Registry:
         """
         items = list(self._table.query("sweep", prefix=DECISION))
         head = next((item for item in items if item["sk"] == DECISION), None)
-        return None if head is None else (read_decision(head, items), self._decided_at(head))
-
-    def _decided_at(self, head: Item) -> float:
-        """Return when the run began that a decision is of; 0 if its generation can be none."""
-        generation = head.get("generation")
-        if isinstance(generation, Decimal) and 0 < generation < self._milliseconds() + _AHEAD:
-            return float(generation) / 1000
-        return 0.0
+        return None if head is None else (read_decision(head, items), self.generations.taken_at(head.get("generation")))
 
     def sweeper_state(self) -> SweeperState:
         """Return what the sweeper kept; the beginning where that can't be read."""
@@ -359,38 +287,7 @@ class Registry:
         :returns: how many weren't there.
         :raises RegistryError: the table holds something else.
         """
-        missing = self._missing(items, "nothing was written; import into a new, empty table")
-        if missing and not check_mode:
-            # registrations last: without all blocks and tombstones they could let in a user who is revoked
-            self._table.write_all([item for item in missing if item["pk"] != "registration"])
-            self._table.write_all([item for item in missing if item["pk"] == "registration"])
-            lost = self._missing(items, "something writes to it meanwhile; stop that, and import into a new table")
-            if any(item.get("ttl", math.inf) > self._clock() for item in lost):  # DynamoDB may delete others at once
-                raise RegistryError(f"{len(lost)} items aren't in table {self._table.name} after all; run it again")
+        count = restore(self._table, items, self._clock, check_mode=check_mode)
         if not check_mode:
             self.make_identity()  # exports of earlier versions have none
-        return len(missing)
-
-    def _missing(self, items: Sequence[Item], advice: str) -> list[Item]:
-        """List the items that the table doesn't have. The identity that `deploy` gave it yields to the items' own.
-
-        :raises RegistryError: the table has others.
-        """
-        wanted = {(item["pk"], item["sk"]): item for item in items}
-        present = {(item["pk"], item["sk"]): item for item in self.items()}
-        others = [item for key, item in present.items() if item != wanted.get(key) and key != _IDENTITY]
-        if others:
-            kinds = ", ".join(f"{kind}: {count}" for kind, count in counts(others).items())
-            raise RegistryError(
-                f"table {self._table.name} holds items that the import doesn't have ({kinds}): {advice}"
-            )
-        return [item for key, item in wanted.items() if item != present.get(key)]
-
-
-def _damaged_generation(found: object, now: int) -> str:
-    return (
-        f"the registry's generation is {found!r}, expected a number at most 20 minutes ahead of the time in ms; the "
-        f"time, {now}, takes its place. Gateways still refuse rosters of a lower one than they have seen, unless it is "
-        "more than 20 minutes ahead of their clock. Look at who wrote the item (pk `generation`, sk `generation`). If "
-        "a gateway says that a later roster is in force, a clock was ahead: run it again later"
-    )
+        return count

@@ -126,7 +126,7 @@ def function(
 def _swept(vpn: Vpn) -> Sweep:
     """Store a complete sweep of the account, as the last run did."""
     found = sweep(vpn.iam, ACCOUNT)
-    vpn.registry().store_sweep(found, vpn.registry().take_generation())
+    vpn.registry().store_sweep(found, vpn.registry().generations.take())
     return found
 
 
@@ -405,7 +405,7 @@ def _deletion(name: str, **changes: Any) -> dict[str, Any]:
 
 def test_r4_every_gateway_is_told_of_a_deletion_after_its_record_is_written(function: Lambda) -> None:
     (user_id,) = _leave(function, "alice").values()
-    before = function.vpn.registry().generation()
+    before = function.vpn.registry().generations.last()
     event = _deletion("ALICE")
     function.send(event)
     assert function.call() == []
@@ -413,7 +413,7 @@ def test_r4_every_gateway_is_told_of_a_deletion_after_its_record_is_written(func
     assert set(told) == {"gw-1", "gw.two"}
     (first,), (second,) = told.values()
     assert first == second
-    assert before < first.generation <= function.vpn.registry().generation()
+    assert before < first.generation <= function.vpn.registry().generations.last()
     event_id = event["detail"]["eventID"]
     wanted = RevocationMessage(
         function.vpn.registry().check_identity(), first.generation, event_id, ACCOUNT, user_id, "ALICE"

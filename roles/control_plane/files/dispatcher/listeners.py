@@ -70,7 +70,7 @@ class Listeners:
             _check_time(give_up_at)
             registry = self._registry.check_identity()
             _check_time(give_up_at)
-            generation = self._registry.take_generation()
+            generation = self._registry.generations.take()
         except (AWSCallError, RegistryError) as error:
             return Told(0, [*problems, str(error)])
         messages = [RevocationMessage(registry, generation, **leaver._asdict()) for leaver in meant]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -99,51 +98,6 @@ def test_facts_are_all_that_was_written(registry: Registry) -> None:
         gateways=("gateway-1",),
         acknowledge=["1", "2", "3"],
     )
-
-
-# -- generations
-
-
-def test_r6_generation_is_the_time_in_ms_or_one_more_than_the_last(registry: Registry, clock: Clock) -> None:
-    assert registry.generation() == 0
-    first = registry.take_generation()
-    assert first == int(NOW * 1000)
-    assert [registry.take_generation() for _number in range(3)] == [first + 1, first + 2, first + 3]
-    assert registry.generation() == first + 3
-    clock.now += 1
-    assert registry.take_generation() == first + 1000
-
-
-def test_r6_generation_goes_on_above_a_clock_that_went_ahead(registry: Registry, clock: Clock) -> None:
-    ahead = registry.take_generation()
-    clock.now -= 600
-    assert registry.take_generation() == ahead + 1
-
-
-def test_r6_generation_of_the_same_millisecond_is_another(registry: Registry) -> None:
-    assert registry.take_generation() < registry.take_generation()
-
-
-@pytest.mark.parametrize(
-    "damaged", [{"value": "x"}, {}, {"value": None}, {"value": True}, {"value": 9999999999999}], ids=str
-)
-def test_r17_damaged_generation_is_replaced_by_the_time_and_named(
-    registry: Registry, table: Table, clock: Clock, damaged: Item
-) -> None:
-    table.write(Put({"pk": "generation", "sk": "generation", **damaged}))
-    warned: list[str] = []
-    assert registry.generation(warned.append) == int(NOW * 1000)
-    clock.now += 1
-    taken = registry.take_generation(warned.append)
-    assert (taken, len(warned)) == (int(NOW * 1000) + 1000, 2)
-    value = damaged.get("value")
-    found = Decimal(value) if type(value) is int else value
-    assert warned[1].startswith(
-        f"the registry's generation is {found!r}, expected a number at most 20 minutes ahead of the time in ms; the "
-        f"time, {taken}, takes its place"
-    )
-    assert registry.take_generation(warned.append) == registry.generation(warned.append) == taken + 1
-    assert len(warned) == 2
 
 
 # -- what confirms a revocation
