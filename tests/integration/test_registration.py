@@ -15,8 +15,9 @@ import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sweep, Tombstone, User
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.devices import Quota, RegisteredDevices
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.devices import RegisteredDevices
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError, Table, Write
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.quotas import Quota
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
 

@@ -27,8 +27,8 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.model import (
     Tombstone,
     User,
 )
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.devices import Quota
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.export import from_file
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.quotas import Quota
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 
 from tests.support import fault_proxy as faults

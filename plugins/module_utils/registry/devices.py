@@ -9,11 +9,8 @@ register it again (R1, identity; R9, one key, one device). A freed address rests
 
 from __future__ import annotations
 
-import ipaddress
-import math
 import random
 import time
-from decimal import Decimal
 from typing import Any, Callable, Iterator, Mapping, NamedTuple, Sequence
 
 from ..addresses import Network, choose
@@ -31,11 +28,10 @@ from .items import (
     removed_item,
     user_key,
 )
+from .quotas import Quota, check_devices, check_resting, count, free_at
 
 QUARANTINE = 7 * DAY  # that a freed address rests
 _KEY_KEPT = 90 * DAY  # that a key stays its user's once given up, as long as the record of a removed registration
-# of a pool: so many of a user's addresses may rest, for each device that they may have and of the whole
-_RESTING, _RESTING_SHARE = 20, 20
 
 
 class Choice(NamedTuple):
@@ -43,13 +39,6 @@ class Choice(NamedTuple):
 
     addresses: tuple[str, ...]
     claims: list[Item]
-
-
-class Quota(NamedTuple):
-    """How much a user may have and do without an operator."""
-
-    devices: int
-    changes: int  # of new devices and new keys on a day (UTC)
 
 
 class RegisteredDevices:
@@ -240,7 +229,7 @@ class RegisteredDevices:
                 return Choice(addresses, [])
         now = self._clock()
         claims = list(self._table.query("claim", "address#"))
-        taken = {item["sk"].partition("#")[2] for item in claims if _free_at(item) > now}
+        taken = {item["sk"].partition("#")[2] for item in claims if free_at(item) > now}
         skip = 0 if attempt == 0 else random.randrange(64 * attempt)
         return Choice(choose(pools, kept, taken, skip), claims)
 
@@ -276,7 +265,7 @@ class RegisteredDevices:
         :raises RegistryError: naming the device.
         """
         claim = self._table.get("claim", f"key#{registration.public_key}")
-        if claim is None or claim.get("holder") == device_key(registration) or _free_at(claim) <= self._clock():
+        if claim is None or claim.get("holder") == device_key(registration) or free_at(claim) <= self._clock():
             return
         if claim.get("owner") == user_key(registration.owner) and "released_at" in claim:
             return
@@ -330,55 +319,11 @@ class RegisteredDevices:
 
         :param claims: those of addresses, resting ones among them; of a new device.
         """
-        item = self._table.get("devices", user_key(after.owner)) or {}
-        version = item.get("version", 0)
-        today = int(self._clock() // DAY)
-        changes = _whole(item.get("changes")) if item.get("day") == today else 0
+        item = self._table.get("devices", user_key(after.owner)) or {}  # before what it counts is read
         if before is None:
-            self._check_devices(after, quota)
-            self._check_resting(after, quota, pools, claims)
-        if changes >= quota.changes:
-            raise RegistryError(
-                f"{after.label} can't be {'registered' if before is None else 'given another key'}: {after.user_name} "
-                f"has made {changes} new devices and keys today, and {quota.changes} a day are allowed; try again from "
-                "00:00 UTC on",
-                RegistryErrorCode.TOO_MANY_CHANGES,
-            )
-        counted = {"version": _whole(version) + 1, "day": today, "changes": changes + 1}
-        return Put(
-            {"pk": "devices", "sk": user_key(after.owner), **counted},
-            "attribute_not_exists(version) OR version = :before",
-            {"before": version},
-        )
-
-    def _check_devices(self, new: Registration, quota: Quota) -> None:
-        count = len(self.registrations_of(new.owner))
-        if count >= quota.devices:
-            raise RegistryError(
-                f"{new.label} can't be registered: {new.user_name} has {count} devices, and {quota.devices} are "
-                "allowed; remove one first",
-                RegistryErrorCode.DEVICE_LIMIT,
-            )
-
-    def _check_resting(self, new: Registration, quota: Quota, pools: Sequence[Network], claims: Sequence[Item]) -> None:
-        """Have no user's removed devices use up a pool."""
-        smallest = min(pools, key=lambda pool: pool.num_addresses)
-        allowed = min(_RESTING * quota.devices, max(quota.devices, smallest.num_addresses // _RESTING_SHARE))
-        now, of_user = self._clock(), f"{user_key(new.owner)}/"
-        free_at = [
-            _free_at(item)
-            for item in claims
-            if now < _free_at(item) < math.inf
-            and str(item.get("holder")).startswith(of_user)
-            and ipaddress.ip_address(item["sk"].partition("#")[2]) in smallest
-        ]
-        if len(free_at) >= allowed:
-            until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(int(min(free_at))))
-            raise RegistryError(
-                f"{new.label} can't be registered: {len(free_at)} addresses of {new.user_name}'s removed devices rest, "
-                f"and {allowed} in {smallest} may; the first is free from {until} on, try again then",
-                RegistryErrorCode.TOO_MANY_REMOVALS,
-            )
+            check_devices(after, quota, len(self.registrations_of(after.owner)))
+            check_resting(after, quota, pools, claims, self._clock())
+        return count(after, quota, item, self._clock(), is_new=before is None)
 
 
 def _attempts() -> Iterator[int]:
@@ -392,19 +337,6 @@ def _attempts() -> Iterator[int]:
 def _freed(free_at: int) -> Item:
     """Return what a claim has once it is given up."""
     return {"free_at": free_at, "ttl": free_at}  # DynamoDB then deletes the claim; until it does, free_at decides
-
-
-def _whole(found: Any) -> int:
-    """Return a number of the registry's; 0 for a damaged one, which costs no registration."""
-    return int(found) if isinstance(found, Decimal) and found.is_finite() else 0
-
-
-def _free_at(claim: Item) -> float:
-    """Return when an address can be given again; infinity while it is held, or where that can't be read."""
-    try:
-        return float(claim.get("free_at", math.inf))
-    except (TypeError, ValueError):
-        return math.inf
 
 
 def _key_claim(holder: Registration) -> Item:

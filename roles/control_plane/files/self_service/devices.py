@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError
 from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import sweep_of_user
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sweep, User
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.devices import Quota
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.quotas import Quota
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.whitelist import Reason, refusal
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import PoolError, parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration
-from ansible_collections.tracklib.vpn.plugins.module_utils.registry.devices import QUARANTINE, Quota, RegisteredDevices
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.devices import QUARANTINE, RegisteredDevices
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import (
     Item,
     Put,
@@ -21,6 +21,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb imp
     Write,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.items import user_key
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.quotas import Quota
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 
 from tests.support.tables import NOW, TABLE, Clock

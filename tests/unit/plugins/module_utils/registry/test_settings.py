@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import ClientTunnel, DnsFlavour, render
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import Put, RegistryError, Table
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.settings import RANGES, check
+from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
+from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import LONGEST
 from hypothesis import given
 from hypothesis import strategies as st
 from self_service.proof import Sts
@@ -54,6 +57,44 @@ def gateways(endpoint: str) -> dict[str, Any]:
 def test_settings_that_would_serve_nobody_are_refused(changes: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         check({**DOCUMENT, **changes})
+
+
+BOUNDS = {
+    "mtu": (576, 65_535),
+    "devices_per_user": (1, 1_000_000),
+    "changes_per_day": (1, 1_000_000),
+    "life": (3_600, LONGEST),
+    "address_quarantine": (0, LONGEST),
+    "in_force_within": (0, LONGEST),
+}
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_numbers_up_to_their_bounds_are_taken_and_none_beyond(name: str) -> None:
+    least, most = BOUNDS[name]
+    for number in (least, most):
+        check({**DOCUMENT, name: number})
+    for number in (least - 1, most + 1):
+        with pytest.raises(ValueError, match=f"{name} is {number}, expected {least} to {most}"):
+            check({**DOCUMENT, name: number})
+
+
+def test_document_is_kept_in_the_registry_and_replaced(registry: Registry, table: Table) -> None:
+    assert registry.self_service.read() is None
+    registry.self_service.write("{}")
+    registry.self_service.write("[]")
+    assert registry.self_service.read() == "[]"
+    assert table.scan() == [{"pk": "settings", "sk": "self-service", "value": "[]"}]
+    table.write(Put({"pk": "settings", "sk": "self-service", "value": 5}))
+    assert registry.self_service.read() is None
+
+
+def test_document_that_is_too_long_for_an_item_is_refused_with_both_lengths(registry: Registry) -> None:
+    longest = "ü" * 175_000
+    registry.self_service.write(longest)
+    with pytest.raises(RegistryError, match="take 350001 bytes, and an item of the registry holds 350000 of them"):
+        registry.self_service.write(longest + "x")
+    assert registry.self_service.read() == longest
 
 
 TEXTS = st.one_of(

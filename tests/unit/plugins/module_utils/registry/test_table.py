@@ -230,6 +230,23 @@ def test_r6_older_run_does_not_overwrite_what_a_newer_one_decided(registry: Regi
     assert registry.facts().decision == Decision()
 
 
+def test_decision_says_since_when_it_is_so(registry: Registry) -> None:
+    assert registry.decision() is None
+    registry.store_decision(DECISION, int(NOW - 60) * 1000)
+    assert registry.decision() == (DECISION, NOW - 60)
+
+
+def test_decision_in_parts_reads_back(registry: Registry) -> None:
+    chance = random.Random(1)
+    peers = [
+        Registration(ACCOUNT, f"AIDA{number}", "laptop", "alice", chance.randbytes(32).hex(), (), NOW)
+        for number in range(9000)
+    ]
+    registry.store_decision(Decision(peers=tuple(peers)), int(NOW) * 1000)
+    assert len(registry.items()) > 1
+    assert registry.decision() == (Decision(peers=tuple(peers)), NOW)
+
+
 @pytest.mark.parametrize("generation", ["x", None, 10**16, int(NOW + 21 * 60) * 1000])
 def test_r17_sweep_or_decision_whose_generation_is_damaged_is_replaced_by_the_next_run(
     registry: Registry, table: Table, clock: Clock, generation: Any
@@ -283,6 +300,13 @@ def test_r16_table_without_identity_is_no_registry(registry: Registry) -> None:
         with pytest.raises(RegistryError, match="table tracklib-vpn is no registry: it has no identity"):
             asking()
     assert registry.items() == []
+
+
+@pytest.mark.parametrize("value", ["", 5, None])
+def test_r16_table_whose_identity_is_damaged_is_no_registry(registry: Registry, table: Table, value: object) -> None:
+    table.write(Put({"pk": "registry", "sk": "identity", "value": value}))
+    with pytest.raises(RegistryError, match="table tracklib-vpn is no registry: it has no identity"):
+        registry.check_identity()
 
 
 def test_r6_identity_is_made_once_and_kept(registry: Registry) -> None:
