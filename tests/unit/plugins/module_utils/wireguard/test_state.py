@@ -13,7 +13,14 @@ import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.bars import Bar
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.files import Site
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan_apply import plan_revocations
-from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import State, StateError, load, save
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import (
+    Removal,
+    State,
+    StateError,
+    load,
+    load_copy,
+    save,
+)
 
 from tests.support.snapshots import order, snapshot
 from tests.support.wireguard_host import REGISTRY, Person, key
@@ -68,3 +75,56 @@ def test_state_of_another_form_is_not_taken_for_one(site: Site, change: dict[str
     site.state.write_text(json.dumps({**EARLIER, **change}))
     with pytest.raises(StateError):
         load(site)
+
+
+def removal(number: int, removed_at: int | None = None) -> Removal:
+    return Removal(
+        f"r{number}", "alice", "laptop", "111122223333", "AIDAALICE", key(number), "9f86", 7, "blocked", None,
+        removed_at,
+    )  # fmt: skip
+
+
+def test_only_removals_that_were_begun_are_pending_and_finishing_some_leaves_the_others() -> None:
+    state = State(removals=(removal(1), removal(2, removed_at=50), removal(3)))
+    assert state.pending() == {key(1): removal(1), key(3): removal(3)}
+    done = state.finished({key(1), key(2)}, now=99)
+    assert done.removals == (removal(1, removed_at=99), removal(2, removed_at=50), removal(3))
+    assert state.finished(set(), now=99) == state
+
+
+def test_peers_whom_a_bar_names_are_selected_with_their_labels() -> None:
+    sections = snapshot([ALICE, BOB]).sections
+    comments = sections.comments()
+    assert State().barred(comments) == {}
+    barred = State(bars=(Bar("alice"),)).barred(comments)
+    assert {each: label.name for each, label in barred.items()} == {key(1): "alice/laptop"}
+    assert State(bars=(Bar("carol"), Bar("alice", "phone"))).barred(comments) == {}
+
+
+def test_r6_copy_has_what_outlasts_a_lost_state_and_is_written_when_that_changes(site: Site) -> None:
+    bars = (Bar("alice", "phone", "111122223333", "AIDAALICE", 9, "e-1"),)
+    save(site, State(registry=REGISTRY, generation=5, bars=bars, config=("c",)))
+    assert load_copy(site) == State(registry=REGISTRY, bars=bars)
+    first = site.state_copy.stat().st_ino
+    save(site, State(registry=REGISTRY, generation=6, bars=bars))
+    assert site.state_copy.stat().st_ino == first, "nothing that it has is new"
+    save(site, State(registry=REGISTRY, generation=7))
+    assert load_copy(site) == State(registry=REGISTRY)
+
+
+def test_copy_that_can_not_be_read_or_written_costs_nothing(site: Site) -> None:
+    assert load_copy(site) is None
+    save(site, State(registry=REGISTRY))
+    site.state_copy.write_text("{")
+    assert load_copy(site) is None
+    site.state_copy.unlink()
+    site.state_copy.mkdir()
+    assert load_copy(site) is None
+    save(site, State(generation=8))
+    assert load(site) == State(generation=8)
+
+
+def test_file_says_its_format_and_is_laid_out_for_people(site: Site) -> None:
+    save(site, State())
+    first, second, *_others = site.state.read_text().splitlines()
+    assert (first, second) == ("{", ' "format": 2,')
