@@ -29,7 +29,7 @@ from .registry.dynamodb import RegistryError
 from .registry.facts import RegistryFacts
 from .registry.receipts import delay, delay_in_run
 from .registry.table import Registry
-from .revocation import Person
+from .revocation import Person, Revoked, identify_one
 from .whitelist import AccountSweeps
 from .wireguard.whom import read_whom
 
@@ -211,6 +211,12 @@ def find_user(module: AnsibleAWSModule, table: Registry) -> User | None:
     account_id, user_name = user_account(module), module.params["user_name"]
     iam = users_iam(module)
     return find_user_in_any_case(iam, account_id, user_name, partial(table.sweep, account_id))
+
+
+def identify(module: AnsibleAWSModule, table: Registry, facts: RegistryFacts, given: str) -> Person:
+    """Find whom an operator means by a name, label or id, with the device of the module's options."""
+    named = Revoked(user_account(module), given, module.params["device"])
+    return identify_one(partial(find_user, module, table), facts, named)
 
 
 def standing(module: AnsibleAWSModule, person: Person, facts: RegistryFacts) -> Standing:

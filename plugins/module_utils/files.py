@@ -9,6 +9,7 @@ import contextlib
 import os
 import stat
 import tempfile
+from pathlib import Path
 from typing import Iterator, Mapping
 
 
@@ -69,9 +70,12 @@ def callers_path(path: str, environ: Mapping[str, str] | None = None) -> str:
 def file_to_write(path: str) -> str:
     """The same of a file that is about to be replaced as a whole, as root would replace /dev/null, too.
 
-    :raises ValueError: something else than a file is there, or the path is empty.
+    :raises ValueError: something else than a file is there, or above it than a directory, or the path is empty.
     """
     absolute = callers_path(path)
+    above = next(each for each in Path(absolute).parents if os.path.lexists(each))
+    if not above.is_dir():
+        raise ValueError(f"{above} is no directory, and {absolute} would be in it; nothing was written")
     with contextlib.suppress(OSError):  # there is nothing yet; whether it can be written is another question
         mode = os.stat(absolute).st_mode
         if not stat.S_ISREG(mode):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Callable
@@ -141,7 +142,7 @@ def _wrong_value(name: str, value: Any, option: Mapping[str, Any]) -> Iterator[s
     elif option.get("format") == "file_to_write":
         yield from _no_file_to_write(name, converted)
     elif not _fits(converted, option):
-        yield f"{name} is {value}, expected {option['description']}"
+        yield f"{name} is {value}{_foreign_letter(str(value))}, expected {option['description']}"
     if "options" not in option:
         return
     if option["type"] == "list":
@@ -150,6 +151,15 @@ def _wrong_value(name: str, value: Any, option: Mapping[str, Any]) -> Iterator[s
             yield from _wrong_value(f"{name}[{index}]", element, each)
     else:
         yield from _wrong(converted, option["options"], f"{name}.")
+
+
+def _foreign_letter(value: str) -> str:
+    """Name the first letter that only looks like one of ASCII, or can't be seen."""
+    found = next((letter for letter in value if not letter.isascii()), None)
+    if found is None:
+        return ""
+    name = unicodedata.name(found, "without a name")
+    return f", whose letter {value.index(found) + 1} is U+{ord(found):04X} ({name})"
 
 
 def _no_time_span(name: str, text: str) -> Iterator[str]:

@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .model import printable
-from .people.layout import command, paragraph
+from .people.layout import command, paragraph, utc
 from .people.receipt_lines import table
 
 _REKEYED = "key_replaced"  # a gateway's reason for a device that stays, with another key
+_UNANSWERED_SUDO = re.compile(r"Timeout \((\d+)s\) waiting for privilege escalation prompt")  # of ansible-core
+_TIME_OUT = re.compile(r"(?:Task failed: )?Timed out after (\d+) second\(s\)\.?")  # of a task, by ansible-core
 _OTHER_HOST_KEY = "REMOTE HOST IDENTIFICATION HAS CHANGED"  # of OpenSSH
 SHOWN = 20  # names of one kind; a first roster may add thousands
 
@@ -218,6 +221,12 @@ def _gateway_lines(name: str, roster: Mapping[str, Any], steps: StepResults, sco
     for what in ("updated", "repaired"):
         if result.get(what):
             yield f"  {what}: {_names(result[what], scope)}"
+    ends = result.get("new_ends", [])
+    shown = ends if scope.details else ends[:SHOWN]
+    for each in shown:
+        yield f"  other end: {each['name']} ({_end(each['after'])}, before: {_end(each['before'])})"
+    if len(ends) > len(shown):
+        yield f"  and {len(ends) - len(shown)} more with another end"
     removed = result.get("removed", [])
     early = [expired for expired in result.get("expired", []) if expired not in removed]
     if early:
@@ -225,6 +234,10 @@ def _gateway_lines(name: str, roster: Mapping[str, Any], steps: StepResults, sco
     yield from _each("removed", _removed(name, roster, steps), namesakes, scope)
     for notice in result.get("notices", [])[:SHOWN]:
         yield f"  notice: {notice}"
+
+
+def _end(seconds: float | None) -> str:
+    return "never" if seconds is None else utc(seconds)
 
 
 def _added(result: Mapping[str, Any], roster: Mapping[str, Any]) -> list[_Device]:
@@ -308,7 +321,9 @@ def _first_line(message: str) -> str:
             "its SSH host key isn't the one that is known: the host was made anew, or somebody answers in its place. "
             "Find out which before you accept the new key"
         )
-    return message.split("\n")[0].strip()
+    if waited := _UNANSWERED_SUDO.search(message):
+        return f"it took the connection, and sudo didn't answer within {waited[1]} s: the host hangs, or is overloaded"
+    return message.split("\n")[0].removeprefix("Task failed: ").strip().rstrip(":")
 
 
 def _names(names: Sequence[str], scope: Scope) -> str:
@@ -362,6 +377,9 @@ def _summary(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> str
         if gateways
     ]
     parts += [f"{name} was off already" for name in _off_before(roster, steps, removed)]
+    moved = list(dict.fromkeys(each["name"] for result in results.values() for each in result.get("new_ends", [])))
+    if moved:
+        parts.append(f"{_names(moved, scope)} {'would end' if scope.check_mode else 'ends'} at another time")
     repaired = [name for name, result in steps.gateways.items() if result.get("repaired")]
     if repaired:
         done = "would be repaired" if scope.check_mode else "is repaired"
@@ -394,11 +412,14 @@ def _off_before(roster: Mapping[str, Any], steps: StepResults, removed: Sequence
     records = steps.revocation.get("revocations", [])
     for whom in dict.fromkeys((each["user_id"], each["user_name"], each.get("device")) for each in records):
         if not any(each.is_hit(*whom) for each in removed):
-            yield "/".join(filter(None, whom[1:]))
+            is_apart = len({each["user_id"] for each in records if each["user_name"] == whom[1]}) > 1
+            yield "/".join(filter(None, whom[1:])) + (f" ({whom[0]})" if is_apart else "")
 
 
 def _is_applied(result: Mapping[str, Any]) -> bool:
-    return is_served(result) and not result.get("failed", False) and not result.get("stale", False)
+    """Tell whether a gateway has the roster; one that failed may have it all the same, and need an operator."""
+    is_done = not result.get("failed", False) or result.get("complete", False)
+    return is_served(result) and is_done and not result.get("stale", False)
 
 
 def _changed(removed: Sequence[_Device], added: Sequence[_Device], scope: Scope) -> Iterator[tuple[list[_Device], str]]:
@@ -500,6 +521,7 @@ def revocation_problems(
     playbook `revoke`; `failure` says why there is no roster, None when there is one; `refused` why gateways refused
     it, by their names.
     """
+    failure = failure and _TIME_OUT.sub(r"AWS didn't answer within \1 s", failure)
     recorded = bool(written) and not written.get("failed", False)
     problems = [] if failure is None else [_not_durable(given, failure, recorded=recorded)]
     return problems + [

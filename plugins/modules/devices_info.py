@@ -83,6 +83,10 @@ account_id:
   description: The gateways' account.
   returned: success
   type: str
+asked_account_id:
+  description: The value of O(user_account_id).
+  returned: success
+  type: str
 devices:
   description: Every registered device, and every peer of the last decision, by name.
   returned: success
@@ -152,8 +156,8 @@ devices:
 users:
   description:
     - With O(user_name), everybody of whom IAM or the registry knows under that name or id, who is in IAM first.
-    - Each has C(account_id), C(user_id), C(user_name), C(in_iam), C(id_of_the_name), C(groups), C(granting_groups),
-      C(expected_groups), C(networks), C(reason), C(detail) and C(blocked).
+    - Each has C(account_id), C(user_id), C(user_name), C(devices), C(in_iam), C(id_of_the_name), C(groups),
+      C(granting_groups), C(expected_groups), C(networks), C(reason), C(detail) and C(blocked).
   returned: success
   type: list
   elements: dict

@@ -129,6 +129,11 @@ registration:
   description: The registration, as M(tracklib.vpn.registration) returns it. In check mode its key is made up.
   returned: success
   type: dict
+still_blocked_by:
+  description: What keeps the device off the gateways all the same, as a block of the user does.
+  returned: success
+  type: list
+  elements: str
 """
 
 import time
@@ -141,42 +146,45 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     REGISTRY_OPTIONS,
     USER_OPTIONS,
     check_credentials,
+    identify,
     one_line_failures,
     registration_diff,
     registration_result,
     registry,
     require,
-    user_account,
-    users_iam,
+    standing,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.age import encrypt_to, encrypt_with, new_passphrase
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.config import render
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.options import TUNNEL_OPTIONS, tunnel
 from ansible_collections.tracklib.vpn.plugins.module_utils.client.sealed_page import seal
 from ansible_collections.tracklib.vpn.plugins.module_utils.files import replacing
-from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import find_user
 from ansible_collections.tracklib.vpn.plugins.module_utils.keys import generate
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, User, check_device_name
+from ansible_collections.tracklib.vpn.plugins.module_utils.obstacles import Standing, obstacles
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY, LIFE, seconds
 
 
-def _user(module: AnsibleAWSModule, table: Registry) -> User:
-    """The user as IAM has them now, with the groups of the last complete sweep."""
-    params = module.params
+def _whose(module: AnsibleAWSModule, table: Registry) -> tuple[User, Standing]:
+    """The user whom the options mean, with the groups of the last complete sweep, and how they stand."""
+    params, facts = module.params, table.facts()
     label = f"{params['user_name']}/{params['device']}"
-    account_id = user_account(module)
-    user = find_user(users_iam(module), account_id, params["user_name"])
+    person = identify(module, table, facts, params["user_name"])
+    if person.error is not None:
+        raise person.error
+    found = standing(module, person, facts)
+    user = person.user or found.user
     if user is None:
-        raise RegistryError(f"{label} can't be handed out: there is no IAM user {params['user_name']}")
-    stored = table.sweep(account_id)
+        raise RegistryError(f"{label} can't be handed out: there is no IAM user {person.user_name}")
+    stored = facts.sweeps.get(person.account_id)
     if stored is None or user.user_id not in stored.users:
         raise RegistryError(
-            f"{label}: the last complete sweep of account {account_id} hasn't seen the user {user.user_name} "
+            f"{label}: the last complete sweep of account {person.account_id} hasn't seen the user {user.user_name} "
             f"({user.user_id}) yet; run the playbook tracklib.vpn.reconcile first"
         )
-    return user._replace(groups=stored.users[user.user_id].groups)
+    return user._replace(groups=stored.users[user.user_id].groups), found
 
 
 def _wanted(user: User, params: dict[str, Any], public_key: str, by: str | None) -> Registration:
@@ -202,7 +210,7 @@ def _refuse_registered(table: Registry, wanted: Registration) -> None:
     if table.devices.registration(wanted.owner, wanted.device) is not None:
         raise RegistryError(
             f"{wanted.label} is registered already: handing it out would take the tunnel from who has its key. Choose "
-            "another device name, or set replace: true"
+            "another device name, or have it replaced (handout_replace, the module's option replace)"
         )
 
 
@@ -229,7 +237,7 @@ def run(module: AnsibleAWSModule, by: str | None) -> dict[str, Any]:
     """Check and encrypt everything, then register, then rename the file, so that a refusal leaves nothing."""
     params = module.params
     table, pools = registry(module), parse_pools(params["address_pools"])
-    user = _user(module, table)
+    user, found = _whose(module, table)
     networks = Access.parse(params["access"], params["account_id"]).granted_to(user)
     private_key, public_key = generate()
     wanted = _wanted(user, params, public_key, by)
@@ -247,10 +255,12 @@ def run(module: AnsibleAWSModule, by: str | None) -> dict[str, Any]:
             if after.addresses != expected.addresses:
                 table.devices.remove(after, by=by, reason="its handout failed")
                 raise RegistryError(f"{wanted.label}: somebody else registered at the same moment; run it again")
+    left = obstacles(found._replace(registrations=[expected]), expected.device, time.time())
     return {
         "changed": True,
         "dest": params["dest"],
         "registration": registration_result(expected),
+        "still_blocked_by": left,
         "diff": registration_diff(before, expected),
     }
 

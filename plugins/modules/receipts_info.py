@@ -164,18 +164,26 @@ def _of(receipts: list[Receipt], given: str, registrations: list[Registration]) 
 
 
 def _unknown(table: Registry, given: str) -> str | None:
-    """Say that nobody has the name or id, with the nearest names; None if somebody has, or had when it was removed."""
-    user, _device = read_whom(given)
+    """Say that nobody has the name or id, or had, with the nearest names, or that the user has and had no such device.
+
+    :returns: None if there is, or was, what is asked about.
+    """
+    user, device = read_whom(given)
     facts = table.facts()
-    registered = [*facts.registered.registrations, *(facts.decision or Decision()).peers]
-    swept = [user for sweep in facts.sweeps.values() for user in sweep.users.values()]
-    known = {(each.user_id, each.user_name) for each in registered}
-    known |= {(each.user_id, each.user_name) for each in swept}
-    known |= {(each.user_id, each.user_name) for each in facts.registered.removed}
-    known |= {(each.user_id, each.user_name) for each in table.receipts()}
-    names = {name for _user_id, name in known}
-    if user in {user_id for user_id, _name in known} or user.casefold() in map(str.casefold, names):
-        return None
+    holders = [*facts.registered.registrations, *(facts.decision or Decision()).peers]
+    devices = {(each.user_id, each.user_name, each.device) for each in holders}
+    devices |= {(each.user_id, each.user_name, each.device) for each in facts.registered.removed}
+    devices |= {(each.user_id, each.user_name, each.device) for each in table.receipts()}
+    users = {(user_id, name) for user_id, name, _device in devices}
+    users |= {(each.user_id, each.user_name) for sweep in facts.sweeps.values() for each in sweep.users.values()}
+    names = {name for _user_id, name in users}
+    ids = {user_id for user_id, name in users if user == user_id or user.casefold() == name.casefold()}
+    if ids:
+        known = sorted({name for user_id, _name, name in devices if user_id in ids})
+        if device in ("", *known):
+            return None
+        has = ", ".join(known) or "none at all"
+        return f"{user} has no device {device}, and had none of which a record is left; known: {has}"
     nearest = ", ".join(nearest_names(user, names)) or "none is like it"
     return (
         f"nobody is or was called {user}: no receipt, registration or sweep knows the name or id. The nearest names: "

@@ -172,14 +172,13 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.aws_module import (
     REGISTRY_OPTIONS,
     USER_OPTIONS,
     check_credentials,
-    find_user,
+    identify,
     one_line_failures,
     read_label,
     registration_diff,
     registration_result,
     registry,
     standing,
-    user_account,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import User
 from ansible_collections.tracklib.vpn.plugins.module_utils.obstacles import obstacles
@@ -190,9 +189,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.registry.facts import
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.revocation import (
     Person,
-    Revoked,
     UnknownUserError,
-    identify_one,
     no_device,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
@@ -203,8 +200,7 @@ def _person(module: AnsibleAWSModule, table: Registry, facts: RegistryFacts) -> 
     """The user whom the options mean."""
     params = module.params
     user_id = params["user_id"] and read_whom(params["user_id"])[0]
-    named = Revoked(user_account(module), user_id or params["user_name"], params["device"])
-    return identify_one(partial(find_user, module, table), facts, named)
+    return identify(module, table, facts, user_id or params["user_name"])
 
 
 def _wanted(params: dict[str, Any], user: User, life: float | None, by: str | None) -> Wanted:
@@ -250,7 +246,8 @@ def ensure_present(module: AnsibleAWSModule, table: Registry, by: str | None) ->
     )
     left = obstacles(found._replace(registrations=[after]), after.device, now)
     if left:
-        done = "would be registered" if module.check_mode else "is registered"
+        done = "renewed" if params["renew"] else "registered"
+        done = f"would be {done}" if module.check_mode else f"is {done}"
         module.warn(f"{subject(person, after.device)} {done}, and stays off the gateways: {'; '.join(left)}")
     return {
         "changed": before != after,

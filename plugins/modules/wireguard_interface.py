@@ -196,6 +196,11 @@ stale:
     done.
   returned: always
   type: bool
+complete:
+  description: Whether nothing was refused and no step failed. Where the module fails with this being true, what was
+    asked was done, and something else needs an operator.
+  returned: always
+  type: bool
 added:
   description: Names of new peers.
   returned: always
@@ -223,6 +228,13 @@ updated:
   returned: always
   type: list
   elements: str
+new_ends:
+  description: Peers that expire at another time than by the roster before. Times are in seconds since the epoch, or
+    null for never.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{name: bob/phone, before: 1792592000, after: 1790432000}]
 repaired:
   description: What had been changed by hand, or was broken, and was put right.
   returned: always

@@ -200,6 +200,17 @@ def test_playbook_writes_json_below_the_callers_directory_for_the_caller_alone(
     assert [each["name"] for each in json.loads(file.read_text())["devices"]] == ["alice/laptop", "bob/laptop"]
 
 
+def test_directory_of_the_answers_file_is_made_for_the_caller_alone(ask: Callable[..., str], tmp_path: Path) -> None:
+    ask("devices", "--check", devices_file="new/one/devices.txt")
+    assert not (tmp_path / "new").exists()
+    assert f"written: {tmp_path}/new/one/devices.txt (0600)" in ask("devices", devices_file="new/one/devices.txt")
+    assert stat.S_IMODE((tmp_path / "new" / "one").stat().st_mode) == 0o700
+    (tmp_path / "file").touch()
+    refused = ask("devices", devices_file="file/devices.txt", expect=2)
+    assert f"devices_file: {tmp_path}/file is no directory" in " ".join(refused.split())
+    assert "TASK [Decide about the devices" not in refused, "nobody is asked for an answer that can't be kept"
+
+
 def test_playbook_status_names_a_gateway_that_cant_be_reached_and_shows_the_rest(
     ask: Callable[..., str], tmp_path: Path
 ) -> None:

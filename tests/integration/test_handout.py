@@ -221,7 +221,7 @@ def test_check_mode_registers_and_writes_nothing(handout: Handout, people: dict[
         ),
         ({"recipient": "age1nonsense"}, "the recipient is not a public key"),
         ({"recipient": ""}, "no terminal to show a passphrase on"),
-        ({"user_name": "nobody"}, "there is no IAM user nobody"),
+        ({"user_name": "nobody"}, f"nobody is called nobody in account {ACCOUNT}"),
         ({"device": "../x"}, "lower-case letters, digits and hyphens"),
         ({"expires_in": "soon"}, "is not a time span"),
         ({"endpoint": "vpn"}, "carol/laptop: endpoint 'vpn' has no port"),
@@ -355,3 +355,20 @@ def test_r10_terminal_that_ansible_runner_keeps_is_none(
     assert seen.returncode == 2
     refused(handout, seen.output)
     assert re.search(PASSPHRASE, seen.output + seen.terminal) is None
+
+
+def test_user_is_found_in_any_case_and_by_the_id(handout: Handout, people: dict[str, Path]) -> None:
+    recipient = public(people["age"])
+    assert "The nearest names: carol" in handout.fails(recipient=recipient, user_name="caroll", device="tablet")
+    by_name = handout(recipient, user_name="CAROL")["registration"]
+    assert (by_name["user_name"], by_name["device"]) == ("carol", "laptop")
+    by_id = handout(recipient, user_name=by_name["user_id"], device="phone")["registration"]
+    assert by_id["user_name"] == "carol"
+
+
+def test_what_keeps_the_device_off_all_the_same_is_said(handout: Handout, people: dict[str, Path]) -> None:
+    recipient = public(people["age"])
+    assert handout(recipient)["still_blocked_by"] == []
+    handout.vpn.module("revocation", user_name="carol", all_devices=True, reason="left")
+    (left,) = handout(recipient, device="phone")["still_blocked_by"]
+    assert "'left'" in left

@@ -192,5 +192,7 @@ def test_name_that_nobody_has_or_had_ends_with_the_nearest_names(vpn: Vpn, playb
     said = playbook("receipts", vpn_account_id=ACCOUNT, receipts_user_name="kimm", expect=2)
     assert "nobody is or was called kimm: no receipt, registration or sweep knows the name or id. The" in said
     assert "The nearest names: kim, kimberly" in said
-    for known in ("KIM", "kim/phone", "kimberly", "AIDA1"):
+    for known in ("KIM", "kim/laptop", "kimberly", "AIDA1"):
         assert vpn.module("receipts_info", user_name=known)["unknown"] is None
+    said = playbook("receipts", vpn_account_id=ACCOUNT, receipts_user_name="KIM/fone", expect=2)
+    assert "KIM has no device fone, and had none of which a record is left; known: laptop" in said

@@ -224,6 +224,11 @@ def test_hosts_lines_are_written_replaced_and_removed(account: Account, playbook
     assert playbook.hosts.read_text() == "127.0.0.1 localhost\n"
 
 
+def test_r16_hosts_that_no_inventory_has_are_refused_before_anything_is_read(playbook: Playbook) -> None:
+    said = playbook("hosts_lines", hosts_lines_hosts="nohosts", **WRITE, expect=2)
+    assert "hosts_lines_hosts is nohosts, and the inventory has no such host or group" in " ".join(said.split())
+
+
 def test_hosts_lines_are_only_shown_unless_they_are_to_be_written(account: Account, playbook: Playbook) -> None:
     account.record(account.zone(), f"db.{ZONE}", "A", "10.20.1.9")
     shown = playbook("hosts_lines", hosts_lines_hosts="nowhere")

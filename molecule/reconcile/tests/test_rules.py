@@ -469,9 +469,17 @@ def test_r4_revoke_reaches_the_gateways_when_aws_is_down_and_stays(
     assert "barred on this gateway by a revocation of" in disagrees.failures[0]
     assert leaver.cut_off()
 
+    # a bar that waits is no reason to leave another one, of somebody whom the registry has
+    other = actions.run_playbook("revoke", rc=2, revoke_user_name="carol", revoke_all_devices=True)
+    assert "carol was off already" in " ".join(other.result("show what happened on each gateway")["msg"])
+    assert "refused the roster" not in other.failures[-1]
+    assert "carol" not in actions.run_playbook("reconcile", rc=2).failures[-1]
+
     actions.run_playbook("revoke", **whom)
     actions.run_playbook("reconcile")
     assert leaver.public_key not in actions.live_peers()
+    assert "keeps carol out" not in str(actions.run_playbook("status").result("show the answer")["msg"])
+    actions.lift_blocks()
 
 
 @pytest.fixture

@@ -119,15 +119,24 @@ def unanswered(view: View) -> Iterator[str]:
 
 
 def nobody(view: View, user_name: str) -> str:
-    """Say that a user has no device, or that nobody has the name, with the names most like it."""
+    """Say which devices a user has in place of the one asked about, or that nobody has the name, with the nearest."""
+    asked, accounts = view["asked_account_id"], [each["account_id"] for each in view["accounts"]]
+    if asked not in (None, *accounts):
+        return (
+            f"account {asked} has no users who may be peers: vpn_account_id and vpn_identity_accounts name "
+            f"{', '.join(accounts)}"
+        )
     nearest = names([each for each in view["nearest"] if each.casefold() != user_name.casefold()])
     known = [each for each in view["users"] if each["in_iam"]]
     if not view["users"]:
-        what = f"nobody is called {user_name}: neither IAM nor the registry knows the name or id"
+        where = f"account {asked or ' or '.join(accounts)}"
+        what = f"nobody is called {user_name} in {where}: neither IAM nor the registry knows the name or id"
     elif known:
         user = known[0]
-        every = command("devices", user_name=user["user_name"], account_id=other_account(view, user))
-        return f"{user_name} has no such device; {user['user_name']} is {user['user_id']} in IAM. All devices: {every}"
+        return (
+            f"{user_name} has no such device; {user['user_name']} is {user['user_id']} in IAM, and has "
+            f"{', '.join(user['devices']) or 'no device'}"
+        )
     else:
         what = f"{user_name} has no such device, and is not in IAM ({view['users'][0]['user_id']} was)"
     return f"{what}. The nearest names: {nearest or 'none is like it'}"

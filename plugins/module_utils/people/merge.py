@@ -103,6 +103,7 @@ def overview(known: KnownPeople, gateways: Sequence[GatewaySeen], whose: Whose) 
     return {
         "account_id": known.account_id,
         "devices": [_device_view(known, each, gateways) for each in wanted],
+        "asked_account_id": whose.account_id,
         "users": [] if whose.user is None else _users(known, whose),
         "nearest": [] if whose.user is None else nearest_names(whose.user, _all_names(known)),
         "accounts": _accounts(known.result),
@@ -144,6 +145,7 @@ def without_decision(gateways: Sequence[GatewaySeen], error: str, whose: Whose |
     keys = {peer["public_key"] for peer in labelled.values()}
     return {
         "account_id": None,
+        "asked_account_id": whose.account_id,
         "devices": [_unregistered_view(peer, gateways) for _device, peer in sorted(labelled.items())],
         "users": [],
         "nearest": [],

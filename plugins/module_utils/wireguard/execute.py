@@ -63,7 +63,8 @@ def execute(plan: Plan, gateway: Gateway) -> Execution:
         except (GatewayError, OSError) as error:
             failures.append((step, error))
     report = _report(plan, reports, state)
-    report = replace(report, problems=_problems(failures, report.removed) + report.problems)
+    problems = _problems(failures, report.removed) + report.problems
+    report = replace(report, problems=problems, complete=report.complete and not failures)
     return Execution(report, replace(plan.afterwards, state=state), failed=bool(failures))
 
 

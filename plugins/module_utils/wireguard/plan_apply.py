@@ -31,7 +31,7 @@ from .plan import (
 )
 from .read import Snapshot
 from .refusals import refuse_other_registry
-from .report import Report
+from .report import NewEnd, Report
 from .state import State
 from .steps import LoadFirewall, RecordFirewall, RestartUnit, Step, WriteFile
 
@@ -214,11 +214,21 @@ def _write_config(
         return []
     known = saved_state(snapshot).config
     names = [why.label.name for key, why in removed.items() if key not in snapshot.live]
-    report = Report(removed=names, settings=["file"])
+    report = Report(removed=names, new_ends=_new_ends(roster, snapshot), settings=["file"])
     if known and digest(body(snapshot.config_text)) not in known:
         what = "file edited by hand" if snapshot.config_text.strip() else "file missing or empty"
         report = Report(removed=names, repaired=[what])
     return [Step(WriteFile(snapshot.site.config, roster.text), report)]
+
+
+def _new_ends(roster: CheckedRoster, snapshot: Snapshot) -> list[NewEnd]:
+    """Find the peers that stay, and expire at another time than by the file before."""
+    ends = [
+        NewEnd(roster.config.peers[key].name, *map(wg_config.expires_at, (comment, roster.config.peers[key].comment)))
+        for key, comment in snapshot.sections.comments().items()
+        if key in roster.config.peers and wg_config.label_of(comment).user_name
+    ]
+    return [each for each in ends if each.before != each.after]
 
 
 def _used(order: ApplyOrder, roster: CheckedRoster, snapshot: Snapshot) -> dict[str, PeerLabel]:

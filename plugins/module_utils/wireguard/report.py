@@ -5,11 +5,20 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from .config import PeerLabel
 from .state import Removal
+
+
+class NewEnd(NamedTuple):
+    """When a peer expires now, and when it would have, in seconds since the epoch; None for never."""
+
+    name: str
+    before: int | None
+    after: int | None
 
 
 @dataclass(frozen=True)
@@ -23,6 +32,7 @@ class Report:
     barred: list[str] = field(default_factory=list)  # in the roster, but kept out by a bar of this gateway
     expired: list[str] = field(default_factory=list)  # in the roster, but past their time by the gateway's clock
     updated: dict[str, str] = field(default_factory=dict)  # what is different now, by name
+    new_ends: list[NewEnd] = field(default_factory=list)
     settings: list[str] = field(default_factory=list)  # of interface, firewall and files
     repaired: list[str] = field(default_factory=list)
     removals: list[Removal] = field(default_factory=list)  # all that aren't acknowledged yet
@@ -30,6 +40,7 @@ class Report:
     without_peers: str = ""  # which peers of the file a start or reload didn't add, and why; empty if it added all
     notices: list[str] = field(default_factory=list)  # what isn't ours and may be in the way; fails no call
     problems: list[str] = field(default_factory=list)
+    complete: bool = True  # nothing was refused, and no step failed; a problem may be news alone
 
     @property
     def changed(self) -> bool:
@@ -46,6 +57,7 @@ class Report:
             barred=self.barred + later.barred,
             expired=self.expired + later.expired,
             updated={**self.updated, **later.updated},
+            new_ends=self.new_ends + later.new_ends,
             settings=self.settings + later.settings,
             repaired=self.repaired + later.repaired,
             removals=later.removals,
@@ -53,17 +65,20 @@ class Report:
             without_peers=self.without_peers or later.without_peers,
             notices=self.notices + later.notices,
             problems=self.problems + later.problems,
+            complete=self.complete and later.complete,
         )
 
     def with_problem(self, problem: Exception) -> Report:
         """Return the report of a call that ended with this problem."""
-        return replace(self, problems=[*self.problems, str(problem)])
+        return replace(self, problems=[*self.problems, str(problem)], complete=False)
 
     def diff(self) -> dict[str, str]:
         """Write what changed for Ansible's diff mode."""
         before = [*self.removed, *self.updated, *self.repaired]
+        before += [f"{each.name}: {_end(each.before)}" for each in self.new_ends]
         after = [*self.added, *(f"{name}: other {what}" for name, what in self.updated.items())]
         after += [f"{name}: repaired" for name in self.repaired] + [f"{name}: changed" for name in self.settings]
+        after += [f"{each.name}: {_end(each.after)}" for each in self.new_ends]
         return {"before": _lines(before), "after": _lines(after)}
 
     def result(self, interface: str) -> dict[str, Any]:
@@ -77,12 +92,14 @@ class Report:
             "barred": self.barred,
             "expired": self.expired,
             "updated": list(self.updated),
+            "new_ends": [each._asdict() for each in self.new_ends],
             "repaired": self.repaired,
             "settings": self.settings,
             "removals": [removal._asdict() for removal in self.removals],
             "used": [{**label._asdict(), "public_key": key} for key, label in self.used.items()],
             "notices": self.notices,
             "problems": self.problems,
+            "complete": self.complete,
             "diff": {**self.diff(), "before_header": interface, "after_header": interface},
         }
         if self.problems:
@@ -94,6 +111,10 @@ class Report:
 
 
 NOTHING = Report()
+
+
+def _end(seconds: int | None) -> str:
+    return "no end" if seconds is None else time.strftime("ends %Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def _lines(names: list[str]) -> str:

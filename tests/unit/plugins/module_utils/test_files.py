@@ -66,3 +66,10 @@ def test_r16_only_a_file_is_replaced_by_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for name in ("file", "new", "missing/new"):
         assert file_to_write(str(tmp_path / name)) == str(tmp_path / name)
+
+
+def test_file_within_a_file_is_refused_and_missing_directories_are_not(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=f"{tmp_path}/file is no directory, and .*/file/a/b would be in"):
+        file_to_write(f"{tmp_path}/file/a/b")
+    assert file_to_write(f"{tmp_path}/new/a/b") == f"{tmp_path}/new/a/b"

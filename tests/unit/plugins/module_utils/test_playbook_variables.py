@@ -226,3 +226,9 @@ def test_r16_name_that_is_nearly_one_that_is_read_is_refused(name: str, nearest:
 )
 def test_other_names_are_nobodys_business(name: str) -> None:
     assert mistyped([name], KNOWN) == []
+
+
+def test_letter_that_only_looks_like_another_is_named() -> None:
+    options = {"x_user_name": {"description": "a name", "type": "str", "format": "user_name"}}
+    said = problems({"x_user_name": "b\u043eb"}, options)
+    assert said == ["x_user_name is b\u043eb, whose letter 2 is U+043E (CYRILLIC SMALL LETTER O), expected a name"]

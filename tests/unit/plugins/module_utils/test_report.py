@@ -574,3 +574,63 @@ def test_command_that_repeats_a_revocation_can_be_pasted_and_means_the_same_user
 def test_revocation_without_a_roster_says_that_the_registry_has_it() -> None:
     (problem,) = revocation_problems(KNOWN, {"revoke_user_name": "alice"}, "throttled")
     assert problem.startswith("alice could not be taken through a new roster, the registry has the revocation: throt")
+
+
+def test_gateway_that_has_the_roster_and_another_fault_keeps_nobody() -> None:
+    """As one where a bar of somebody else waits for an operator."""
+    done = {"changed": False, "failed": True, "complete": True, "msg": "bob/phone: barred on this gateway"}
+    roster = {**ROSTER, "left": [{"name": "carol/laptop", "cause": "blocked"}]}
+    revocation = {"revocations": [{"user_id": "AIDA1", "user_name": "carol", "device": None, "kind": "block"}]}
+    shown = run_lines(roster, StepResults({"gateway-1": done}, revocation=revocation))
+    assert not [line for line in shown if "may still be peers" in line]
+    assert shown[-1] == "in short: carol was off already; FAILED: gateway-1"
+
+
+NEW_ENDS: list[dict[str, Any]] = [
+    {"name": "bob/phone", "before": 1_792_592_000, "after": 1_790_432_000},
+    {"name": "eve/pc", "before": None, "after": 1_790_432_000},
+]
+
+
+@pytest.mark.parametrize(("check_mode", "words"), [(False, "ends"), (True, "would end")])
+def test_other_end_is_a_change_for_somebody(check_mode: bool, words: str) -> None:
+    result = {"changed": True, "new_ends": NEW_ENDS}
+    assert lines(result, check_mode=check_mode)[1:] == [
+        "  other end: bob/phone (2026-09-26T14:13:20Z, before: 2026-10-21T14:13:20Z)",
+        "  other end: eve/pc (2026-09-26T14:13:20Z, before: never)",
+    ]
+    assert summary(result, result, check_mode=check_mode) == f"in short: bob/phone, eve/pc {words} at another time"
+
+
+def test_other_ends_beyond_the_first_20_are_counted() -> None:
+    many = [{**NEW_ENDS[0], "name": f"user{number}/pc"} for number in range(22)]
+    assert lines({"changed": True, "new_ends": many})[-1] == "  and 2 more with another end"
+    assert len(lines({"changed": True, "new_ends": many}, details=True)) == 23
+
+
+def test_r1_users_of_one_name_who_were_off_already_are_told_apart() -> None:
+    records = [{"user_id": f"AIDA{number}", "user_name": "dave", "device": None, "kind": "block"} for number in (1, 2)]
+    steps = StepResults({"gateway-1": {"changed": False}}, revocation={"revocations": records})
+    assert run_lines(ROSTER, steps)[-1] == "in short: dave (AIDA1) was off already; dave (AIDA2) was off already"
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("Task failed: Failed to connect to the host via ssh: no route:\nmore", "via ssh: no route"),
+        (
+            "Task failed: Timeout (12s) waiting for privilege escalation prompt:",
+            "it took the connection, and sudo didn't answer within 12 s: the host hangs, or is overloaded",
+        ),
+    ],
+)
+def test_reason_of_ansible_is_said_in_words(message: str, words: str) -> None:
+    shown = run_lines({}, StepResults({"gateway-1": {"unreachable": True, "msg": message}}))
+    assert f"{words} " in " ".join(" ".join(shown).split()) + " "
+    assert "Task failed" not in shown[0]
+
+
+def test_time_out_of_a_task_that_asks_aws_is_said_of_aws() -> None:
+    given = {"revoke_user_name": "kim", "revoke_device": "laptop"}
+    (problem,) = revocation_problems({}, given, "Task failed: Timed out after 15 second(s).")
+    assert problem.startswith("kim/laptop could not be blocked in the registry: AWS didn't answer within 15 s. ")

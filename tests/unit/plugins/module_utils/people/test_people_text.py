@@ -219,15 +219,25 @@ def test_gateway_that_cant_be_reached_is_named_first_and_the_rest_is_shown() -> 
 
 def test_user_without_a_device_fails_with_the_id_in_iam() -> None:
     _said, (failure,) = devices(result([BOTH], []), user_name="user1")
+    assert failure == "user1 has no such device; user1 is AIDA1 in IAM, and has no device"
+
+
+def test_device_that_a_user_has_not_is_answered_with_those_that_there_are() -> None:
+    _said, (failure,) = devices(WELL, user_name="user1/phone")
+    assert failure == "user1/phone has no such device; user1 is AIDA1 in IAM, and has laptop"
+
+
+def test_r16_account_whose_users_may_not_be_peers_is_named_with_those_that_are() -> None:
+    found = {**view(WELL), "devices": [], "users": [], "asked_account_id": "222222222222"}
+    (failure,) = devices_report(found, "user1", NOW).failures
     assert failure == (
-        "user1 has no such device; user1 is AIDA1 in IAM. All devices: ansible-playbook -i INVENTORY "
-        "tracklib.vpn.devices -e devices_user_name=user1"
+        "account 222222222222 has no users who may be peers: vpn_account_id and vpn_identity_accounts name 111122223333"
     )
 
 
 def test_nobody_fails_with_the_nearest_names() -> None:
     _said, (failure,) = devices(WELL, user_name="usr1")
-    assert "nobody is called usr1: neither IAM nor the registry knows the name or id" in failure
+    assert "nobody is called usr1 in account 111122223333: neither IAM nor the registry knows the name or id" in failure
     assert "The nearest names: user1, user2" in failure
 
 

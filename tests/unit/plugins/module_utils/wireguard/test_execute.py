@@ -203,3 +203,13 @@ def test_damaged_file_is_moved_aside(gateway: Gateway) -> None:
 
 def test_r10_no_step_shows_what_it_writes_or_sends() -> None:
     assert "secret" not in repr(WriteFile(Path("wg0.conf"), "secret"))
+
+
+def test_report_says_whether_all_was_done_whatever_its_problems(gateway: Gateway) -> None:
+    news = Report(problems=["bob is barred here by a revocation"])
+    assert execute(_plan(report=news), gateway).report.result("wg0")["complete"]
+    failed = execute(_plan(Step(Fail())), gateway)
+    assert not failed.report.result("wg0")["complete"]
+    assert not execute(_plan(), gateway).stopped_by(CommandError("no")).report.complete
+    assert not failed.report.followed_by(Report()).complete
+    assert not Report().followed_by(failed.report).complete

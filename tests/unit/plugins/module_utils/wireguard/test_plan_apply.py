@@ -24,6 +24,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.plan_apply 
     plan_revocations,
 )
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.read import Snapshot
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.report import NewEnd
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import State, StateError
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.steps import (
     ChangeInterface,
@@ -571,3 +572,19 @@ def test_peer_after_one_that_stays_is_recorded_as_removed() -> None:
     wanted = order(2, [ALICE])
     plan = plan_rest(wanted, checked(wanted), snapshot([ALICE, BOB]))
     assert [each.name for each in plan.state.removals] == ["bob/laptop"]
+
+
+def test_peers_that_end_at_another_time_are_named_with_both_times() -> None:
+    """Their ends are in the file alone: the device doesn't know them."""
+    sooner, later = NOW + 86_400, NOW + 30 * 86_400
+    before = [ALICE._replace(expires_at=later), BOB._replace(expires_at=later), CAROL]
+    after = [ALICE._replace(expires_at=sooner), *(each._replace(expires_at=later) for each in (BOB, CAROL))]
+    wanted = order(2, after)
+    plan = plan_rest(wanted, checked(wanted), snapshot(before))
+    report = full_report(plan)
+    assert report.new_ends == [NewEnd("alice/laptop", later, sooner), NewEnd("carol/laptop", None, later)]
+    assert report.result("wg0")["new_ends"][1] == {"name": "carol/laptop", "before": None, "after": later}
+    assert report.diff() == {
+        "before": "alice/laptop: ends 2026-10-21T14:13:20Z\ncarol/laptop: no end\n",
+        "after": "alice/laptop: ends 2026-09-22T14:13:20Z\ncarol/laptop: ends 2026-10-21T14:13:20Z\nfile: changed\n",
+    }
