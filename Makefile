@@ -25,7 +25,7 @@ unexport PYTHONPATH
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv demo test test-fast ci molecule matrix model lab-up lab-down bench mutants build bundle enroll-script api-description lock docs picture reference format clean
+.PHONY: help setup venv demo test test-fast ci molecule matrix model lab-up lab-down bench cost mutants build bundle enroll-script api-description lock docs picture reference format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -56,6 +56,9 @@ lab-down: venv ## remove everything that the lab made
 
 bench: venv ## measure against the usual ways: bench/results.json and a table
 	@$(TESTS_PY) -m tests.bench
+
+cost: venv ## count what the AWS side costs in a month, by days in fast motion: the table of docs/cost.md
+	@$(TESTS_PY) -m tests.bench.cost
 
 mutants: venv ## break the pure rooms on purpose and count what their tests notice: hours, or make mutants ROOMS="roster keys"
 	@tools/venv .cache/mutants/venv tools/locks/mutants.txt

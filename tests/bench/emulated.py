@@ -92,7 +92,7 @@ def delete_user(iam: Any, name: str) -> None:
     iam.delete_user(UserName=name)
 
 
-def _fill(users: int, devices: int) -> None:
+def fill(users: int, devices: int) -> None:
     """Make everything inside the emulator: by HTTP, this many would take minutes."""
     iam = iam_backends[ACCOUNT]["aws"]
     iam.create_group(GROUP)
@@ -117,7 +117,7 @@ def _fill(users: int, devices: int) -> None:
 def main() -> None:
     """Serve until killed."""
     with mock_aws():
-        _fill(int(sys.argv[2]), int(sys.argv[3]))
+        fill(int(sys.argv[2]), int(sys.argv[3]))
         emulator.main()
 
 

@@ -180,7 +180,7 @@ def test_playbook_names_the_receipts_that_cannot_be_read(vpn: Vpn, playbook: Pla
     record(vpn, removal(1))
     vpn.dynamodb.put_item(TableName=vpn.table, Item={"pk": {"S": "receipt"}, "sk": {"S": "zzz"}})
     said = playbook("receipts", vpn_account_id=ACCOUNT)
-    assert "1 receipts of everybody, since the first" in said
+    assert "1 receipt of everybody, since the first" in said
     assert "1 more could not be read, whosever they are:" in said
     assert "the registry's item receipt zzz can't be read (" in said
 
