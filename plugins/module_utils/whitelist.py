@@ -173,7 +173,10 @@ class Whitelist:
             return Grounds(Reason.NOT_IN_SWEEP, f"account {account_id} isn't configured or was never swept completely")
         user = account.in_force.users.get(user_id)
         if user is None:
-            return Grounds(Reason.NOT_IN_SWEEP, f"no IAM user with the id {user_id} in account {account_id}")
+            detail = f"no IAM user with the id {user_id} in account {account_id}"
+            if account.sweep is None:  # R3, partial knowledge: nobody who is new since is known
+                detail += f" by the sweep of {utc(account.in_force.begun_at)}, the last complete one"
+            return Grounds(Reason.NOT_IN_SWEEP, detail)
         granting = self._granting.get(account_id, frozenset())
         if granting.isdisjoint(user.groups):
             groups = ", ".join(sorted(granting)) or f"vpn_access has none of account {account_id}"

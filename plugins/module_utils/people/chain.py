@@ -89,6 +89,9 @@ def _in_iam(view: View, subject: Subject) -> ChainLink:
         return ChainLink(
             title, Verdict.BREAKS, f"nothing is known of {whom}: {reason}", "correct vpn_identity_accounts"
         )
+    if not user["in_iam"] and account["error"] is not None:
+        finding = f"no {whom} in the sweep of {utc(account['swept_at'])}, and IAM could not be asked now:"
+        return ChainLink(title, Verdict.UNKNOWN, f"{finding} {account['error']}", f"have IAM answer, then {_RECONCILE}")
     if not user["in_iam"]:
         step = "if this is to be a user of the VPN, create the user in IAM and register the device anew"
         if user["id_of_the_name"]:

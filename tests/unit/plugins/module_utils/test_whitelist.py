@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import CONSISTENCY, Tombstone
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.items import read_tombstone
+from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import utc
 from ansible_collections.tracklib.vpn.plugins.module_utils.whitelist import AccountSweeps, Reason, refusal
 
 from tests.support.decisions import (
@@ -116,6 +117,14 @@ def test_r3_incomplete_sweep_freezes_membership_but_not_revocations() -> None:
     )
     assert names(roster) == ["user1/laptop"]
     assert reasons(roster) == {"user2/laptop": "tombstoned", "user3/laptop": "expired", "user4/laptop": "blocked"}
+
+
+def test_r3_who_is_not_in_an_old_sweep_is_left_out_with_its_time() -> None:
+    roster = decided([unswept(stored=sweep(user(1), begun_at=NOW))], registrations((1, 2)))
+    (left,) = roster.excluded
+    assert left.detail == (
+        f"no IAM user with the id AIDA2 in account {ACCOUNT} by the sweep of {utc(NOW)}, the last complete one"
+    )
 
 
 def test_r3_account_never_swept_contributes_nothing_and_others_go_on() -> None:

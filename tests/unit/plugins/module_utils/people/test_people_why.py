@@ -254,6 +254,14 @@ def test_r3_sweep_that_failed_leaves_the_first_link_open() -> None:
     assert chain(said)["in IAM"] == "unknown"
 
 
+def test_r3_who_is_newer_than_the_last_complete_sweep_is_not_said_to_be_gone() -> None:
+    said = why(result([unswept(stored=sweep(user(1)))], registrations((1, 2))), gateway("gw-1"), user_name="user2")
+    (link,) = (each for case in said.data["cases"] for each in case["links"] if each["title"] == "in IAM")
+    assert link["verdict"] == "unknown"
+    assert "IAM could not be asked now: denied" in link["finding"]
+    assert "create the user" not in str(said.data)
+
+
 def test_account_that_was_never_swept_breaks_the_first_link() -> None:
     broken = first_break(why(result([unswept()], registrations((1,))), gateway("gw-1")))
     assert (broken["title"], "it was never swept: denied" in broken["finding"]) == ("in IAM", True)
