@@ -343,7 +343,7 @@ def test_throttled_build_tries_again_or_changes_nothing_and_the_next_one_complet
 
 
 def test_r10_build_leaves_a_report_and_neither_key_nor_secret(first_build: events.Build) -> None:
-    assert "Apply the roster" in first_build.report
+    assert "Apply firewall, interface and peers" in first_build.report
     assert aws.SECRET_KEY not in first_build.output + first_build.report
     assert "PRIVATE KEY" not in first_build.output + first_build.report
     assert "id_ed25519" not in first_build.left
