@@ -73,7 +73,7 @@ def file_to_write(path: str) -> str:
     :raises ValueError: something else than a file is there, or above it than a directory, or the path is empty.
     """
     absolute = callers_path(path)
-    above = next(each for each in Path(absolute).parents if os.path.lexists(each))
+    above = next((each for each in Path(absolute).parents if os.path.lexists(each)), Path(os.sep))
     if not above.is_dir():
         raise ValueError(f"{above} is no directory, and {absolute} would be in it; nothing was written")
     with contextlib.suppress(OSError):  # there is nothing yet; whether it can be written is another question

@@ -222,11 +222,8 @@ def _gateway_lines(name: str, roster: Mapping[str, Any], steps: StepResults, sco
         if result.get(what):
             yield f"  {what}: {_names(result[what], scope)}"
     ends = result.get("new_ends", [])
-    shown = ends if scope.details else ends[:SHOWN]
-    for each in shown:
-        yield f"  other end: {each['name']} ({_end(each['after'])}, before: {_end(each['before'])})"
-    if len(ends) > len(shown):
-        yield f"  and {len(ends) - len(shown)} more with another end"
+    moved = [f"  other end: {each['name']} ({_end(each['after'])}, before: {_end(each['before'])})" for each in ends]
+    yield from _first(moved, "with another end", scope, "  ")
     removed = result.get("removed", [])
     early = [expired for expired in result.get("expired", []) if expired not in removed]
     if early:
@@ -296,11 +293,18 @@ def _cause(receipt: Mapping[str, Any]) -> str:
 
 
 def _each(what: str, devices: Sequence[_Device], namesakes: Container[str], scope: Scope) -> Iterator[str]:
-    shown = devices if scope.details else devices[:SHOWN]
-    for device in shown:
-        yield f"  {what}: {device.shown(namesakes)}" + (f" ({device.cause})" if device.cause else "")
-    if len(devices) > len(shown):
-        yield f"  and {len(devices) - len(shown)} more {what}"
+    lines = [
+        f"  {what}: {device.shown(namesakes)}" + (f" ({device.cause})" if device.cause else "") for device in devices
+    ]
+    yield from _first(lines, what, scope, "  ")
+
+
+def _first(lines: Sequence[str], what: str, scope: Scope, margin: str = "") -> Iterator[str]:
+    """Yield the first lines, with details all, and how many more there are of what."""
+    shown = lines if scope.details else lines[:SHOWN]
+    yield from shown
+    if len(lines) > len(shown):
+        yield f"{margin}and {len(lines) - len(shown)} more {what}"
 
 
 def _outcome(result: Mapping[str, Any], scope: Scope) -> str:
@@ -348,11 +352,8 @@ def _notice_lines(roster: Mapping[str, Any], namesakes: Container[str], scope: S
             yield f"left out: {one['name']} ({one['detail']})"
         return
     new = roster.get("left_out", [])
-    shown = new if scope.details else new[:SHOWN]
-    for one in shown:
-        yield f"left out now: {_Device(one['name'], _identity(one)).shown(namesakes)} ({one['cause']})"
-    if len(new) > len(shown):
-        yield f"and {len(new) - len(shown)} more left out now"
+    lines = [f"left out now: {_Device(one['name'], _identity(one)).shown(namesakes)} ({one['cause']})" for one in new]
+    yield from _first(lines, "left out now", scope)
 
 
 def _summary(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> str:

@@ -72,4 +72,6 @@ def test_file_within_a_file_is_refused_and_missing_directories_are_not(tmp_path:
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match=f"{tmp_path}/file is no directory, and .*/file/a/b would be in"):
         file_to_write(f"{tmp_path}/file/a/b")
+    with pytest.raises(ValueError, match=r"^/ is a directory, expected the path of a file"):
+        file_to_write("/")
     assert file_to_write(f"{tmp_path}/new/a/b") == f"{tmp_path}/new/a/b"
