@@ -135,19 +135,24 @@ def _default(option: dict[str, t.Any]) -> str:
     return "`" + value.replace("|", "\\|") + "`"
 
 
+_TABLE = ("| variable | type | meaning |", "|---|---|---|")
+
+
 def _playbooks() -> Iterator[str]:
     yield "Every playbook can be run again at any time, and with `--check`. What it is given is checked before anything"
     yield "else is done, and a variable that begins with the playbook's name and isn't listed here is refused."
+    yield from ["", "Variables that several playbooks need or read, and check:", "", *_TABLE]
     specs = _yaml(ROOT / "playbooks" / "vars" / "argument_specs.yml")
+    shared = _yaml(ROOT / "playbooks" / "vars" / "known_variables.yml")["shared_options"]
+    yield from _variables(shared, "")
     for path in sorted((ROOT / "playbooks").glob("*.yml")):
         yield from ["", f"## `tracklib.vpn.{path.stem}`", "", *_comment(path)]
-        if path.stem in specs and specs[path.stem]["options"]:
-            yield from [
-                "",
-                "| variable | type | meaning |",
-                "|---|---|---|",
-                *_variables(specs[path.stem]["options"], ""),
-            ]
+        spec = specs.get(path.stem, {"options": {}})
+        if "shared" in spec:
+            needed = ", ".join(f"`{name}`" for name in spec["shared"])
+            yield from ["", f"It needs {needed}, of the inventory as a rule."]
+        if spec["options"]:
+            yield from ["", *_TABLE, *_variables(spec["options"], "")]
 
 
 def _variables(options: dict[str, t.Any], within: str) -> Iterator[str]:

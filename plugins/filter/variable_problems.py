@@ -37,6 +37,11 @@ options:
     type: list
     elements: str
     default: []
+  needed:
+    description: The names of options that are required besides.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -68,10 +73,11 @@ def variable_problems(
     options: Mapping[str, Mapping[str, Any]],
     names: Collection[str] = (),
     known: Collection[str] = (),
+    needed: Collection[str] = (),
 ) -> list[str]:
     from ansible_collections.tracklib.vpn.plugins.module_utils.playbook_variables import mistyped, problems
 
-    return [*problems(given, options), *mistyped(names, known)]
+    return [*problems(given, options, needed), *mistyped(names, known)]
 
 
 class FilterModule:

@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
-from typing import Iterable, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
 from .keys import fingerprint
 from .model import Block, Registration
 from .obstacles import blocks_in_words
-from .people.layout import command
+from .people.layout import Explained, command, paragraph, table, utc
 from .registration import end_in_words
 from .registry.facts import RegistryFacts
 from .revocation import Person
 
 _RECONCILE = command("reconcile")
+_TOLD = ("changed", "msg", "registration", "lifted", "still_blocked_by")
 
 
 def subject(person: Person, device: str | None) -> str:
@@ -101,3 +102,29 @@ def _outlook(left: Sequence[str], returns: str) -> str:
     if not left:
         return f"still blocked: nothing; {returns} with the next reconcile ({_RECONCILE})"
     return f"still blocked: {'; '.join(left)}; {returns} with the next reconcile once nothing of that is left"
+
+
+def order_report(result: Mapping[str, Any]) -> Explained:
+    """Answer an order about one device or user: the sentence, and below it what the order is about.
+
+    :param result: of the module `registration` or `revocation`. Without a registration, or with an empty list of lifted
+        blocks, it hit nothing, which is a failure.
+    """
+    data = {name: result[name] for name in _TOLD if name in result}
+    if not result.get("registration") and not result.get("lifted"):
+        return Explained([], [result["msg"]], data)
+    if "lifted" in result:
+        rows = [_lifted_row(Block(**each)) for each in result["lifted"]]
+        shown = table(("BLOCK OF", "SINCE", "BY", "REASON"), rows)
+    else:
+        shown = table(("DEVICE", "KEY", "ADDRESSES", "ENDS"), [_device_row(Registration(**result["registration"]))])
+    return Explained([*paragraph(result["msg"]), "", *shown], [], data)
+
+
+def _lifted_row(block: Block) -> tuple[str, ...]:
+    return (block.device or "the whole user", utc(block.created_at), block.by or "-", block.reason)
+
+
+def _device_row(registration: Registration) -> tuple[str, ...]:
+    key = registration.public_key and fingerprint(registration.public_key)
+    return (registration.label, key, ", ".join(registration.addresses), end_in_words(registration))

@@ -44,15 +44,19 @@ _CHECKS: dict[str, tuple[Callable[[Any], Any], str]] = {
 }
 
 
-def problems(given: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def problems(
+    given: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]], needed: Collection[str] = ()
+) -> list[str]:
     """Return what is wrong with the variables `given`, each as a sentence of what is there and what is expected.
 
     Every name in `given` must be in `options`. An option has `description`, which says what is expected, and `type`;
-    and optionally `required`, `choices`, `format` (a name in _FORMATS, time_span, life, or file_to_write), `range`
-    (lowest and highest number), `needs` (variables that must be given with it), `needs_one_of` (variables of which
-    exactly one must be given and not be false, unless the value itself is a device's label) and `options` (of a
-    dictionary, or of each in a list). An empty text is as good as none: a form sends it where a field was left alone.
+    and optionally `required` (which those of `needed` are in any case), `choices`, `format` (a name in _FORMATS,
+    time_span, life, or file_to_write), `range` (lowest and highest number), `needs` (variables that must be given with
+    it), `needs_one_of` (variables of which exactly one must be given and not be false, unless the value itself is a
+    device's label) and `options` (of a dictionary, or of each in a list). An empty text is as good as none: a form
+    sends it where a field was left alone.
     """
+    options = {name: {**option, "required": True} if name in needed else option for name, option in options.items()}
     return [*_unknown(given, options), *_wrong(given, options, "")]
 
 
@@ -180,7 +184,7 @@ def _fits(value: Any, option: Mapping[str, Any]) -> bool:
     if "choices" in option and value not in option["choices"]:
         return False
     form = option.get("format")
-    if form is not None and re.fullmatch(_FORMATS[form], value) is None:
+    if form is not None and re.fullmatch(_FORMATS[form], str(value)) is None:
         return False
     if "range" in option:
         lowest, highest = option["range"]

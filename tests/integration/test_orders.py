@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -460,3 +461,27 @@ def test_r3_unblocking_goes_on_where_iam_does_not_answer(vpn: Vpn, fault_proxy: 
     result = vpn.module("revocation", env=env, user_name="kim", device="laptop", state="unblocked", aws_config=few)
     assert [block["device"] for block in result["lifted"]] == ["laptop"]
     assert "IAM didn't say how kim stands" in str(result["warnings"])
+
+
+def test_each_order_answers_in_json_where_a_program_asks(order: Orders, tmp_path: Any) -> None:
+    file = tmp_path / "answer.json"
+
+    def answer(name: str, expect: int = 0, **variables: Any) -> dict[str, Any]:
+        said = order(name, expect=expect, format="json", file=str(file), **variables)
+        assert f"written: {file} (0600)" in said
+        return json.loads(file.read_text())  # type: ignore[no-any-return]
+
+    registered = answer("register", user_name="kim", device="phone", public_key=OTHER_KEY)
+    assert (registered["changed"], registered["failures"], registered["still_blocked_by"]) == (True, [], [])
+    assert registered["registration"]["public_key"] == OTHER_KEY
+    renewed = answer("renew", user_name="kim", device="phone", expires_in="never")
+    assert (renewed["registration"]["device"], renewed["registration"]["expires_at"]) == ("phone", None)
+    order.block("laptop")
+    unblocked = answer("unblock", user_name="kim/laptop")
+    assert [block["by"] for block in unblocked["lifted"]] == [OPERATOR]
+    hit_nothing = answer("unblock", user_name="kim/laptop", expect=2)
+    assert hit_nothing["failures"] == [hit_nothing["msg"]]
+    assert "has no block on laptop" in hit_nothing["msg"]
+    removed = answer("remove_device", user_name="kim/phone")
+    assert (removed["registration"]["device"], removed["failures"]) == ("phone", [])
+    assert answer("remove_device", user_name="kim/phone", expect=2)["failures"]

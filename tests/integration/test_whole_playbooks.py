@@ -108,8 +108,28 @@ def test_r4_revocation_of_nobody_fails_with_the_nearest_names_and_reaches_no_gat
 def test_r16_variable_that_cant_be_right_is_refused_by_its_name(
     playbook: Playbook, inventory: str, name: str, options: dict[str, Any], sentence: str
 ) -> None:
-    said = " ".join(playbook(name, "-i", inventory, expect=2, **{"vpn_account_id": ACCOUNT, **options}).split())
+    said = " ".join(playbook(name, "-i", inventory, expect=2, **{**NOTHING_GRANTED, **options}).split())
     assert sentence in said
+    assert "changed=0" in said
+
+
+@pytest.mark.parametrize("name", ["reconcile", "status", "unblock"])
+def test_r16_variable_of_the_inventory_that_is_missing_is_asked_for(
+    playbook: Playbook, inventory: str, name: str
+) -> None:
+    options = {"unblock_user_name": "kim", "unblock_device": "laptop"} if name == "unblock" else {}
+    said = " ".join(playbook(name, "-i", inventory, expect=2, **options).split())
+    assert "vpn_account_id is not set, expected the gateways' account, 12 digits in quotes, in group_vars/all" in said
+    assert ("vpn_access is not set, expected a list of grants" in said) == (name != "unblock")
+    assert "changed=0" in said
+    own = {"vpn_account_id": ACCOUNT, "gateway_access": [], "gateway_address_pools": []}
+    assert "is not set" not in playbook(name, "-i", inventory, expect=2, **own, **options)
+
+
+def test_r16_variable_whose_own_template_is_undefined_is_named(playbook: Playbook, inventory: str) -> None:
+    options = {"vpn_account_id": "{{ account_of_gateways }}", "vpn_access": [], "register_user_name": "{{ who }}"}
+    said = " ".join(playbook("register", "-i", inventory, expect=2, **options).split())
+    assert "register_user_name, vpn_account_id: the value is a template of something that isn't defined" in said
     assert "changed=0" in said
 
 

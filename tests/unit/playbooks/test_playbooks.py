@@ -60,6 +60,21 @@ def test_playbook_that_declares_variables_checks_them_first(name: str) -> None:
     assert variables["vars"] == {"_vpn_playbook": name}
 
 
+def _with_imported(path: Path) -> str:
+    text = path.read_text()
+    imported = re.findall(r"(?:import|include)_tasks: (?:tasks/)?(\w+\.yml)", text)
+    return text + "".join(_with_imported(PLAYBOOKS / "tasks" / name) for name in imported)
+
+
+# without them `revoke` cuts off, and what `deploy` needs is its role's
+@pytest.mark.parametrize("name", sorted(SPECS.keys() - {"revoke", "deploy"}))
+def test_r16_shared_variable_that_a_playbook_cant_do_without_is_asked_for(name: str) -> None:
+    shared = yaml.safe_load((PLAYBOOKS / "vars/known_variables.yml").read_text())["shared_options"]
+    text = re.sub(r"(?m)^ *#.*", "", _with_imported(PLAYBOOKS / f"{name}.yml"))
+    read = {each for each in shared if re.search(rf"(?<![\w.'^]){each}\b(?!\)? \| default|\$)", text)}
+    assert set(SPECS[name].get("shared", [])) == read - {"vpn_identity_accounts", "vpn_release_held"}
+
+
 @pytest.mark.parametrize("path", sorted(PLAYBOOKS.glob("*.yml")), ids=lambda path: path.stem)
 def test_r16_every_play_first_refuses_to_be_a_part_of_itself(path: Path) -> None:
     first, *later = yaml.safe_load(path.read_text())

@@ -23,6 +23,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.whitelist import Acco
 from tests.support.people import result
 
 ACCOUNT = "111122223333"
+KEY = "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo="
 NOW = 1_790_000_000.0
 KIM = User(ACCOUNT, "AIDAKIM", "kim", 0, ("vpn",))
 PERSON = Person(ACCOUNT, "AIDAKIM", "kim")
@@ -182,3 +183,57 @@ def test_removal_of_what_is_no_peer_offers_no_revocation_which_would_know_the_de
     said = orders.removed(PERSON, LAPTOP, ACCOUNT, result([], []).facts, check_mode=False)
     assert "is removed; it was no peer by the last run." in said
     assert "revoke" not in said
+
+
+REGISTERED: dict[str, Any] = {
+    "changed": True,
+    "msg": "laptop of kim (AIDAKIM) is registered",
+    "registration": {**LAPTOP._asdict(), "public_key": KEY, "addresses": ["10.44.0.2", "fd44::2"]},
+    "still_blocked_by": [],
+    "diff": {"before": "", "after": "for people"},
+}
+
+
+def test_answer_to_an_order_has_the_sentence_and_what_the_order_is_about() -> None:
+    told = orders.order_report(REGISTERED)
+    assert told.lines == [
+        "laptop of kim (AIDAKIM) is registered",
+        "",
+        "DEVICE      KEY               ADDRESSES           ENDS",
+        f"kim/laptop  {fingerprint(KEY)}  10.44.0.2, fd44::2  2026-09-21T14:14:20Z",
+    ]
+    assert told.failures == []
+    assert dict(told.data) == {
+        name: REGISTERED[name] for name in ("changed", "msg", "registration", "still_blocked_by")
+    }
+
+
+def test_device_without_an_end_or_a_readable_key_has_its_row_too() -> None:
+    damaged = {**REGISTERED["registration"], "public_key": "", "addresses": [], "expires_at": None}
+    assert orders.order_report({**REGISTERED, "registration": damaged}).lines[-2:] == [
+        "DEVICE      KEY  ADDRESSES  ENDS",
+        "kim/laptop  -    -          never",
+    ]
+
+
+def test_answer_to_an_order_to_unblock_has_the_lifted_block() -> None:
+    lifted = [LOST._asdict(), LEFT._asdict()]
+    told = orders.order_report(
+        {"changed": True, "msg": "unblocked", "lifted": lifted, "still_blocked_by": ["tombstone"]}
+    )
+    assert told.lines == [
+        "unblocked",
+        "",
+        "BLOCK OF        SINCE                 BY                                 REASON",
+        "laptop          2026-09-21T14:12:20Z  arn:aws:iam::111122223333:user/op  lost",
+        "the whole user  2026-09-21T14:12:20Z  -                                  left",
+    ]
+    assert told.data["lifted"] == lifted
+    assert told.failures == []
+
+
+@pytest.mark.parametrize("result", [{"lifted": []}, {}])
+def test_order_that_hit_nothing_is_a_failure(result: dict[str, Any]) -> None:
+    told = orders.order_report({"changed": False, "msg": "kim has no device fone", **result})
+    assert (told.lines, told.failures) == ([], ["kim has no device fone"])
+    assert told.data["msg"] == "kim has no device fone"
