@@ -392,7 +392,7 @@ def test_r11_reload_of_the_unit_costs_nobody_a_packet(bob: actions.Connection, g
         done = actions.run_playbook("reconcile")
         report = probe.stop()
     assert "nothing was changed" in refused
-    assert done.result("apply firewall", gateway)["repaired"] == ["file edited by hand"]
+    assert done.result("apply firewall", gateway)["repaired"] == ["file not as the last apply left it"]
     assert report["lost"] == 0, report
 
 

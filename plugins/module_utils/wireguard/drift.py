@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Iterator, NamedTuple, Sequence
 
 from .check import has_firewall
 from .commands import GatewayError
@@ -14,8 +14,9 @@ from .gateway import Gateway
 from .operations import reload
 from .read import Snapshot
 from .report import Report
+from .state import State
 
-_OF_A_PEER = re.compile(r" missing on the device$| added by hand$| with other ")
+_OF_A_PEER = re.compile(r"^removal of | missing on the device$| added by hand$| with other ")
 
 
 class Drift(NamedTuple):
@@ -28,7 +29,7 @@ class Drift(NamedTuple):
 
 def is_of_another_peer(differing: str, name: str) -> bool:
     """Tell whether a difference is one of a peer, and not of the one with this name."""
-    return _OF_A_PEER.search(differing) is not None and not differing.startswith(f"{name} ")
+    return _OF_A_PEER.search(differing) is not None and name not in differing.split(" ")
 
 
 def find_drift(gateway: Gateway, snapshot: Snapshot) -> Drift:
@@ -38,16 +39,25 @@ def find_drift(gateway: Gateway, snapshot: Snapshot) -> Drift:
     if snapshot.state is None:
         return Drift()
     report = reload(Gateway(gateway.site, gateway.run, check_mode=True), max_age=0)
+    undone = list(_undone(snapshot.state))
     if snapshot.link is None:
-        return _drift_of(report, "")
+        return _drift_of(report, undone)
     try:
-        lost = "" if has_firewall(gateway, snapshot) else "firewall not as it was loaded"
+        lost = [] if has_firewall(gateway, snapshot) else ["firewall not as it was loaded"]
     except (GatewayError, OSError) as error:
-        return _drift_of(report.with_problem(error), "")
-    return _drift_of(report, lost)
+        return _drift_of(report.with_problem(error), undone)
+    return _drift_of(report, [*undone, *lost])
 
 
-def _drift_of(report: Report, lost_firewall: str) -> Drift:
+def _undone(state: State) -> Iterator[str]:
+    """Say what the last run began and didn't end: it was stopped, or a disk is full."""
+    for removal in state.pending().values():
+        yield f"removal of {removal.name} not finished"
+    if state.generation and state.content is None:
+        yield f"roster {state.generation} applied in part only"
+
+
+def _drift_of(report: Report, found_besides: Sequence[str]) -> Drift:
     updated = [f"{name} with other {what}" for name, what in report.updated.items()]
-    found = [lost_firewall, *report.repaired, *report.settings, *report.added, *report.removed, *updated]
-    return Drift(tuple(each for each in found if each), tuple(report.notices), tuple(dict.fromkeys(report.problems)))
+    found = [*found_besides, *report.repaired, *report.settings, *report.added, *report.removed, *updated]
+    return Drift(tuple(found), tuple(report.notices), tuple(dict.fromkeys(report.problems)))

@@ -14,7 +14,7 @@ from .plan import Plan
 from .read import Snapshot
 from .report import Report
 from .state import State
-from .steps import PartlyDoneError, RemovePeers, Step
+from .steps import PartlyDoneError, RecordState, RemovePeers, Step
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ def execute(plan: Plan, gateway: Gateway) -> Execution:
         report = _report(plan, [step.reports for step in plan.steps], plan.state)
         return Execution(report, replace(plan.afterwards, state=plan.state))
     state = plan.before
+    unsaved: State | None = None
+    off: set[str] = set()
     reports: list[Report] = []
     failures: list[tuple[Step, Exception]] = []
     for step in plan.steps:
@@ -56,13 +58,16 @@ def execute(plan: Plan, gateway: Gateway) -> Execution:
         try:
             state = perform(step, gateway, state)
             reports.append(step.reports)
+            off.update(step.action.keys if isinstance(step.action, RemovePeers) else ())
         except PartlyDoneError as error:
             state = error.state
             reports.append(error.report)
             failures.append((step, error))
         except (GatewayError, OSError) as error:
             failures.append((step, error))
-    report = _report(plan, reports, state)
+            unsaved = step.action.state if isinstance(step.action, RecordState) else unsaved
+    # where no state can be saved, nobody but this report remembers the removals for their receipts
+    report = _report(plan, reports, unsaved.finished(off, gateway.now()) if unsaved else state)
     problems = _problems(failures, report.removed) + report.problems
     report = replace(report, problems=problems, complete=report.complete and not failures)
     return Execution(report, replace(plan.afterwards, state=state), failed=bool(failures))

@@ -216,7 +216,7 @@ def _write_config(
     names = [why.label.name for key, why in removed.items() if key not in snapshot.live]
     report = Report(removed=names, new_ends=_new_ends(roster, snapshot), settings=["file"])
     if known and digest(body(snapshot.config_text)) not in known:
-        what = "file edited by hand" if snapshot.config_text.strip() else "file missing or empty"
+        what = "file not as the last apply left it" if snapshot.config_text.strip() else "file missing or empty"
         report = Report(removed=names, repaired=[what])
     return [Step(WriteFile(snapshot.site.config, roster.text), report)]
 

@@ -185,7 +185,7 @@ def _lose(host: Host) -> None:
             ["net/ipv4/ip_forward 0 instead of 1", "net/ipv6/conf/all/forwarding 0 instead of 1"],
         ),
         (_stop_forwarding_of_the_tunnel, ["net/ipv4/conf/{name}/forwarding 0 instead of 1"]),
-        (_edit, ["file edited by hand"]),
+        (_edit, ["file not as the last apply left it"]),
         (_empty, ["file missing or empty"]),
         (_lose, ["file missing or empty"]),
     ],

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import CommandMissing, run
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.drift import find_drift
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.gateway import Gateway
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.read import read
 
 from tests.support.wireguard_host import REGISTRY, Host, Person, allowed, key
 
@@ -49,6 +52,58 @@ def test_r4_read_only_file_system_keeps_no_leaver(host: Host, which: str, lock_i
         assert (revoked.removed, host.peers) == (["bob/laptop"], allowed(CAROL))
     assert host.apply(host.order(3, [CAROL], revoked=[ALICE, BOB])).problems == []
     assert host.peers == allowed(CAROL)
+
+
+@contextmanager
+def full(directory: Path) -> Iterator[None]:
+    """A file system without room for another file."""
+    found = {path.name: path.read_bytes() for path in directory.iterdir()}
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k,mode=700", "tmpfs", directory], check=True)
+    try:
+        for name, content in found.items():
+            (directory / name).write_bytes(content)
+        with suppress(OSError), (directory / "filling").open("wb", buffering=0) as filling:
+            while filling.write(bytes(1024)):
+                pass
+        yield
+        left = {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "filling"}
+    finally:
+        subprocess.run(["umount", directory], check=True)
+    for name, content in left.items():
+        (directory / name).write_bytes(content)
+
+
+def test_r4_full_disk_keeps_no_leaver_and_the_removal_is_told_to_whoever_records_it(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    with full(host.site.state_dir):
+        outcome = host.apply(host.order(2, [BOB], revoked=[ALICE]))
+        assert (outcome.removed, host.peers) == (["alice/laptop"], allowed(BOB))
+        assert "No space left on device" in outcome.problems[0]
+        (removal,) = outcome.removals
+        assert (removal.name, removal.reason, removal.removed_at) == ("alice/laptop", "tombstoned", int(host.now))
+        (revoked,) = host.revoke("bob").removals
+        assert (revoked.name, revoked.removed_at) == ("bob/laptop", int(host.now))
+    after = host.apply(host.order(3, [], revoked=[ALICE, BOB]))
+    assert (after.problems, after.repaired) == ([], ["file not as the last apply left it"])
+    assert host.peers == {}
+
+
+def test_r8_what_a_full_disk_left_half_done_is_drift_until_it_is_done(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    with full(host.site.config_dir):
+        outcome = host.apply(host.order(2, [BOB], revoked=[ALICE]))
+        assert (outcome.removed, host.peers) == (["alice/laptop"], allowed(BOB))
+        assert _drift(host) == ("removal of alice/laptop not finished", "roster 2 applied in part only")
+        host.sh("ip", "link", "del", host.name)
+        assert host.program("up").returncode == 0
+        assert host.peers == allowed(BOB), "who is in the file still, and being removed, doesn't come back"
+    assert host.apply(host.order(3, [BOB], revoked=[ALICE])).problems == []
+    assert _drift(host) == ()
+
+
+def _drift(host: Host) -> tuple[str, ...]:
+    gateway = Gateway(host.site, host.run)
+    return find_drift(gateway, read(gateway)).differing
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"format": 1}', '{"format": 99}', "\x00\xff"])

@@ -184,7 +184,7 @@ def test_expiry_of_an_edited_file_leaves_it_an_edited_file(overdue: Host) -> Non
     assert overdue.expire().removed == ["alice/laptop"]
     _without_alice(overdue)
     assert "is not what the last apply left" in overdue.program("reload").stderr
-    assert overdue.apply(overdue.order(2, [BOB])).repaired == ["file edited by hand"]
+    assert overdue.apply(overdue.order(2, [BOB])).repaired == ["file not as the last apply left it"]
 
 
 @pytest.fixture

@@ -213,3 +213,13 @@ def test_report_says_whether_all_was_done_whatever_its_problems(gateway: Gateway
     assert not execute(_plan(), gateway).stopped_by(CommandError("no")).report.complete
     assert not failed.report.followed_by(Report()).complete
     assert not Report().followed_by(failed.report).complete
+
+
+def test_removal_that_cannot_be_saved_is_told_all_the_same_and_one_that_failed_stays_open(gateway: Gateway) -> None:
+    gateway.site.state.mkdir(parents=True)  # no file takes its place
+    begun = _begun("a", FAILING)
+    steps = [Step(RecordState(begun), urgent=True), _off("a", urgent=True), _off(FAILING, urgent=True)]
+    done = execute(_plan(*steps), gateway)
+    removed_at = {each.user_name: each.removed_at for each in done.report.removals}
+    assert removed_at == {"a": gateway.now(), FAILING: None}
+    assert done.afterwards.state == State(generation=1), "what is saved is another question"
