@@ -8,17 +8,17 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from .model import printable
 from .people.layout import command, paragraph, utc
 from .people.receipt_lines import table
+from .people.seen import first_line
 
 _REKEYED = "key_replaced"  # a gateway's reason for a device that stays, with another key
-_UNANSWERED_SUDO = re.compile(r"Timeout \((\d+)s\) waiting for privilege escalation prompt")  # of ansible-core
 _TIME_OUT = re.compile(r"(?:Task failed: )?Timed out after (\d+) second\(s\)\.?")  # of a task, by ansible-core
-_OTHER_HOST_KEY = "REMOTE HOST IDENTIFICATION HAS CHANGED"  # of OpenSSH
 SHOWN = 20  # names of one kind; a first roster may add thousands
 
 # Why a gateway takes a peer off, in words; where the roster says more, that is shown.
@@ -175,7 +175,7 @@ def _unserved_lines(roster: Mapping[str, Any], steps: StepResults, scope: Scope)
             yield f"not checked: {name}, which has nothing to check yet, or see above"
             continue
         else:
-            yield f"NOT REACHED: {name}, {_first_line(result.get('msg', 'see above'))}"
+            yield f"NOT REACHED: {name}, {first_line(result.get('msg', 'see above'))}"
         yield from _lingering_lines(name, roster, result, scope)
     for name in _absent(roster, steps):
         yield f"NOT IN THE INVENTORY: {name}, which was set up; whoever was a peer there still is"
@@ -309,25 +309,13 @@ def _first(lines: Sequence[str], what: str, scope: Scope, margin: str = "") -> I
 
 def _outcome(result: Mapping[str, Any], scope: Scope) -> str:
     if result.get("failed", False):
-        return "FAILED: " + _first_line(result.get("msg", "see above"))
+        return "FAILED: " + first_line(result.get("msg", "see above"))
     if result.get("stale", False):
         what = "only confirmed revocations were done" if result.get("removed") else "nothing was changed"
         return f"a later roster is already in force, {what}"
     if not result["changed"]:
         return "no change"
     return "would change" if scope.check_mode else "changed"
-
-
-def _first_line(message: str) -> str:
-    """Return what a message begins with; of SSH's banner about a changed host key, what it says."""
-    if _OTHER_HOST_KEY in message:
-        return (
-            "its SSH host key isn't the one that is known: the host was made anew, or somebody answers in its place. "
-            "Find out which before you accept the new key"
-        )
-    if waited := _UNANSWERED_SUDO.search(message):
-        return f"it took the connection, and sudo didn't answer within {waited[1]} s: the host hangs, or is overloaded"
-    return message.split("\n")[0].removeprefix("Task failed: ").strip().rstrip(":")
 
 
 def _names(names: Sequence[str], scope: Scope) -> str:
@@ -362,7 +350,7 @@ def _summary(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> str
     unserved = [name for name, result in results.items() if not is_served(result)]
     namesakes, removed = _namesakes(roster, steps), _distinct(_removed(name, roster, steps) for name in steps.gateways)
     lingering = {
-        device: [name for name, result in results.items() if _may_keep(device, name, result, roster, scope)]
+        device: [name for name, result in results.items() if _may_keep(device.name.__eq__, name, result, roster, scope)]
         for device in removed
     }
     off = [device for device in removed if not lingering[device]]
@@ -377,7 +365,7 @@ def _summary(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> str
         for device, gateways in lingering.items()
         if gateways
     ]
-    parts += [f"{name} was off already" for name in _off_before(roster, steps, removed)]
+    parts += _off_nowhere(roster, steps, scope, removed)
     moved = list(dict.fromkeys(each["name"] for result in results.values() for each in result.get("new_ends", [])))
     if moved:
         parts.append(f"{_names(moved, scope)} {'would end' if scope.check_mode else 'ends'} at another time")
@@ -395,26 +383,37 @@ def _summary(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> str
 
 
 def _may_keep(
-    device: _Device, gateway: str, result: Mapping[str, Any], roster: Mapping[str, Any], scope: Scope
+    is_meant: Callable[[str], bool], gateway: str, result: Mapping[str, Any], roster: Mapping[str, Any], scope: Scope
 ) -> bool:
-    """Tell whether a gateway may still have a peer that others take off; without a roster, each that wasn't served."""
+    """Tell whether a gateway may still have a peer that is to go; without a roster, each that wasn't served."""
     if scope.check_mode and not result.get("unreachable", False):
         return False
     if not roster:
         return not _is_applied(result)
-    return device.name in still_peers(roster, gateway, result)
+    return any(map(is_meant, still_peers(roster, gateway, result)))
 
 
-def _off_before(roster: Mapping[str, Any], steps: StepResults, removed: Sequence[_Device]) -> Iterator[str]:
-    """Name whom a revocation found off every gateway; nobody if one wasn't served, and may still have them."""
-    results = steps.gateways.values()
-    if "generation" not in roster or not results or not all(map(_is_applied, results)):
-        return
-    records = steps.revocation.get("revocations", [])
+def _off_nowhere(
+    roster: Mapping[str, Any], steps: StepResults, scope: Scope, removed: Sequence[_Device]
+) -> Iterator[str]:
+    """Name whom a revocation is about and no gateway took off: some may still have them, or all had none."""
+    records, gateways = steps.revocation.get("revocations", []), steps.gateways
     for whom in dict.fromkeys((each["user_id"], each["user_name"], each.get("device")) for each in records):
-        if not any(each.is_hit(*whom) for each in removed):
-            is_apart = len({each["user_id"] for each in records if each["user_name"] == whom[1]}) > 1
-            yield "/".join(filter(None, whom[1:])) + (f" ({whom[0]})" if is_apart else "")
+        if any(each.is_hit(*whom) for each in removed):
+            continue
+        is_apart = len({each["user_id"] for each in records if each["user_name"] == whom[1]}) > 1
+        user = "/".join(filter(None, whom[1:])) + (f" ({whom[0]})" if is_apart else "")
+        is_meant = partial(_is_hit, *whom)
+        keeping = [name for name, result in gateways.items() if _may_keep(is_meant, name, result, roster, scope)]
+        if keeping:
+            is_blocked = "would be" if scope.check_mode else "is"
+            yield f"{user} {is_blocked} blocked, and may still connect through {', '.join(keeping)}"
+        elif "generation" in roster and gateways and all(map(_is_applied, gateways.values())):
+            yield f"{user} was off already"
+
+
+def _is_hit(user_id: str, user_name: str, device: str | None, name: str) -> bool:
+    return _Device(name).is_hit(user_id, user_name, device)
 
 
 def _is_applied(result: Mapping[str, Any]) -> bool:
@@ -479,7 +478,7 @@ def _unserved(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> It
     for name, result in steps.gateways.items():
         names, is_limited = still_peers(roster, name, result), name in scope.limited
         if names and _has_served_and_failed(result):
-            why = f"{name} failed ({_first_line(result.get('msg', 'see above'))})"
+            why = f"{name} failed ({first_line(result.get('msg', 'see above'))})"
             still = f"still peers there, as far as is known: {_names(names, WHOLE)}"
             yield f"{why}; {still}. Run this again{_unlimited(scope)} once that is mended"
         if is_served(result) or _is_unchecked(result, scope):
@@ -488,7 +487,7 @@ def _unserved(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> It
             continue
         why = "was left out by --limit" if is_limited else "wasn't reached"
         if result.get("msg"):
-            why += f" ({_first_line(result['msg'])})"
+            why += f" ({first_line(result['msg'])})"
         whom = "whoever was a peer there still is"
         if roster:
             whom = f"still peers there, as far as is known: {_names(names, WHOLE) or 'nobody who left'}"
@@ -526,7 +525,7 @@ def revocation_problems(
     recorded = bool(written) and not written.get("failed", False)
     problems = [] if failure is None else [_not_durable(given, failure, recorded=recorded)]
     return problems + [
-        f"{gateway} refused the roster of this revocation: {_sentence(_first_line(why))} {_whom(given)} was cut off "
+        f"{gateway} refused the roster of this revocation: {_sentence(first_line(why))} {_whom(given)} was cut off "
         "there without it, and stays so until a roster that it accepts revokes the same"
         for gateway, why in (refused or {}).items()
     ]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from .conftest import ROOT
 from .names import Playbook
-from .vpn import ACCOUNT, Vpn
+from .vpn import ACCESS, ACCOUNT, POOLS, Vpn
 
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
 ON_GATEWAYS = ["devices", "diagnose", "handout", "private_dns", "reconcile", "revoke", "site", "status", "why"]
@@ -111,6 +112,28 @@ def test_r16_variable_that_cant_be_right_is_refused_by_its_name(
     said = " ".join(playbook(name, "-i", inventory, expect=2, **{**NOTHING_GRANTED, **options}).split())
     assert sentence in said
     assert "changed=0" in said
+
+
+def test_report_of_site_says_why_a_gateway_was_not_set_up(playbook: Playbook, tmp_path: Path, vpn: Vpn) -> None:
+    vpn.user("kim")
+    vpn.register("kim", "laptop", "2F1wRQ1l0BRXWBRa9tqBFk0PbrBqvmjXkCZkdbAAZzk=")
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text(
+        "vpn_gateways: {hosts: {gw1: {ansible_host: 127.0.0.1, ansible_port: 1}, gw2: {gateway_interface: no name}}}\n"
+    )
+    options = {
+        "vpn_account_id": ACCOUNT,
+        "vpn_access": ACCESS,
+        "vpn_address_pools": POOLS,
+        "ansible_connection": "{{ 'ssh' if inventory_hostname == 'gw1' else 'local' }}",
+        "ansible_python_interpreter": sys.executable,
+    }
+    said = " ".join(playbook("site", "-i", str(inventory), expect=2, **options).split())
+    report = said[said.index("TASK [Show what happened on each gateway]") :]
+    assert "NOT REACHED: gw1, Failed to connect to the host via ssh" in report
+    assert "Connection refused" in report
+    assert "gw2: FAILED: gateway_interface must be 1 to 15 letters, digits" in report
+    assert "see above" not in report
 
 
 @pytest.mark.parametrize("name", ["reconcile", "status", "unblock"])

@@ -146,6 +146,13 @@ def test_check_writes_nothing_and_says_what_it_would(operator: Operator) -> None
     assert list(operator.stand.iterdir()) == []
 
 
+@pytest.mark.parametrize(("name", "shown"), [("devices", "0 devices"), ("receipts", "removed_at")])
+def test_answer_whose_file_cant_be_written_is_shown_all_the_same(operator: Operator, name: str, shown: str) -> None:
+    said = " ".join(operator(name, expect=2, **{**WRITING[name], f"{name}_file": "/proc/it.txt"}).split())
+    assert re.search(r"/proc/it\.txt can't be written: \[Errno 2\] No such file or directory\. What it would have", said)
+    assert shown in said.partition("TASK [Show what the file would have]")[2]
+
+
 def test_registry_is_imported_from_where_the_caller_stands(operator: Operator) -> None:
     operator("registry_export", registry_export_file="it.jsonl")
     said = operator("registry_import", registry_import_file="it.jsonl")

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from ..keys import fingerprint
@@ -16,6 +17,11 @@ from ..wireguard.config import PeerLabel
 
 CONNECTED = 180  # seconds; WireGuard makes a new handshake every 2 minutes while packets flow
 NOBODY = PeerLabel()
+_UNANSWERED_SUDO = re.compile(r"Timeout \((\d+)s\) waiting for privilege escalation prompt")  # of ansible-core
+_SSH = re.compile(r"(?:Failed to connect to the host via|.* can be reached over) ssh: ")  # of ansible-core
+# of OpenSSH, among what a server's banner says
+_SSH_SAYS = re.compile(r"ssh: |Permission denied|[Cc]onnection (?:refused|reset|closed|timed out)|verification failed")
+_OTHER_HOST_KEY = "REMOTE HOST IDENTIFICATION HAS CHANGED"  # of OpenSSH
 _ANSIBLES = frozenset({"changed", "failed", "invocation", "warnings", "deprecations"})  # not what was read
 
 
@@ -62,9 +68,9 @@ def from_host_variables(hosts: Iterable[Mapping[str, Any]], registered: str) -> 
         if result is None:
             yield _unread(name, "it was not asked, --limit leaves it out")
         elif result.get("unreachable", False):
-            yield _unread(name, f"it can't be reached: {_one_line(result)}")
+            yield _unread(name, f"it can't be reached: {_reason(result)}")
         elif "peers" not in result:
-            yield {**_unread(name, f"it could not be read: {_one_line(result)}"), "reached": True}
+            yield {**_unread(name, f"it could not be read: {_reason(result)}"), "reached": True}
         else:
             yield {
                 "name": name,
@@ -79,8 +85,26 @@ def _unread(name: str, error: str) -> dict[str, Any]:
     return {"name": name, "reached": False, "error": error, "endpoint": None, "info": {}}
 
 
-def _one_line(result: Mapping[str, Any]) -> str:
-    return " ".join(str(result.get("msg", "no reason was given")).split())
+def _reason(result: Mapping[str, Any]) -> str:
+    return first_line(str(result.get("msg", "no reason was given")))
+
+
+def first_line(message: str) -> str:
+    """Return what a message begins with; of SSH's, between banners and warnings, why there is no connection."""
+    if _OTHER_HOST_KEY in message:
+        return (
+            "its SSH host key isn't the one that is known: the host was made anew, or somebody answers in its place. "
+            "Find out which before you accept the new key"
+        )
+    if waited := _UNANSWERED_SUDO.search(message):
+        return f"it took the connection, and sudo didn't answer within {waited[1]} s: the host hangs, or is overloaded"
+    message = message.removeprefix("Task failed: ")
+    lines = [line.strip().rstrip(":") for line in message.split("\n")]
+    if ssh := _SSH.match(lines[0]):
+        lines[0] = lines[0][ssh.end() :]
+        said = next((line for line in lines if _SSH_SAYS.search(line)), lines[0])
+        return f"Failed to connect to the host via ssh: {said}"
+    return lines[0]
 
 
 def _endpoint(host: str | None, port: int | None) -> str | None:

@@ -79,7 +79,7 @@ def _wrong(view: View, max_age: int) -> Iterator[str]:
 def _wrong_at(gateway: View, max_age: int) -> Iterator[str]:
     name = gateway["name"]
     if gateway["error"] is not None and gateway["missed"]:
-        yield f"{name}: may still be peers there: {names(gateway['missed'])}. Run reconcile once it can be reached"
+        yield f"{name}: may still be peers there: {names(gateway['missed'])}. Run reconcile once that is mended"
     if gateway["unrecorded"]:
         yield (
             f"{name} keeps {names(gateway['unrecorded'])} out by a revocation that the registry didn't get. Repeat the "

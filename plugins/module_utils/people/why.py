@@ -66,8 +66,9 @@ def _case(view: View, subject: Subject, now: float) -> Case:
     if device is not None and is_connected(device):
         return Case(subject, chain, _connected_words(name, device, broken), is_answered=True)
     if broken is not None:
-        headline = f"{name} can't connect: {_break_words(broken)}{_unless_elsewhere(device)}"
-        return Case(subject, chain, headline, is_answered=True)
+        elsewhere = _unless_elsewhere(device)
+        headline = f"{name} can't connect: {_break_words(broken)}{elsewhere}"
+        return Case(subject, chain, headline, is_answered=not elsewhere)
     open_links = ", ".join(link.title for link in chain if link.verdict is Verdict.UNKNOWN)
     headline = f"{name}: no break was found, and this is not known: {open_links or 'nothing'}"
     return Case(subject, chain, headline, is_answered=False)

@@ -619,6 +619,11 @@ def test_r1_users_of_one_name_who_were_off_already_are_told_apart() -> None:
     [
         ("Task failed: Failed to connect to the host via ssh: no route:\nmore", "via ssh: no route"),
         (
+            'Task failed: Data could not be sent to remote host "gw". Make sure this host can be reached over ssh: ***'
+            + " Access is denied to strangers ***\r\nadmin@gw: Permission denied (publickey).\r\n",
+            "Failed to connect to the host via ssh: admin@gw: Permission denied (publickey).",
+        ),
+        (
             "Task failed: Timeout (12s) waiting for privilege escalation prompt:",
             "it took the connection, and sudo didn't answer within 12 s: the host hangs, or is overloaded",
         ),
@@ -628,6 +633,34 @@ def test_reason_of_ansible_is_said_in_words(message: str, words: str) -> None:
     shown = run_lines({}, StepResults({"gateway-1": {"unreachable": True, "msg": message}}))
     assert f"{words} " in " ".join(" ".join(shown).split()) + " "
     assert "Task failed" not in shown[0]
+
+
+SILENT = {"unreachable": True, "msg": "no route"}
+
+
+@pytest.mark.parametrize(
+    ("device", "left", "missed", "gateways", "words"),
+    [
+        ("laptop", ["kim/laptop"], [], [SILENT, SILENT], "may still connect through gateway-1, gateway-2; NOT served"),
+        (None, [], ["kim/phone"], [{"changed": False}, SILENT], "may still connect through gateway-2; NOT served"),
+    ],
+)
+def test_r17_summary_names_whom_a_revocation_reached_nowhere(
+    device: str | None, left: list[str], missed: list[str], gateways: list[dict[str, Any]], words: str
+) -> None:
+    record = {"user_id": "AIDA2", "user_name": "kim", "device": device, "kind": "block"}
+    names = dict(zip(("gateway-1", "gateway-2"), gateways, strict=True))
+    steps = StepResults(names, revocation={"revocations": [record]})
+    gone = [{"name": name, "user_id": "AIDA2", "device": device, "cause": "blocked"} for name in left]
+    roster = {**ROSTER, "left": gone, "missed": {"gateway-2": missed}}
+    who = "kim/laptop" if device else "kim"
+    said = " ".join(" ".join(run_lines(roster, steps)).split())
+    assert f"in short: {who} is blocked, and {words}" in said
+    unreached = " ".join(" ".join(run_lines(roster, steps, Scope(check_mode=True))).split())
+    assert f"in short: {who} would be blocked, and {words}" in unreached
+    nobody = " ".join(run_lines({**ROSTER, "left": [], "missed": {}}, steps))
+    assert "is blocked" not in nobody, "as far as is known, nobody is there"
+    assert f"{who} is blocked, and may still" in " ".join(" ".join(run_lines({}, steps)).split())
 
 
 def test_time_out_of_a_task_that_asks_aws_is_said_of_aws() -> None:

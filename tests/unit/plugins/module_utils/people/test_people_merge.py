@@ -237,7 +237,10 @@ def test_what_the_module_found_is_taken_as_it_is() -> None:
 def test_gateways_are_handed_on_with_why_nothing_was_read() -> None:
     hosts: list[dict[str, Any]] = [
         {"inventory_hostname": "gw-1", "seen": {"peers": [], "listen_port": 51820, "changed": False}},
-        {"inventory_hostname": "gw-2", "seen": {"unreachable": True, "msg": "no\nroute"}},
+        {
+            "inventory_hostname": "gw-2",
+            "seen": {"unreachable": True, "msg": "Failed to connect to the host via ssh: no route\nto it"},
+        },
         {"inventory_hostname": "gw-3", "seen": {"failed": True, "msg": "`wg` isn't installed"}},
         {"inventory_hostname": "gw-4"},
     ]
@@ -245,7 +248,7 @@ def test_gateways_are_handed_on_with_why_nothing_was_read() -> None:
     found = list(from_host_variables(hosts, "seen"))
     assert [each["error"] for each in found] == [
         None,
-        "it can't be reached: no route",
+        "it can't be reached: Failed to connect to the host via ssh: no route",
         "it could not be read: `wg` isn't installed",
         "it was not asked, --limit leaves it out",
     ]

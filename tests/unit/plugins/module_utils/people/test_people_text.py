@@ -381,7 +381,7 @@ def test_r17_gateways_are_shown_where_the_registry_is_silent() -> None:
 def test_r17_status_says_who_an_unreached_gateway_was_not_told_of() -> None:
     found = result([BOTH], [], missed={"gw-2": ["user1/laptop"], "gw-9": ["user2/laptop"], "gw-1": ["user3/laptop"]})
     text, failures = status(found, gateway(), unreached())
-    told = "gw-2: may still be peers there: user1/laptop. Run reconcile once it can be reached"
+    told = "gw-2: may still be peers there: user1/laptop. Run reconcile once that is mended"
     assert [each for each in failures if "user1" in each or "user3" in each] == [told]  # gw-1's surplus is seen
     (lost,) = (each for each in failures if each.startswith("gw-9 "))
     assert lost.startswith(

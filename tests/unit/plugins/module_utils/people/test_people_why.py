@@ -213,10 +213,11 @@ def test_r19_device_that_may_be_connected_elsewhere_isnt_said_to_be_broken() -> 
     assert "gateway gw-2 is not shown" in said.failures[1]
 
 
-def test_break_that_was_found_answers_although_a_gateway_is_silent_which_may_not_know() -> None:
+def test_r19_break_that_a_silent_gateway_may_not_know_of_is_told_and_no_whole_answer() -> None:
     said = why(result([BOTH], registrations((1,)), blocks=[block(1)]), unreached())
-    assert said.failures == []
     assert "it may still be a peer of gw-2, which can't be asked" in " ".join(said.lines)
+    assert "which can't be asked" in said.failures[0]
+    assert said.failures[1].startswith("gateway gw-2 is not shown")
     assert said.lines[-1].startswith("gateway gw-2 is not shown")
 
 

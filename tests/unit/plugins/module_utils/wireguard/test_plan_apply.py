@@ -381,7 +381,9 @@ def test_r8_peer_that_the_file_has_as_wanted_is_drift() -> None:
     assert (report.added, report.updated) == ([], {})
 
 
-@pytest.mark.parametrize(("text", "what"), [("", "file missing or empty"), ("# mine\n", "file not as the last apply left it")])
+@pytest.mark.parametrize(
+    ("text", "what"), [("", "file missing or empty"), ("# mine\n", "file not as the last apply left it")]
+)
 def test_r8_file_that_is_not_the_last_one_is_drift(text: str, what: str) -> None:
     wanted = order(1, [BOB])
     report = full_report(plan_rest(wanted, checked(wanted), snapshot([BOB], config_text=text)))
@@ -538,7 +540,10 @@ def test_update_of_a_peer_whose_settings_in_the_file_are_damaged_is_no_drift() -
     wanted = order(1, [ALICE])
     tampered = snapshot([ALICE], config_text=damaged, device=gateway.device._replace(peers=peers))
     report = full_report(plan_rest(wanted, checked(wanted), tampered))
-    assert (report.updated, report.repaired) == ({"alice/laptop": "allowed_ips"}, ["file not as the last apply left it"])
+    assert (report.updated, report.repaired) == (
+        {"alice/laptop": "allowed_ips"},
+        ["file not as the last apply left it"],
+    )
 
 
 def test_r4_killed_removal_of_a_peer_that_is_wanted_again_and_had_left_is_completed() -> None:
