@@ -18,6 +18,9 @@ from .people.receipt_lines import table
 from .people.seen import first_line
 
 _REKEYED = "key_replaced"  # a gateway's reason for a device that stays, with another key
+_UNDEFINED = re.compile(
+    r"^Task failed: Finalization of task args for '\S+' failed: Error while resolving .*?: "
+)  # likewise
 _TIME_OUT = re.compile(r"(?:Task failed: )?Timed out after (\d+) second\(s\)\.?")  # of a task, by ansible-core
 SHOWN = 20  # names of one kind; a first roster may add thousands
 
@@ -521,7 +524,7 @@ def revocation_problems(
     playbook `revoke`; `failure` says why there is no roster, None when there is one; `refused` why gateways refused
     it, by their names.
     """
-    failure = failure and _TIME_OUT.sub(r"AWS didn't answer within \1 s", failure)
+    failure = failure and _TIME_OUT.sub(r"AWS didn't answer within \1 s", _UNDEFINED.sub("", failure))
     recorded = bool(written) and not written.get("failed", False)
     problems = [] if failure is None else [_not_durable(given, failure, recorded=recorded)]
     return problems + [

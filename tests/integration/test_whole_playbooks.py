@@ -232,3 +232,6 @@ def test_revocation_without_any_gateway_says_that_it_is_written_and_that_nobody_
         said
     )
     assert len(vpn.items("block")) == 1
+    del granted["vpn_access"]  # so that there is no roster either
+    said = " ".join(playbook("revoke", "-i", str(empty), expect=2, **granted, revoke_user_name="kim/laptop").split())
+    assert "The registry has the revocation of kim/laptop, and NO gateway was told of it" in said

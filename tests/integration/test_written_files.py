@@ -149,7 +149,9 @@ def test_check_writes_nothing_and_says_what_it_would(operator: Operator) -> None
 @pytest.mark.parametrize(("name", "shown"), [("devices", "0 devices"), ("receipts", "removed_at")])
 def test_answer_whose_file_cant_be_written_is_shown_all_the_same(operator: Operator, name: str, shown: str) -> None:
     said = " ".join(operator(name, expect=2, **{**WRITING[name], f"{name}_file": "/proc/it.txt"}).split())
-    assert re.search(r"/proc/it\.txt can't be written: \[Errno 2\] No such file or directory\. What it would have", said)
+    assert re.search(
+        r"/proc/it\.txt can't be written: \[Errno 2\] No such file or directory\. What it would have", said
+    )
     assert shown in said.partition("TASK [Show what the file would have]")[2]
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from ..whitelist import Reason
+from ..wireguard.whom import read_whom
 from .layout import Explained, ago, command, count, life, names, paragraph, span, table, utc
 from .merge import DeviceStatus
 
@@ -160,9 +161,19 @@ def devices_report(view: View, user_name: str | None, now: float) -> Explained:
     ]
     headline = count(len(devices), "device") + ("" if user_name is None else f" of {user_name}")
     headline += "" if view["error"] is None else " on the gateways that were read; what is registered isn't known"
-    lines = [line for each in failures for line in paragraph(each)] + [headline]
+    kept_out = list(_kept_out(view, user_name)) if view["error"] is not None else []
+    lines = [line for each in failures for line in paragraph(each)] + [headline, *kept_out]
     data = {name: view[name] for name in ("devices", "users", "gateways", "accounts")}
     return Explained([*lines, *table(_HEADING, rows)] if rows else lines, failures, data)
+
+
+def _kept_out(view: View, user_name: str | None) -> Iterator[str]:
+    """Say whom gateways keep out by a revocation, where no registration tells who has which device."""
+    asked = None if user_name is None else read_whom(user_name)[0].casefold()
+    for gateway in view["gateways"]:
+        barred = [name for name in gateway["barred"] if asked in (None, read_whom(name)[0].casefold())]
+        if barred:
+            yield from paragraph(f"{gateway['name']} keeps out by a revocation: {names(barred)}")
 
 
 def expiring_report(view: View, within: int, now: float) -> Explained:

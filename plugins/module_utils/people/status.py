@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Iterator, Mapping
 
+from ..wireguard.bars import how_to_release
 from .devices import View, device_name, left_out_words, told_apart, unanswered
 from .layout import Explained, ago, count, life, names, paragraph, section, size, span
 from .merge import DeviceStatus
@@ -83,7 +84,7 @@ def _wrong_at(gateway: View, max_age: int) -> Iterator[str]:
     if gateway["unrecorded"]:
         yield (
             f"{name} keeps {names(gateway['unrecorded'])} out by a revocation that the registry didn't get. Repeat the "
-            "revocation, or release it with vpn_release_revoked"
+            f"revocation; or, to let them in, {how_to_release(*gateway['unrecorded'])}"
         )
     if gateway["interface_up"] is False:
         yield f"{name}: the interface is down or missing; look at its unit: systemctl status 'wg-quick@*'"

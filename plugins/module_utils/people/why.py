@@ -9,7 +9,7 @@ from typing import Any, Iterator, NamedTuple, Sequence
 
 from ..model import printable
 from .chain import ChainLink, Subject, Verdict, as_data, is_connected, links
-from .devices import View, last_handshake, nobody, unanswered
+from .devices import View, devices_report, last_handshake, nobody, unanswered
 from .layout import Explained, ago, names, paragraph
 from .merge import DeviceStatus
 
@@ -28,8 +28,7 @@ class Case(NamedTuple):
 def why_report(view: View, user_name: str, device: str | None, now: float) -> Explained:
     """Answer why a user can't connect; it fails only if that could not be found out."""
     if view["error"] is not None:
-        said = list(unanswered(view))
-        return Explained([line for each in said for line in paragraph(each)], said, {"cases": []})
+        return devices_report(view, user_name, now)._replace(data={"cases": []})
     asked = device or user_name.partition("/")[2] or None
     cases = [_case(view, subject, now) for subject in _subjects(view, asked)]
     if not cases:

@@ -83,6 +83,6 @@ def _end(of: Bar) -> float:
     return of.generation or math.inf
 
 
-def how_to_release(name: str) -> str:
-    """Write what an operator does to end the bars of a user or device."""
-    return f"run reconcile once with -e {shlex.quote(json.dumps({'vpn_release_revoked': [name]}, ensure_ascii=False))}"
+def how_to_release(*names: str) -> str:
+    """Write what an operator does to end the bars of users or devices."""
+    return f"run reconcile once with -e {shlex.quote(json.dumps({'vpn_release_revoked': names}, ensure_ascii=False))}"

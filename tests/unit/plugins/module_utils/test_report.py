@@ -667,3 +667,12 @@ def test_time_out_of_a_task_that_asks_aws_is_said_of_aws() -> None:
     given = {"revoke_user_name": "kim", "revoke_device": "laptop"}
     (problem,) = revocation_problems({}, given, "Task failed: Timed out after 15 second(s).")
     assert problem.startswith("kim/laptop could not be blocked in the registry: AWS didn't answer within 15 s. ")
+
+
+def test_variable_that_keeps_a_roster_from_being_made_is_named_without_ansibles_inner_words() -> None:
+    failure = (
+        "Task failed: Finalization of task args for 'tracklib.vpn.roster' failed: Error while resolving value for "
+        "'access': 'vpn_access' is undefined"
+    )
+    (problem,) = revocation_problems({"changed": True}, {"revoke_user_name": "kim"}, failure)
+    assert "the registry has the revocation: 'vpn_access' is undefined. " in problem

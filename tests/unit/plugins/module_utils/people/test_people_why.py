@@ -312,3 +312,10 @@ def test_nobody_cant_be_explained_and_the_nearest_names_are_said() -> None:
 def test_silent_registry_is_no_answer() -> None:
     said = why_report(without_decision([gateway("gw-1", peer(1))], "denied"), "user1", None, NOW)
     assert said.failures == ["IAM or the registry could not be asked, so only the gateways are shown: denied"]
+    assert "user1/laptop  a peer of the gateways; what is decided" in " ".join(said.lines)
+
+
+def test_silent_registry_and_a_gateway_that_keeps_somebody_out() -> None:
+    barring = [{"name": "User1/laptop", "generation": 0}, {"name": "user2", "generation": 0}]
+    said = why_report(without_decision([gateway("gw-1", barred=barring)], "denied"), "user1", None, NOW)
+    assert "gw-1 keeps out by a revocation: User1/laptop" in said.lines
