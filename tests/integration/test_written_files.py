@@ -168,6 +168,13 @@ def test_diagnosis_is_where_the_caller_stands_also_when_the_way_breaks(operator:
     assert json.loads((operator.stand / "it.json").read_text())[0]["gateway"] == "gw1"
 
 
+@pytest.mark.parametrize(("name", "shown"), [("devices", "0 devices"), ("receipts", "REMOVED")])
+def test_answer_is_shown_to_who_hides_what_is_ok(operator: Operator, name: str, shown: str) -> None:
+    said = operator(name, env={"ANSIBLE_DISPLAY_OK_HOSTS": "false"})
+    assert shown in said
+    assert "ok: [localhost]" not in said
+
+
 @pytest.mark.parametrize("name", WRITING)
 def test_json_callback_stays_json(operator: Operator, name: str) -> None:
     assert json.loads(operator(name, env=AS_JSON, **WRITING[name]))["plays"]

@@ -614,15 +614,17 @@ def test_r1_users_of_one_name_who_were_off_already_are_told_apart() -> None:
     assert run_lines(ROSTER, steps)[-1] == "in short: dave (AIDA1) was off already; dave (AIDA2) was off already"
 
 
+LATE = (
+    'Task failed: Data could not be sent to remote host "gw". Make sure this host can be reached over ssh: '
+    "*** Access is denied to strangers ***\r\nadmin@gw: Permission denied (publickey).\r\n"
+)
+
+
 @pytest.mark.parametrize(
     ("message", "words"),
     [
         ("Task failed: Failed to connect to the host via ssh: no route:\nmore", "via ssh: no route"),
-        (
-            'Task failed: Data could not be sent to remote host "gw". Make sure this host can be reached over ssh: ***'
-            + " Access is denied to strangers ***\r\nadmin@gw: Permission denied (publickey).\r\n",
-            "Failed to connect to the host via ssh: admin@gw: Permission denied (publickey).",
-        ),
+        (LATE, "Failed to connect to the host via ssh: admin@gw: Permission denied (publickey)."),
         (
             "Task failed: Timeout (12s) waiting for privilege escalation prompt:",
             "it took the connection, and sudo didn't answer within 12 s: the host hangs, or is overloaded",
