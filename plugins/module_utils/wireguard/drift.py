@@ -39,7 +39,7 @@ def find_drift(gateway: Gateway, snapshot: Snapshot) -> Drift:
     if snapshot.state is None:
         return Drift()
     report = reload(Gateway(gateway.site, gateway.run, check_mode=True), max_age=0)
-    undone = list(_undone(snapshot.state))
+    undone = list(_undone(snapshot, snapshot.state))
     if snapshot.link is None:
         return _drift_of(report, undone)
     try:
@@ -49,10 +49,12 @@ def find_drift(gateway: Gateway, snapshot: Snapshot) -> Drift:
     return _drift_of(report, [*undone, *lost])
 
 
-def _undone(state: State) -> Iterator[str]:
+def _undone(snapshot: Snapshot, state: State) -> Iterator[str]:
     """Say what the last run began and didn't end: it was stopped, or a disk is full."""
     for removal in state.pending().values():
         yield f"removal of {removal.name} not finished"
+    for fingerprint in sorted(snapshot.gone):
+        yield f"removal of key {fingerprint} not saved"
     if state.generation and state.content is None:
         yield f"roster {state.generation} applied in part only"
 

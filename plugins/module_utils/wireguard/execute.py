@@ -13,7 +13,7 @@ from .gateway import Gateway
 from .plan import Plan
 from .read import Snapshot
 from .report import Report
-from .state import State
+from .state import State, note_gone
 from .steps import PartlyDoneError, RecordState, RemovePeers, Step
 
 
@@ -66,6 +66,8 @@ def execute(plan: Plan, gateway: Gateway) -> Execution:
         except (GatewayError, OSError) as error:
             failures.append((step, error))
             unsaved = step.action.state if isinstance(step.action, RecordState) else unsaved
+    if unsaved is not None:
+        note_gone(gateway.site, unsaved)
     # where no state can be saved, nobody but this report remembers the removals for their receipts
     report = _report(plan, reports, unsaved.finished(off, gateway.now()) if unsaved else state)
     problems = _problems(failures, report.removed) + report.problems

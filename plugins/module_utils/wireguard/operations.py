@@ -36,6 +36,7 @@ from .plan_start import (
 from .plan_surroundings import plan_surroundings
 from .read import Snapshot, read, read_again
 from .report import NOTHING, Report
+from .state import forget_gone
 from .surroundings import read_surroundings, read_units
 
 Planner = Callable[[Snapshot], Plan]
@@ -218,6 +219,8 @@ def _apply_rest(order: ApplyOrder, gateway: Gateway, revocations: Execution, for
             return done
         with gateway.state_lock(order.lock_timeout):
             rest = execute(plan_rest(order, roster, read_again(gateway, done.afterwards)), gateway)
+            if not (rest.failed or gateway.check_mode):
+                forget_gone(gateway.site)
     except (GatewayError, OSError) as error:
         return done.stopped_by(error)
     return _repair_surroundings(gateway, done.followed_by(rest), roster.config.interface)

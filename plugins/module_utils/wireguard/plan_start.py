@@ -173,7 +173,10 @@ def _plan_peers(snapshot: Snapshot, text: str, report: Report = NOTHING) -> Plan
         raise snapshot.device_error
     config = wg_config.parse(text)
     state, comments = saved_state(snapshot), config.comments()
-    config = config.without({*state.pending(), *state.barred(comments), *wg_config.expired(comments, snapshot.now)})
+    gone = {key for key in config.peers if digest(key)[:16] in snapshot.gone}
+    config = config.without(
+        {*state.pending(), *state.barred(comments), *wg_config.expired(comments, snapshot.now), *gone}
+    )
     return _plan(snapshot, device_steps(snapshot, config, snapshot.config_text, {}), report)
 
 

@@ -16,7 +16,7 @@ from .config import Sections
 from .device import Device, Link, LivePeer
 from .files import Site, read_text
 from .gateway import Gateway
-from .state import State, StateError, load, load_copy
+from .state import State, StateError, gone, load, load_copy
 
 
 @dataclass(frozen=True, repr=False)  # it holds the private key
@@ -35,6 +35,7 @@ class Snapshot:
     state: State | None  # None if there is none, or it can't be read
     state_error: StateError | None
     state_copy: State | None = None  # registry and bars, where the state is lost
+    gone: frozenset[str] = frozenset()  # fingerprints of whose removal could not be saved
 
     @property
     def live(self) -> Mapping[str, LivePeer]:
@@ -81,6 +82,7 @@ def read(gateway: Gateway) -> Snapshot:
         state=state,
         state_error=state_error,
         state_copy=state_copy,
+        gone=gone(gateway.site),
     )
 
 

@@ -153,3 +153,30 @@ def _text(state: State) -> str:
     content["removals"] = [removal._asdict() for removal in state.removals]
     content["bars"] = [each._asdict() for each in state.bars]
     return json.dumps(content, indent=1) + "\n"
+
+
+def note_gone(site: Site, state: State) -> None:
+    """Note whose removal could not be saved, by files without content: those can be made on a full disk, too."""
+    for removal in state.pending().values():
+        for directory in (site.state_dir, site.config_dir):
+            with suppress(OSError):
+                directory.joinpath(f"{_gone(site)}{removal.fingerprint}").touch(mode=0o600)
+
+
+def gone(site: Site) -> frozenset[str]:
+    """Return the fingerprints of whose removal could not be saved, until forget_gone()."""
+    return frozenset(path.name[len(_gone(site)) :] for path in _notes(site))
+
+
+def forget_gone(site: Site) -> None:
+    """Forget the same, once files and state are whole again."""
+    for path in _notes(site):
+        path.unlink()
+
+
+def _gone(site: Site) -> str:
+    return f".{site.name}.gone-"
+
+
+def _notes(site: Site) -> list[Path]:
+    return [path for directory in (site.state_dir, site.config_dir) for path in directory.glob(f"{_gone(site)}*")]

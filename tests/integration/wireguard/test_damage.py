@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import CommandMissing, run
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.config import digest
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.drift import find_drift
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.gateway import Gateway
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.read import read
@@ -98,6 +99,25 @@ def test_r8_what_a_full_disk_left_half_done_is_drift_until_it_is_done(host: Host
         assert host.program("up").returncode == 0
         assert host.peers == allowed(BOB), "who is in the file still, and being removed, doesn't come back"
     assert host.apply(host.order(3, [BOB], revoked=[ALICE])).problems == []
+    assert _drift(host) == ()
+
+
+@pytest.mark.parametrize("without_roster", [True, False])
+def test_r4_leaver_doesnt_come_back_by_a_restart_where_nothing_could_be_written(
+    host: Host, without_roster: bool
+) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    with full(host.site.config_dir), full(host.site.state_dir):
+        outcome = host.revoke("alice") if without_roster else host.apply(host.order(2, [BOB], revoked=[ALICE]))
+        assert (outcome.removed, host.peers) == (["alice/laptop"], allowed(BOB))
+        assert _drift(host) == (f"removal of key {digest(key(ALICE.number))[:16]} not saved",)
+        host.sh("ip", "link", "del", host.name)
+        assert host.program("up").returncode == 0
+        assert host.peers == allowed(BOB)
+        assert host.program("reload").returncode == 0
+        assert host.peers == allowed(BOB)
+    assert host.apply(host.order(3, [ALICE, BOB])).problems == []
+    assert host.peers == allowed(ALICE, BOB)
     assert _drift(host) == ()
 
 
