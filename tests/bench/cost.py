@@ -28,6 +28,7 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.iam.clients import Ia
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.run import keep_books, run
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from dispatcher.listeners import Listeners
 from dispatcher.settings import DispatcherSettings
 from dispatcher.sweeper import Sweeper
 
@@ -173,6 +174,7 @@ class Day:
                 cast(IamClients, lambda _account: metered_iam),
                 self.builds,
                 self.meter.on(emulated.client(url, "ec2")),
+                Listeners((), metered, None, lambda _account: metered_iam),
                 self.clock,
             )
 

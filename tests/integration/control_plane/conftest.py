@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import boto3
 import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.listener.message import RevocationMessage, read_message
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tests.integration.conftest import KEYS, REGION, ROOT
@@ -182,6 +183,26 @@ def metrics_in(log: str) -> dict[str, Any]:
     """What a function put into its log as metrics."""
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     return {name: value for line in lines if "_aws" in line for name, value in line.items()}
+
+
+def told(sqs: Any) -> dict[str, list[RevocationMessage]]:
+    """What each gateway's listener was told since the last time, as it reads it."""
+    return {listener["name"]: messages_in(sqs, listener["queue"]) for listener in LISTENERS}
+
+
+def messages_in(sqs: Any, queue: str) -> list[RevocationMessage]:
+    """Take what is in a listener's queue."""
+    url, found = sqs.get_queue_url(QueueName=queue)["QueueUrl"], []
+    while True:
+        answer = sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0, AttributeNames=["SentTimestamp"]
+        )
+        for message in answer.get("Messages", []):
+            sent_at = int(message["Attributes"]["SentTimestamp"]) / 1000
+            found.append(read_message(message["Body"], sent_at))
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        if "Messages" not in answer:
+            return found
 
 
 def outputs(cloudformation: Any, stack: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
 from ansible_collections.tracklib.vpn.plugins.module_utils.addresses import parse_pools
 from ansible_collections.tracklib.vpn.plugins.module_utils.iam.sweep import sweep
-from ansible_collections.tracklib.vpn.plugins.module_utils.listener.message import RevocationMessage, read_message
+from ansible_collections.tracklib.vpn.plugins.module_utils.listener.message import RevocationMessage
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Registration, Sweep, User
 from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import DAY
 from dispatcher import dispatch, handler, listeners
@@ -29,7 +29,7 @@ from tests.support.iam_events import envelope, record
 from tests.support.lambda_events import sqs_record
 from tests.unit.roles.control_plane.templates import LISTENERS
 
-from .conftest import OTHER_ACCOUNT, Context, Stacks, environment_of, metrics_in
+from .conftest import OTHER_ACCOUNT, Context, Stacks, environment_of, messages_in, metrics_in, told
 
 START = "StartBuild"
 QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT}:tracklib-vpn"
@@ -85,20 +85,7 @@ class Lambda:
 
     def told(self) -> dict[str, list[RevocationMessage]]:
         """What each gateway's listener was told since the last time, as it reads it."""
-        return {listener["name"]: self._taken(listener["queue"]) for listener in LISTENERS}
-
-    def _taken(self, queue: str) -> list[RevocationMessage]:
-        url, found = self._sqs.get_queue_url(QueueName=queue)["QueueUrl"], []
-        while True:
-            answer = self._sqs.receive_message(
-                QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0, AttributeNames=["SentTimestamp"]
-            )
-            for message in answer.get("Messages", []):
-                sent_at = int(message["Attributes"]["SentTimestamp"]) / 1000
-                found.append(read_message(message["Body"], sent_at))
-                self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-            if "Messages" not in answer:
-                return found
+        return told(self._sqs)
 
     def metrics(self) -> dict[str, Any]:
         """What was put into the log as metrics since the last time."""
@@ -494,7 +481,7 @@ def test_r17_a_queue_that_is_gone_keeps_no_other_gateway_from_being_told(functio
     sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=LISTENERS[0]["queue"])["QueueUrl"])
     function.send(_deletion("alice"))
     assert function.call() == []
-    assert len(function._taken(LISTENERS[1]["queue"])) == 1
+    assert len(messages_in(function._sqs, LISTENERS[1]["queue"])) == 1
     assert function.builds() == 1
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils import keys
+from ansible_collections.tracklib.vpn.plugins.module_utils.listener.message import RevocationMessage
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import SweeperState, Tries
 from dispatcher import handler
 from dispatcher.due import FAILED
@@ -20,7 +21,7 @@ from tests.integration.vpn import ACCOUNT, Vpn
 from tests.support import fault_proxy as faults
 from tests.support.fault_proxy import FaultProxy
 
-from .conftest import OTHER_ACCOUNT, Context, Stacks, environment_of, metrics_in
+from .conftest import OTHER_ACCOUNT, Context, Stacks, environment_of, metrics_in, told
 
 PROJECT = "tracklib-vpn-reconcile"
 
@@ -33,6 +34,7 @@ class Sweeping:
         self.proxy = proxy
         self.ec2 = stacks.client("ec2")
         self._codebuild = stacks.client("codebuild")
+        self._sqs = stacks.client("sqs")
         self._capsys = capsys
 
     def look(self) -> dict[str, Any]:
@@ -60,6 +62,10 @@ class Sweeping:
     def end(self, status: str) -> None:
         """End the build that runs."""
         self._codebuild.stop_build(id=f"{self._newest()}#{status}")
+
+    def told(self) -> dict[str, list[RevocationMessage]]:
+        """What each gateway's listener was told since the last time."""
+        return told(self._sqs)
 
     def forget_tries(self) -> None:
         """Let the time be over until the next try."""
@@ -273,11 +279,54 @@ def test_options_of_another_version_have_builds_look(served: Sweeping) -> None:
     assert served.builds() == 2
 
 
-def test_sweeper_writes_nothing_but_its_own_state(served: Sweeping) -> None:
-    def items() -> list[Any]:
-        return [item for item in served.vpn.registry().items() if item["pk"] != "sweeper"]
+def _without_state(served: Sweeping) -> list[Any]:
+    return [item for item in served.vpn.registry().items() if item["pk"] != "sweeper"]
 
-    before = items()
+
+def test_sweeper_writes_nothing_but_its_own_state(served: Sweeping, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LISTENERS", "")
+    handler.sweeper.cache_clear()
+    before = _without_state(served)
     served.vpn.delete_user("bob")
     served.look()
-    assert items() == before
+    assert _without_state(served) == before
+
+
+def test_r4_leaver_of_whom_no_event_told_has_a_tombstone_and_is_off_by_listeners_at_once(
+    served: Sweeping, tmp_path: Any
+) -> None:
+    generation, before = served.vpn.registry().generations.last(), _without_state(served)
+    (bob,) = (each.user_id for each in served.vpn.registry().devices.registrations() if each.user_name == "bob")
+    served.vpn.delete_user("bob")
+    measured = served.look()
+    assert (measured["ListenersTold"], measured["ListenersNotTold"]) == ([2.0], [0.0])
+    ((first,), (second,)) = served.told().values()
+    assert first == second
+    (tombstone,) = served.vpn.registry().tombstones()
+    assert (first.user_id, first.user_name, first.device, first.event_id) == (bob, "bob", "", tombstone.event_id)
+    assert (tombstone.user_id, tombstone.account_id) == (bob, ACCOUNT)
+    assert first.generation > generation
+    new = {item["pk"] for item in _without_state(served) if item not in before}
+    assert new == {"tombstone", "generation"}
+    assert served.builds() == 2, "the build does the rest"
+    served.look()
+    served.build(str(tmp_path / "roster.json"))
+    served.look()
+    assert served.told() == {"gw-1": [], "gw.two": []}, "they were told once"
+
+
+def test_r4_users_who_are_all_absent_are_held_and_no_listener_is_told(served: Sweeping) -> None:
+    for name in ("alice", "bob"):
+        served.vpn.delete_user(name)
+    served.look()
+    assert served.told() == {"gw-1": [], "gw.two": []}
+    assert served.vpn.registry().tombstones() == []
+
+
+@pytest.mark.parametrize("call", ["SendMessageBatch", "PutItem"])
+def test_r17_leaver_of_whom_listeners_can_not_be_told_is_a_builds(served: Sweeping, call: str) -> None:
+    served.vpn.delete_user("bob")
+    served.proxy.fail(call, faults.error(403, "AccessDeniedException"), reaches=False)
+    served.look()
+    assert served.told() == {"gw-1": [], "gw.two": []}
+    assert served.builds() == 2

@@ -21,7 +21,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from .builds import start_build
 from .endings import mail_of_endings
-from .listeners import Leaver, Listeners, Told
+from .listeners import Leaver, Listeners, tell
 from .messages import (
     EndingsDue,
     HostChanged,
@@ -91,7 +91,7 @@ class Dispatcher:
         processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
         with processor(records=event["Records"], handler=self._take):
             taken = processor.process()
-            self._tell_listeners()
+            tell(self._listeners, self._leavers, self._logger, self._metrics)
             requests = [(project, SQSRecord(record)) for outcome, project, record in taken if outcome == "success"]
             # names go last: an account may have room for one build, and no access depends on them
             for project in sorted({asked for asked, _record in requests if asked}, key=self._settings.is_for_names):
@@ -162,19 +162,6 @@ class Dispatcher:
         if present is not None:
             return None
         return Leaver(*owner, device.user_name, f"removed-{device.user_id}", device.device)
-
-    def _tell_listeners(self) -> None:
-        """Have the gateways take leavers off now. What fails here is done by the build that follows."""
-        if not self._leavers:
-            return
-        try:
-            told = self._listeners.tell(self._leavers)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the build is started
-            told = Told(0, [f"{type(error).__name__}: {error}"])
-        for problem in told.problems:
-            self._logger.error("the build does it instead", why=problem)
-        self._metrics.add_metric("ListenersTold", MetricUnit.Count, told.sent)
-        self._metrics.add_metric("ListenersNotTold", MetricUnit.Count, len(told.problems))
 
     def _sweep(self, account_id: str) -> Sweep | None:
         """The account's last complete sweep, read once for a batch."""

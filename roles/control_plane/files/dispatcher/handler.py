@@ -18,7 +18,7 @@ from botocore.config import Config
 
 from .dispatch import Dispatcher, DispatcherClients
 from .listeners import Listeners
-from .settings import read
+from .settings import DispatcherSettings, read
 from .sweeper import Sweeper
 
 _CONFIG = Config(user_agent_extra="tracklib.vpn", **FUNCTION_CONFIG)
@@ -50,10 +50,7 @@ def dispatcher() -> Dispatcher:
         sqs=session.client("sqs", config=_CONFIG),
     )
     registry = Registry(session.client("dynamodb", config=_CONFIG), settings.table)
-    iam_of = IamClients(session, settings.roles, _ONCE)
-    hurried = Registry(session.client("dynamodb", config=_ONCE), settings.table)
-    listeners = Listeners(settings.listeners, hurried, session.client("sqs", config=_ONCE), iam_of)
-    return Dispatcher(settings, registry, clients, listeners)
+    return Dispatcher(settings, registry, clients, _listeners(session, settings))
 
 
 @lru_cache(maxsize=None)
@@ -67,4 +64,11 @@ def sweeper() -> Sweeper:
         IamClients(session, settings.roles, _PATIENT),
         codebuild=session.client("codebuild", config=_CONFIG),
         ec2=session.client("ec2", config=_CONFIG),
+        listeners=_listeners(session, settings),
     )
+
+
+def _listeners(session: boto3.session.Session, settings: DispatcherSettings) -> Listeners:
+    registry = Registry(session.client("dynamodb", config=_ONCE), settings.table)
+    iam_of = IamClients(session, settings.roles, _ONCE)
+    return Listeners(settings.listeners, registry, session.client("sqs", config=_ONCE), iam_of)

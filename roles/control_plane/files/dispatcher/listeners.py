@@ -18,6 +18,8 @@ from ansible_collections.tracklib.vpn.plugins.module_utils.listener.message impo
 from ansible_collections.tracklib.vpn.plugins.module_utils.model import Sweep
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.dynamodb import RegistryError
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -105,6 +107,20 @@ class Listeners:
                     f"{url} refused a message: {each.get('Code')} {each.get('Message', '')}" for each in refused
                 ]
         return failures
+
+
+def tell(listeners: Listeners, leavers: Sequence[Leaver], logger: Logger, metrics: Metrics) -> None:
+    """Have the gateways take leavers off now. What fails here is said in log and metrics, and done by the build."""
+    if not leavers:
+        return
+    try:
+        told = listeners.tell(leavers)
+    except Exception as error:  # noqa: BLE001  # whatever it is, the build is started
+        told = Told(0, [f"{type(error).__name__}: {error}"])
+    for problem in told.problems:
+        logger.error("the build does it instead", why=problem)
+    metrics.add_metric("ListenersTold", MetricUnit.Count, told.sent)
+    metrics.add_metric("ListenersNotTold", MetricUnit.Count, len(told.problems))
 
 
 class _Hurried:

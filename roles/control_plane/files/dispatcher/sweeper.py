@@ -3,7 +3,8 @@
 
 """The sweeper: a Lambda that decides each minute as a build would, and starts one only where it would change anything.
 
-It leaves what it decides to the builds, and writes nothing to the registry but when it tried which.
+It leaves what it decides to the builds, but for leavers whom IAM confirms: they get their tombstones and are off by the
+gateways' listeners at once. Else it writes nothing to the registry but when it tried which build.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.tracklib.vpn.plugins.module_utils import run_options
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws import AWSCallError, calling
 from ansible_collections.tracklib.vpn.plugins.module_utils.iam.clients import IamClients
-from ansible_collections.tracklib.vpn.plugins.module_utils.model import Decision, SweeperState
+from ansible_collections.tracklib.vpn.plugins.module_utils.model import Decision, SweeperState, Tombstone
 from ansible_collections.tracklib.vpn.plugins.module_utils.registry.table import Registry
 from ansible_collections.tracklib.vpn.plugins.module_utils.run import AccountToSweep, RunResult, run
 from ansible_collections.tracklib.vpn.plugins.module_utils.whitelist import AccountSweeps
@@ -25,6 +26,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from .builds import last_builds, start_build
 from .due import Builds, Due, Look, after_try, due, may_try, without_old_tries
+from .listeners import Leaver, Listeners, tell
 from .settings import NAMESPACE, DispatcherSettings
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ class Sweeper:
         iam_of: IamClients,
         codebuild: Any,
         ec2: Any,
+        listeners: Listeners,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
@@ -50,6 +53,7 @@ class Sweeper:
         self._iam_of = iam_of
         self._codebuild = codebuild
         self._ec2 = ec2
+        self._listeners = listeners
         self.clock = clock
         self._logger = Logger()
         self._metrics = Metrics(namespace=NAMESPACE)
@@ -88,6 +92,7 @@ class Sweeper:
             state = state._replace(swept=_swept(look.result.accounts, state.swept))
             for problem in look.result.problems:
                 self._logger.warning("problem", problem=problem)
+            self._tell_of(look.result.roster.leavers)
             found = due(look, self.clock())
         else:
             state = state._replace(swept={**self._stored_sweeps(), **state.swept})
@@ -112,6 +117,17 @@ class Sweeper:
         state = state._replace(is_refused=True)  # which is no try: it cost nothing
         self._registry.keep_sweeper_state(state)
         return state
+
+    def _tell_of(self, leavers: Sequence[Tombstone]) -> None:
+        """Have the gateways take off whom no event told of, once the registry has it on record (R4)."""
+        recorded = []
+        for each in leavers if self._settings.listeners else ():
+            try:
+                if self._registry.write_tombstone(each):
+                    recorded.append(Leaver(each.account_id, str(each.user_id), each.user_name, each.event_id))
+            except AWSCallError as error:
+                self._logger.error("the build does it instead", why=str(error))
+        tell(self._listeners, recorded, self._logger, self._metrics)
 
     def _decide(self, options: str) -> RunResult:
         """Decide as the last run did, by what is so now."""
