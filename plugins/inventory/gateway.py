@@ -30,8 +30,8 @@ description:
   - In O(compose), O(groups) and O(keyed_groups) the tags are also C(tags), as in P(amazon.aws.aws_ec2#inventory). No
     host variable has that name, because Ansible reserves it and would warn in every run.
   - What comes from AWS, tags above all, is never evaluated as a template.
-  - When AWS can't be reached, or doesn't answer within 12 seconds, the gateways are those of its last answer to the
-    same question, with a warning.
+  - When AWS doesn't say which gateways there are, because it can't be reached, doesn't answer within 12 seconds, or
+    refuses the credentials, they are those of its last answer to the same question, with a warning.
   - Two instances that would have one name are both named C(NAME-INSTANCE_ID), with a warning.
 author:
   - Tracklib (@tracklib)
@@ -140,7 +140,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible.errors import AnsibleParserError
+from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import boto3_tag_list_to_ansible_dict
 from ansible_collections.amazon.aws.plugins.module_utils.transformation import ansible_dict_to_boto3_filter_list
@@ -148,7 +148,6 @@ from ansible_collections.amazon.aws.plugins.plugin_utils.inventory import AWSInv
 from ansible_collections.tracklib.vpn.plugins.module_utils.aws import (
     CLIENT_CONFIG,
     DENIED_CODES,
-    UNREACHABLE,
     AWSCallError,
     calling,
 )
@@ -175,10 +174,6 @@ _ATTRIBUTES = {
     "private-dns-name": "private_dns_name",
     "private-ip-address": "private_ip_address",
 }
-
-
-class _UnreachableError(AnsibleParserError):  # type: ignore[misc]  # ansible brings no types
-    """AWS gave no answer."""
 
 
 class InventoryModule(AWSInventoryBase):  # type: ignore[misc]  # amazon.aws brings no types
@@ -248,8 +243,8 @@ class InventoryModule(AWSInventoryBase):  # type: ignore[misc]  # amazon.aws bri
             seen = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(answer.at))
             try:
                 gateways, denied = within(_DEADLINE, lambda: self._find(query))
-            except (_UnreachableError, TimeoutError) as error:
-                self.warn(f"AWS can't be reached ({error}); the gateways are those that were last seen, at {seen}")
+            except (AnsibleError, TimeoutError) as error:  # also of credentials that ended: somebody has to be cut off
+                self.warn(f"AWS didn't say which gateways there are ({error}); they are those last seen, at {seen}")
                 return list(answer.value), False
             for region in denied:
                 self.warn(f"the gateways of {region} are those that were last seen, at {seen}")
@@ -283,7 +278,7 @@ class InventoryModule(AWSInventoryBase):  # type: ignore[misc]  # amazon.aws bri
             with calling("sts:AssumeRole", role_arn):
                 answer = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=_SESSION_NAME)
         except AWSCallError as error:
-            raise _parser_error(error) from None
+            raise AnsibleParserError(_explain(error)) from None
         given = answer["Credentials"]
         return {
             "profile_name": None,
@@ -330,7 +325,7 @@ class InventoryModule(AWSInventoryBase):  # type: ignore[misc]  # amazon.aws bri
             if error.code in DENIED_CODES and not self.get_option("strict_permissions"):
                 self.warn(f"{error}; going on without, because strict_permissions is off")
                 return
-            raise _parser_error(error) from None
+            raise AnsibleParserError(_explain(error)) from None
 
     def _add(self, gateways: list[HostVariables]) -> None:
         self.inventory.add_group(GROUP)
@@ -525,11 +520,6 @@ def _attribute(gateway: HostVariables, attribute: str) -> str | None:
 
 def _label(gateway: HostVariables) -> str:
     return f"{gateway['instance_id']} in {gateway['region']}"
-
-
-def _parser_error(error: AWSCallError) -> AnsibleParserError:
-    kind = _UnreachableError if error.code == UNREACHABLE else AnsibleParserError
-    return kind(_explain(error))
 
 
 def _explain(error: AWSCallError) -> str:

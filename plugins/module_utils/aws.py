@@ -10,14 +10,12 @@ from datetime import datetime
 from typing import Any, Iterator
 
 try:
-    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError, NoRegionError
-    from botocore.exceptions import ConnectionError as SDKConnectionError
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
     from botocore.parsers import ResponseParserError
     from botocore.utils import parse_timestamp as sdk_parse_timestamp
 except ImportError:  # AnsibleAWSModule reports the missing SDK
     pass
 
-UNREACHABLE = "Unreachable"  # AWSCallError.code where no answer came
 DENIED_CODES = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 _BAD_CREDENTIALS = (
     "InvalidClientTokenId",
@@ -68,8 +66,6 @@ def calling(action: str, resource: str) -> Iterator[None]:
         ) from error
     except NoRegionError as error:
         raise AWSCallError(f"no AWS region for {action} on {resource}; set region or AWS_REGION") from error
-    except (SDKConnectionError, HTTPClientError) as error:
-        raise AWSCallError(f"{action} on {resource} failed: {_one_line(error)}", UNREACHABLE) from error
     except (BotoCoreError, ResponseParserError) as error:
         raise AWSCallError(f"{action} on {resource} failed: {_one_line(error)}") from error
 

@@ -520,6 +520,32 @@ def test_r16_part_of_the_gateways_is_never_taken_for_all_of_them(
     assert not list(Path(cached["cache_connection"]).glob("*")), "what was seen earlier was not cached either"
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.ec2_error(400, "RequestExpired"),
+        faults.ec2_error(401, "AuthFailure"),
+        faults.ec2_error(403, "UnauthorizedOperation"),
+        faults.ec2_error(503, "RequestLimitExceeded"),
+        faults.reset,
+        None,
+    ],
+)
+def test_r18_gateways_are_those_last_seen_whatever_keeps_aws_from_saying_which(
+    account: Account, inventory: Inventory, proxied: FaultProxy, fault: faults.Fault | None
+) -> None:
+    """Credentials end at night, too; None: there are none any more."""
+    account.run("gw")
+    inventory.configure(last_seen_dir=str(inventory.directory / "last-seen"))
+    assert list(inventory.list().hosts) == ["gw"]
+    env = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""} if fault is None else {}
+    if fault is not None:
+        proxied.fail("DescribeInstances", fault)
+    result = inventory.list(env=env)
+    assert list(result.hosts) == ["gw"]
+    assert "AWS didn't say which gateways there are (" in " ".join(result.said.split())
+
+
 def test_refused_credentials_and_a_region_not_enabled_are_named(inventory: Inventory, proxied: FaultProxy) -> None:
     proxied.fail("DescribeInstances", faults.ec2_error(401, "AuthFailure"))
     said = inventory.list().said

@@ -545,8 +545,9 @@ def dropping_packets(url: str) -> Iterator[None]:
         yield
 
 
-def test_r18_revoke_ends_the_tunnel_by_the_gateways_last_seen_when_packets_to_aws_are_dropped(
-    leaver: actions.Connection, bob: actions.Connection, tmp_path: Path
+@pytest.mark.parametrize("credentials_ended", [False, True], ids=["packets-dropped", "credentials-ended"])
+def test_r18_revoke_ends_the_tunnel_by_the_gateways_last_seen_when_aws_does_not_answer(
+    leaver: actions.Connection, bob: actions.Connection, tmp_path: Path, credentials_ended: bool
 ) -> None:
     inventory = tmp_path / "a" / "b" / "lab"
     shutil.copytree(ROOT / "inventories" / "lab", inventory)
@@ -555,12 +556,13 @@ def test_r18_revoke_ends_the_tunnel_by_the_gateways_last_seen_when_packets_to_aw
     with fault_proxy.FaultProxy(aws.endpoint()) as proxy:
         source.write_text(f"{source.read_text()}endpoint_url: {proxy.url}\nlast_seen_dir: {tmp_path}\n")
         actions.run_playbook("reconcile", "-i", str(inventory))
-    aws_options = {"endpoint_url": proxy.url}
-    whole: dict[str, Any] = {"revoke_user_name": leaver.user_name, "revoke_all_devices": True}
-    with dropping_packets(proxy.url):
-        began = time.monotonic()
-        done = actions.run_playbook("revoke", "-i", str(inventory), rc=2, vpn_aws_options=aws_options, **whole)
-        took = time.monotonic() - began
+        aws_options = {"endpoint_url": proxy.url}
+        whole: dict[str, Any] = {"revoke_user_name": leaver.user_name, "revoke_all_devices": True}
+        proxy.fail(fault_proxy.ANY, fault_proxy.error(403, "ExpiredToken"), reaches=False)
+        with contextlib.nullcontext() if credentials_ended else dropping_packets(proxy.url):
+            began = time.monotonic()
+            done = actions.run_playbook("revoke", "-i", str(inventory), rc=2, vpn_aws_options=aws_options, **whole)
+            took = time.monotonic() - began
     assert leaver.cut_off(), (done.failures, done.stderr)
     assert took < PATIENCE
     assert "repeat: ansible-playbook -i INVENTORY tracklib.vpn.revoke" in done.failures[-1]

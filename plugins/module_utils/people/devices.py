@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
+from ..timespan import DAY, LIFE
 from ..whitelist import Reason
 from ..wireguard.whom import read_whom
-from .layout import Explained, ago, command, count, life, names, paragraph, span, table, utc
+from .layout import Explained, ago, caller, command, count, life, names, paragraph, span, table, utc
 from .merge import DeviceStatus
 
 View = Mapping[str, Any]
@@ -61,7 +62,7 @@ def left_out_words(device: View, now: float) -> str:
 def blocked_words(block: View) -> str:
     """Say who blocked a user or device, when and why."""
     what = "user blocked" if block["device"] is None else "device blocked"
-    by = f" by {block['by']}" if block["by"] else ""
+    by = f" by {caller(block['by'])}" if block["by"] else ""
     since = f" since {utc(block['since'])}" if block["since"] else ""
     return f"{what}{by}{since}: {block['reason']}"
 
@@ -201,16 +202,22 @@ def expiring_report(view: View, within: int, now: float) -> Explained:
 
 
 def _is_renewable(device: View) -> bool:
-    """Tell whether more time is all that a device needs."""
+    """Tell whether more time is all that a device needs. A handout needs somebody to use it."""
     is_ended = device["status"] == DeviceStatus.LEFT_OUT.value
-    return not is_ended or device["reason"] == Reason.EXPIRED.value
+    return not device["awaited"] and (not is_ended or device["reason"] == Reason.EXPIRED.value)
 
 
 def renewal(view: View, device: View, apart: Mapping[tuple[str, str], str]) -> str | None:
     """Write the command that renews a device; None if its name can't be one."""
     whom: Sequence[str] = (apart.get((device["account_id"], device["user_id"]), ""), device["user_name"])
     user_name = next(filter(None, whom))
-    return command("renew", user_name=user_name, device=device["device"], account_id=other_account(view, device))
+    return command(
+        "renew",
+        user_name=user_name,
+        device=device["device"],
+        expires_in=LIFE if 0 < (device["life"] or 0) < DAY else None,  # as long as before would end too soon
+        account_id=other_account(view, device),
+    )
 
 
 def other_account(view: View, one: View) -> str | None:

@@ -75,6 +75,11 @@ def names(given: Sequence[str]) -> str:
     return ", ".join(given[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
+def caller(arn: str) -> str:
+    """Write whose order it was where room is short: of an ARN, the name."""
+    return arn.rpartition("/")[2]
+
+
 def paragraph(text: str, margin: str = "", *, begins: str | None = None) -> list[str]:
     """Wrap a sentence.
 

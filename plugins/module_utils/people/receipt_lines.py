@@ -64,7 +64,7 @@ def _row(receipt: Mapping[str, Any], namesakes: Container[str]) -> list[str]:
         f"{receipt['user_name']}/{receipt['device']}{apart}",
         "-" if delay is None else f"{delay} s",
         receipt.get("detail") or receipt["reason"],
-        "-" if by is None else by.rpartition("/")[2],  # of an ARN, the name
+        "-" if by is None else layout.caller(by),
     ]
 
 

@@ -62,12 +62,15 @@ def _case(view: View, subject: Subject, now: float) -> Case:
     device, name = subject.device, subject.name
     if len(view["users"]) > 1 or not subject.user["in_iam"]:  # of a name that several have had
         name = f"{name} ({subject.user['user_id']})"
+    is_to_go = device is not None and device["status"] == DeviceStatus.LEFT_OUT.value
     if device is not None and is_connected(device):
-        return Case(subject, chain, _connected_words(name, device, broken), is_answered=True)
+        return Case(subject, chain, _connected_words(name, device, broken), is_answered=not is_to_go)
     if broken is not None:
+        there = [each["gateway"] for each in device["gateways"] if each["is_peer"]] if device and is_to_go else []
+        cant = f"is still a peer of {names(there)}, and isn't to be" if there else "can't connect"
         elsewhere = _unless_elsewhere(device)
-        headline = f"{name} can't connect: {_break_words(broken)}{elsewhere}"
-        return Case(subject, chain, headline, is_answered=not elsewhere)
+        headline = f"{name} {cant}: {_break_words(broken)}{elsewhere}"
+        return Case(subject, chain, headline, is_answered=not (there or elsewhere))
     open_links = ", ".join(link.title for link in chain if link.verdict is Verdict.UNKNOWN)
     headline = f"{name}: no break was found, and this is not known: {open_links or 'nothing'}"
     return Case(subject, chain, headline, is_answered=False)
