@@ -230,6 +230,7 @@ def _with_reason(entries: list[Any], *, explained: bool = False) -> list[dict[st
             "public_key": _key(entry),
             "reason": _safe(entry.get("reason", "")),
             "explained": explained or entry.get("explained") is True,
+            "of_user": entry.get("of_user") is True,
         }
         for entry in entries
         if _key(entry)

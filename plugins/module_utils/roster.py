@@ -27,6 +27,7 @@ class Exclusion(NamedTuple):
     reason: Reason
     detail: str
     is_released: bool = False  # an operator let it go
+    of_user: bool = False  # a tombstone or block is about the user as a whole
 
     @property
     def is_explained(self) -> bool:
@@ -122,7 +123,11 @@ def decide(
     _settle(guarded, peers, excluded)
     if guarded.held:  # what they had may have been given to others meanwhile
         _exclude_duplicates(peers, excluded, last)
-    revoked = [exclusion for exclusion in excluded.values() if exclusion.reason.is_revocation]
+    revoked = [
+        exclusion._replace(of_user=whitelist.revocation_of_user(exclusion.registration.owner) is not None)
+        for exclusion in excluded.values()
+        if exclusion.reason.is_revocation
+    ]
     others = [exclusion for exclusion in excluded.values() if not exclusion.reason.is_revocation]
     keys = {peer.public_key for peer in peers.values()}
     return Roster(

@@ -69,7 +69,7 @@ def _removed(record: Removed) -> dict[str, Any]:
 
 def _excluded(exclusion: Exclusion) -> dict[str, Any]:
     why = {"reason": exclusion.reason.value, "detail": exclusion.detail, "explained": exclusion.is_explained}
-    return {**_peer(exclusion.registration), **why}
+    return {**_peer(exclusion.registration), **why, "of_user": exclusion.of_user}
 
 
 def replace(path: str, result: RunResult) -> bool:

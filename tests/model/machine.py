@@ -930,6 +930,7 @@ def _roster(content: Mapping[str, Any]) -> Roster:
         },
         confirmed={entry["public_key"]: _device(entry) for entry in content["revoked"]},
         explained={_device(entry) for entry in (*explained, *content["revoked"], *content["removed"])},
+        recorded=frozenset(_device(entry).owner for entry in content["revoked"] if entry["of_user"]),
     )
 
 

@@ -565,6 +565,7 @@ class Roster(NamedTuple):
     peers: Mapping[str, Peer]  # by public key
     confirmed: Mapping[str, Device]  # whose revocation is confirmed, by public key
     explained: Devices  # whose absence it gives a reason for: confirmed, expired, released or removed
+    recorded: frozenset[Owner] = frozenset()  # of confirmed, the users of whom the registry has it as a whole
 
 
 class Bar(NamedTuple):
@@ -583,7 +584,8 @@ class Bar(NamedTuple):
         """R6: a higher generation ends a bar; one without a generation, only the registry's own record."""
         if self.generation is not None:
             return roster.generation > self.generation
-        is_recorded = any(self.names(device) for device in roster.confirmed.values())
+        whole = self.owner in roster.recorded
+        is_recorded = whole or (self.device is not None and any(map(self.names, roster.confirmed.values())))
         return is_recorded and not any(self.names(peer.device) for peer in roster.peers.values())
 
     def is_released_by(self, names: Collection[str]) -> bool:

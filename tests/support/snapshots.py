@@ -57,7 +57,7 @@ def order(
     **changes: Any,
 ) -> ApplyOrder:
     """A roster of these people to apply."""
-    reasons = {key(person.number): Revocation(person.label(), "tombstoned") for person in revoked}
+    reasons = {key(person.number): Revocation(person.label(), "tombstoned", of_user=True) for person in revoked}
     fields: dict[str, Any] = {
         "generation": generation,
         "made_at": NOW + generation,
@@ -87,6 +87,7 @@ def snapshot(people: Sequence[Person], generation: int = 1, **changes: Any) -> S
         generation=generation,
         content=order(generation, people).content,
         made_at=NOW + generation,
+        heard_at=NOW + generation,
         config=(config.digest(config.body(text)),),
         firewall=(config.digest(FIREWALL),),
         loaded="as loaded",

@@ -234,7 +234,7 @@ class Host:
         rendered = {
             "config": render(TEMPLATES / "wg0.conf.j2", roster, given),
             "firewall": render(TEMPLATES / "nftables.j2", roster, given),
-            "revoked": {key(peer.number): Revocation(peer.label(), "tombstoned") for peer in revoked},
+            "revoked": {key(peer.number): Revocation(peer.label(), "tombstoned", of_user=True) for peer in revoked},
             "lock_timeout": 0.1,
             "private_key_file": self.private_key_file,
         }

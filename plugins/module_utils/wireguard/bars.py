@@ -59,16 +59,18 @@ class Bar(NamedTuple):
         own = {self.name.casefold(), self.user_name.casefold(), self.user_id.casefold()} - {""}
         return not own.isdisjoint(name.strip().casefold() for name in names)
 
-    def is_ended(self, generation: int, revoked: Iterable[PeerLabel], peers: Iterable[PeerLabel]) -> bool:
+    def is_ended(self, generation: int, revoked: Iterable[tuple[PeerLabel, bool]], peers: Iterable[PeerLabel]) -> bool:
         """Tell whether a roster ends it: its run has read the record, or has a record of its own.
 
         :param generation: the roster's.
-        :param revoked: whom the roster revokes.
+        :param revoked: whom the roster revokes, each with whether that is of the user as a whole: of one device it
+            ends no bar of the user. Who is barred by a name alone is nobody whom the registry deleted before.
         :param peers: whom the roster has as peers.
         """
         if self.generation:
             return generation > self.generation
-        return any(map(self.names, revoked)) and not any(map(self.names, peers))
+        recorded = any(self.names(label) and (of_user or self.device) for label, of_user in revoked)
+        return recorded and not any(map(self.names, peers))
 
 
 def joined(bars: Sequence[Bar], new: Iterable[Bar]) -> tuple[Bar, ...]:

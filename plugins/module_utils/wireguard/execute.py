@@ -14,7 +14,7 @@ from .plan import Plan
 from .read import Snapshot
 from .report import Report
 from .state import State, note_gone
-from .steps import PartlyDoneError, RecordState, RemovePeers, Step
+from .steps import PartlyDoneError, RecordState, RemovePeers, Step, WriteFile
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,20 @@ class Execution:
 def execute(plan: Plan, gateway: Gateway) -> Execution:
     """Do a plan step by step; in check mode, say only what it would do.
 
-    After a step has failed, only urgent ones are done.
+    After a step has failed, only urgent ones are done. A file that the saved state doesn't know would have the next
+    start of the interface leave everybody out; so where the state can't be saved, who is off is noted instead.
     """
     if gateway.check_mode:
         report = _report(plan, [step.reports for step in plan.steps], plan.state)
         return Execution(report, replace(plan.afterwards, state=plan.state))
     state = plan.before
     unsaved: State | None = None
+    is_noted = False
     off: set[str] = set()
     reports: list[Report] = []
     failures: list[tuple[Step, Exception]] = []
     for step in plan.steps:
-        if failures and not step.urgent:
+        if (failures and not step.urgent) or (is_noted and isinstance(step.action, WriteFile)):
             continue
         try:
             state = perform(step, gateway, state)
@@ -65,9 +67,8 @@ def execute(plan: Plan, gateway: Gateway) -> Execution:
             failures.append((step, error))
         except (GatewayError, OSError) as error:
             failures.append((step, error))
-            unsaved = step.action.state if isinstance(step.action, RecordState) else unsaved
-    if unsaved is not None:
-        note_gone(gateway.site, unsaved)
+            if isinstance(step.action, RecordState):
+                unsaved, is_noted = step.action.state, note_gone(gateway.site, step.action.state)
     # where no state can be saved, nobody but this report remembers the removals for their receipts
     report = _report(plan, reports, unsaved.finished(off, gateway.now()) if unsaved else state)
     problems = _problems(failures, report.removed) + report.problems

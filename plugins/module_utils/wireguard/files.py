@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import time
@@ -72,10 +71,13 @@ class Site(NamedTuple):
 
 
 def read_text(path: Path) -> str:
-    """Return a file's text; empty if there is no such file. Bytes that aren't UTF-8 are replaced."""
+    """Return a file's text; empty if there is none that can be read. Bytes that aren't UTF-8 are replaced.
+
+    What is in a file's place, such as a directory, keeps no revocation waiting. Who writes the file finds it.
+    """
     try:
         return path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+    except OSError:
         return ""
 
 
@@ -84,6 +86,13 @@ def write(path: Path, text: str) -> None:
 
     The name beside it is fixed, so that a killed run leaves at most one, which the next one overwrites.
     """
+    try:
+        _write(path, text)
+    except OSError as error:  # of a full disk it doesn't say where
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _write(path: Path, text: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.new")
     with suppress(FileNotFoundError):
@@ -105,8 +114,8 @@ def write(path: Path, text: str) -> None:
 def locked(path: Path, timeout: float) -> Iterator[None]:
     """Hold a lock that ends with the process, whatever happens to it.
 
-    A file system that can't be written keeps nobody from taking a peer off: where there is no file to lock, there is
-    none, since nothing else of a run can be written either.
+    A file system that can't be written, or something odd in the lock's place, keeps nobody from taking a peer off:
+    where there is nothing to lock, there is no lock.
 
     :param timeout: how long to wait for another process, in seconds.
     :raises LockHeldError: naming the process that holds it.
@@ -124,13 +133,10 @@ def locked(path: Path, timeout: float) -> Iterator[None]:
 
 def _open(path: Path) -> int | None:
     """Open a lock's file; not inheritable: a wireguard-go that wg-quick starts would keep it for ever."""
-    try:
+    with suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        if error.errno != errno.EROFS:
-            raise
-    with suppress(FileNotFoundError):
+    with suppress(OSError):
         return os.open(path, os.O_RDONLY)
     return None
 

@@ -55,12 +55,12 @@ def apply(order: ApplyOrder, gateway: Gateway) -> Report:
 
 def revoke(order: RevokeOrder, gateway: Gateway) -> Report:
     """Take a user's peers off every interface of ours without any roster, and bar them until a later roster."""
-    unseen, sites = NOTHING, []
+    unseen = NOTHING
+    gateways = [gateway]
     try:
-        sites = other_sites(gateway.site)
+        gateways += filter(_is_used, map(gateway.of, other_sites(gateway.site)))
     except OSError as error:
         unseen = unseen.with_problem(error)
-    gateways = [gateway, *(gateway.of(site) for site in sites)]
     found = [snapshot for each in gateways for snapshot in _read_if_possible(each)]
     own, *others = [_revoke(order, each, found) for each in gateways]
     report = own
@@ -74,6 +74,12 @@ def revoke(order: RevokeOrder, gateway: Gateway) -> Report:
 def _revoke(order: RevokeOrder, gateway: Gateway, found: Sequence[Snapshot]) -> Report:
     others = [each for each in found if each.site != gateway.site]
     return _report_of(lambda: _at_once(lambda now: plan_revoke(order, now, others), gateway, order.lock_timeout))
+
+
+def _is_used(gateway: Gateway) -> bool:
+    """Tell an interface of ours from a copy of its configuration, which has neither a state nor an interface."""
+    found = [] if gateway.site.state.exists() else _read_if_possible(gateway)
+    return not any(each.link is None and each.device_error is None for each in found)
 
 
 def _read_if_possible(gateway: Gateway) -> list[Snapshot]:
@@ -188,7 +194,7 @@ def _revoke_meanwhile(order: ApplyOrder, gateway: Gateway) -> Execution:
 
 def _apply_alone(order: ApplyOrder, gateway: Gateway) -> Execution:
     """Apply everything while no other run does."""
-    former = [gateway.of(site) for site in former_sites(gateway.site, order.other_interfaces)]
+    former = list(filter(_is_used, map(gateway.of, former_sites(gateway.site, order.other_interfaces))))
     states = [saved_state(read(each)) for each in former]
     revocations = _at_once(lambda now: plan_revocations(order, heir(now, states)), gateway, order.lock_timeout)
     if revocations.failed or revocations.report.stale:

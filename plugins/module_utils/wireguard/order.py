@@ -40,6 +40,7 @@ class Revocation(NamedTuple):
     reason: str
     explained: bool = True  # not so if nothing but a decision over a sweep speaks against the user
     detail: str = ""  # an operator's words
+    of_user: bool = False  # the registry has it of the user as a whole
 
 
 class Origin(NamedTuple):
@@ -123,7 +124,7 @@ def _by_key(entries: Iterable[Mapping[str, Any]]) -> dict[str, Revocation]:
 
 
 def _revocation(entry: Mapping[str, Any]) -> Revocation:
-    return Revocation(_label(entry), entry["reason"], entry["explained"])
+    return Revocation(_label(entry), entry["reason"], entry["explained"], of_user=entry["of_user"])
 
 
 def _unfit(entry: Mapping[str, Any]) -> Unfit:

@@ -68,7 +68,7 @@ def is_overtaken(generation: int, state: State, now: int) -> bool:
     """Tell whether a later roster than that of a generation was here (R6, no resurrection).
 
     One that is recorded as more than 20 minutes ahead of this gateway's clock, and of the controller's when it made the
-    installed roster, was made by a mistake. It would keep out all that is made now, revocations too.
+    roster that had it, was made by a mistake. It would keep out all that is made now, revocations too.
     """
     return generation < state.generation and not _is_mistaken(generation, state, now)
 
@@ -86,7 +86,7 @@ def mistaken_generation(generation: int, state: State, now: int) -> list[str]:
 
 
 def _is_mistaken(generation: int, state: State, now: int) -> bool:
-    latest = (max(now, state.made_at or 0) + _MISTAKE) * 1000
+    latest = (max(now, state.made_at or 0, state.heard_at or 0) + _MISTAKE) * 1000
     return generation <= latest < state.generation
 
 

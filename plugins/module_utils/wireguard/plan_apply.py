@@ -83,7 +83,12 @@ def _following(order: ApplyOrder, state: State) -> State:
     """Return the state of a gateway that follows the roster's registry."""
     content = state.content if order.generation == state.generation else None
     return replace(
-        state, registry=order.registry, generation=order.generation, content=content, bars=_bars_left(order, state)
+        state,
+        registry=order.registry,
+        generation=order.generation,
+        heard_at=order.made_at,
+        content=content,
+        bars=_bars_left(order, state),
     )
 
 
@@ -99,7 +104,7 @@ def _bars_left(order: ApplyOrder, state: State) -> tuple[Bar, ...]:
         return ()
     if order.config is None:  # whom it has is not known
         return tuple(each for each in bars if not each.is_ended(order.generation, [], []))
-    revoked = [why.label for why in order.revoked.values()]
+    revoked = [(why.label, why.of_user) for why in order.revoked.values()]
     comments = wg_config.split(order.config).comments()
     peers = [wg_config.label_of(comment) for comment in comments.values()]
     return tuple(each for each in bars if not each.is_ended(order.generation, revoked, peers))

@@ -11,6 +11,7 @@ apart from `other_sites` and `former_sites`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Container, Sequence
 
@@ -28,12 +29,15 @@ from .report import Report
 from .state import State
 from .steps import ChangeInterface, MoveAside, Step
 
+_INTERFACE = re.compile(r"[A-Za-z0-9_=+.-]{1,15}")  # as wg-quick takes them
+
 
 def other_sites(site: Site) -> list[Site]:
     """List the other interfaces of ours on a host, also one whose state file is lost."""
     names = {path.stem for path in site.state_dir.glob("*.json")}
     configs = (path for path in site.config_dir.glob("*.conf") if path.stem not in names and path.is_file())
     names |= {path.stem for path in configs if wg_config.generation(read_text(path)) is not None}
+    names = {name for name in names if _INTERFACE.fullmatch(name)}  # not `wg0 (copy)`
     return [site._replace(name=name) for name in sorted(names - {site.name})]
 
 

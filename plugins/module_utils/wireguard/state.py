@@ -23,6 +23,7 @@ from .files import Site, read_text, write
 from .order import Origin
 
 FORMAT = 2
+_TIMES = ("last_handshake", "removed_at")  # or None
 
 
 class StateError(GatewayError):
@@ -64,6 +65,7 @@ class State:
     generation: int = 0  # the highest that a roster had; one of a lower one is stale
     content: str | None = None  # digest of what that generation's roster says, once it is fully applied
     made_at: int | None = None  # when the installed roster was made, seconds since the epoch
+    heard_at: int | None = None  # when the roster with the highest generation was made, installed or not
     config: tuple[str, ...] = ()  # digests of what wg0.conf may be; two while it is being replaced
     firewall: tuple[str, ...] = ()  # the same for the firewall's file
     loaded: str | None = None  # digest of the firewall's text and of what the kernel made of it
@@ -120,13 +122,34 @@ def _load(path: Path) -> State | None:
         content["bars"] = [Bar(**each) for each in content["bars"]]
         for name in ("config", "firewall", "removals", "bars", "held"):
             content[name] = tuple(content.get(name, ()))
-        return State(**content)
+        state = State(**content)
+        _check_types(state)
+        return state
     except FileNotFoundError:
         return None
     except IsADirectoryError:
         raise StateError(f"{path} is a directory") from None
+    except OSError as error:
+        raise StateError(f"{path} can't be read: {error.strerror}") from None
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise StateError(f"{path} is corrupt") from None
+
+
+def _check_types(state: State) -> None:
+    """Refuse values that no save() wrote. :raises TypeError: there is one."""
+    texts = [*state.config, *state.firewall, *state.held, state.content or "", state.loaded or ""]
+    numbers = [state.made_at or 0, state.heard_at or 0]
+    registry = [] if state.registry is None else [state.registry._asdict()]
+    for each in (*registry, *(one._asdict() for one in state.removals), *(one._asdict() for one in state.bars)):
+        for name, value in each.items():
+            if name in _TIMES:
+                numbers.append(value or 0)
+            else:
+                (numbers if name == "generation" else texts).append(value)
+    if not all(isinstance(each, str) for each in texts):
+        raise TypeError("something else than a text")
+    if not all(isinstance(each, int) and not isinstance(each, bool) for each in numbers):
+        raise TypeError("something else than a number")
 
 
 def _of_this_format(content: dict[str, Any]) -> dict[str, Any]:
@@ -155,12 +178,16 @@ def _text(state: State) -> str:
     return json.dumps(content, indent=1) + "\n"
 
 
-def note_gone(site: Site, state: State) -> None:
-    """Note whose removal could not be saved, by files without content: those can be made on a full disk, too."""
+def note_gone(site: Site, state: State) -> bool:
+    """Note whose removal could not be saved, by files without content: those can be made on a full disk, too.
+
+    :returns: whether each is noted somewhere.
+    """
     for removal in state.pending().values():
         for directory in (site.state_dir, site.config_dir):
             with suppress(OSError):
                 directory.joinpath(f"{_gone(site)}{removal.fingerprint}").touch(mode=0o600)
+    return gone(site).issuperset(removal.fingerprint for removal in state.pending().values())
 
 
 def gone(site: Site) -> frozenset[str]:

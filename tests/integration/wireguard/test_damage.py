@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -75,18 +77,21 @@ def full(directory: Path) -> Iterator[None]:
 
 
 def test_r4_full_disk_keeps_no_leaver_and_the_removal_is_told_to_whoever_records_it(host: Host) -> None:
-    host.apply(host.order(1, [ALICE, BOB]))
+    host.apply(host.order(1, [ALICE, BOB, CAROL]))
     with full(host.site.state_dir):
-        outcome = host.apply(host.order(2, [BOB], revoked=[ALICE]))
-        assert (outcome.removed, host.peers) == (["alice/laptop"], allowed(BOB))
-        assert "No space left on device" in outcome.problems[0]
+        outcome = host.apply(host.order(2, [BOB, CAROL], revoked=[ALICE]))
+        assert (outcome.removed, host.peers) == (["alice/laptop"], allowed(BOB, CAROL))
+        assert f"No space left on device: '{host.site.state}'" in outcome.problems[0]
         (removal,) = outcome.removals
         assert (removal.name, removal.reason, removal.removed_at) == ("alice/laptop", "tombstoned", int(host.now))
         (revoked,) = host.revoke("bob").removals
         assert (revoked.name, revoked.removed_at) == ("bob/laptop", int(host.now))
-    after = host.apply(host.order(3, [], revoked=[ALICE, BOB]))
-    assert (after.problems, after.repaired) == ([], ["file not as the last apply left it"])
-    assert host.peers == {}
+        host.sh("ip", "link", "del", host.name)
+        assert host.program("up").returncode == 0
+        assert host.peers == allowed(CAROL), "survivors come back, leavers don't"
+    after = host.apply(host.order(3, [CAROL], revoked=[ALICE, BOB]))
+    assert (after.problems, after.repaired) == ([], [])
+    assert (host.peers, _drift(host)) == (allowed(CAROL), ())
 
 
 def test_r8_what_a_full_disk_left_half_done_is_drift_until_it_is_done(host: Host) -> None:
@@ -124,6 +129,66 @@ def test_r4_leaver_doesnt_come_back_by_a_restart_where_nothing_could_be_written(
 def _drift(host: Host) -> tuple[str, ...]:
     gateway = Gateway(host.site, host.run)
     return find_drift(gateway, read(gateway)).differing
+
+
+ODD = {
+    "made_at": "abc",
+    "generation": [],
+    "held": [[2]],
+    "config": [None],
+    "bars": [{"user_name": None, "generation": 0}],
+    "removals": [{"public_key": []}],
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_r4_state_with_odd_values_is_as_good_as_a_corrupt_one(host: Host, name: str) -> None:
+    host.apply(host.order(5, [ALICE, BOB], revoked=[CAROL]))
+    host.apply(host.order(6, [BOB], revoked=[ALICE]))
+    content = json.loads(host.site.state.read_text())
+    odd = ODD[name]
+    if name == "removals":
+        odd = [{**content["removals"][0], "public_key": []}]
+    host.site.state.write_text(json.dumps({**content, name: odd}))
+    assert _drift_problems(host) == (f"{host.site.state} is corrupt; run a reconcile",)
+    assert host.revoke("bob").removed == ["bob/laptop"]
+    assert host.apply(host.order(7, [BOB, DAVE], revoked=[])).barred == ["bob/laptop"]
+    assert host.peers == allowed(DAVE)
+
+
+def _drift_problems(host: Host) -> tuple[str, ...]:
+    gateway = Gateway(host.site, host.run)
+    return find_drift(gateway, read(gateway)).problems
+
+
+@pytest.mark.parametrize("what", ["directory", "loop"])
+@pytest.mark.parametrize("name", ["config", "firewall", "state", "apply_lock", "state_lock"])
+def test_r4_what_stands_in_a_files_place_keeps_no_leaver(host: Host, name: str, what: str) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    path: Path = getattr(host.site, name)
+    path.unlink()
+    if what == "directory":
+        path.mkdir()
+    else:
+        path.symlink_to(path)
+    outcome = host.apply(host.order(2, [BOB], revoked=[ALICE]))
+    assert (outcome.removed, host.peers) == (["alice/laptop"], allowed(BOB))
+    if outcome.problems:
+        assert (name, what) in (("config", "directory"), ("firewall", "directory"))
+        assert str(path) in outcome.problems[0]
+
+
+def test_copies_of_files_are_no_interfaces_of_ours(host: Host) -> None:
+    host.apply(host.order(1, [ALICE, BOB]))
+    shutil.copy(host.site.state, host.site.state.with_name(f"{host.name} (copy).json"))
+    copy = host.site.config_dir / "wgold.conf"
+    shutil.copy(host.site.config, copy)
+    outcome = host.apply(host.order(2, [BOB], revoked=[ALICE]))
+    assert (outcome.problems, outcome.removed, len(outcome.removals)) == ([], ["alice/laptop"], 1)
+    assert outcome.settings == []
+    assert host.revoke("bob").removed == ["bob/laptop"]
+    assert copy.is_file()
+    assert not (host.site.state_dir / "wgold.json").exists()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"format": 1}', '{"format": 99}', "\x00\xff"])

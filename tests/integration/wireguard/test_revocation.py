@@ -18,10 +18,11 @@ from typing import Any
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard import device, operations
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import CommandMissing
+from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.order import Revocation
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.report import Report
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.state import load, save
 
-from tests.support.wireguard_host import Host, Person, allowed, held, key
+from tests.support.wireguard_host import NOW, Host, Person, allowed, held, key
 
 ALICE, BOB, CAROL, DAVE = (Person(name, number) for number, name in enumerate(("alice", "bob", "carol", "dave"), 1))
 
@@ -312,6 +313,30 @@ def test_r6_revocation_that_the_registry_did_not_get_bars_until_its_own_record(h
     assert host.apply(host.order(3, [BOB, CAROL], revoked=[ALICE])).problems == []
     assert host.apply(host.order(4, [ALICE, BOB])).problems == []
     assert host.peers == allowed(ALICE, BOB)
+
+
+def test_r6_revocation_of_one_device_ends_no_bar_of_the_user_whom_the_registry_does_not_know(host: Host) -> None:
+    phone = Person("alice", 50, device="phone")
+    host.apply(host.order(1, [ALICE, BOB]))
+    assert host.revoke("alice").removed == ["alice/laptop"]
+    of_device = {key(phone.number): Revocation(phone.label(), "blocked")}
+    host.apply(replace(host.order(2, [BOB, CAROL]), revoked=of_device))
+    outcome = host.apply(host.order(3, [ALICE, BOB]))
+    assert (outcome.barred, host.peers) == (["alice/laptop"], allowed(BOB))
+    whole = {key(phone.number): Revocation(phone.label(), "blocked", of_user=True)}
+    host.apply(replace(host.order(4, [BOB]), revoked=whole))
+    assert host.apply(host.order(5, [ALICE, BOB])).added == ["alice/laptop"], "unblocked since"
+
+
+def test_r6_older_roster_brings_nobody_back_by_a_clock_that_is_behind(host: Host) -> None:
+    """Of the later one the rest was refused, so that it was never installed."""
+    first, later = NOW * 1000, (NOW + 3600) * 1000
+    host.now -= 3 * 3600
+    host.apply(host.order(first, [ALICE, BOB], made_at=NOW))
+    refused = host.order(later, [BOB], revoked=[ALICE], made_at=NOW + 3600, firewall="nonsense")
+    assert host.apply(refused).removed == ["alice/laptop"]
+    outcome = host.apply(host.order(first, [ALICE, BOB], made_at=NOW))
+    assert (outcome.stale, host.peers) == (True, allowed(BOB))
 
 
 def test_r1_r6_late_revocation_takes_nobody_off_whom_a_later_roster_has(host: Host) -> None:

@@ -58,7 +58,7 @@ def roster(tmp_path: Path) -> Path:
         "made_at": 1_790_000_000,
         "registry": REGISTRY._asdict(),
         "peers": [ALICE.entry()],
-        "revoked": [BOB.entry("tombstoned")],
+        "revoked": [{**BOB.entry("tombstoned"), "of_user": True}],
         "excluded": [],
         "removed": [],
         "awaited": [key(1), "no key\n", None],
@@ -84,7 +84,7 @@ def test_what_is_brought_is_the_rendered_text_and_the_names_of_who_is_out(roster
     assert "table inet tracklib_vpn_wg0" in action.sent["firewall"]
     assert action.sent["registry"] == REGISTRY._asdict()
     assert action.sent["revoked"] == [
-        {**BOB.label()._asdict(), "public_key": key(2), "reason": "tombstoned", "explained": True}
+        {**BOB.label()._asdict(), "public_key": key(2), "reason": "tombstoned", "explained": True, "of_user": True}
     ]
     assert action.sent["awaited"] == [key(1)]
     assert action.sent["acknowledge"] == ["0123456789abcdef"]

@@ -143,6 +143,7 @@ def test_r5_file_says_why_everybody_else_is_left_out_and_whether_that_is_explain
         "reason": "tombstoned",
         "detail": "deleted",
         "explained": True,
+        "of_user": False,
     }
     assert content["excluded"][0] == revoked
     assert [(each["reason"], each["explained"]) for each in content["excluded"][1:]] == [
