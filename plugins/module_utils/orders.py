@@ -10,12 +10,13 @@ from typing import Any, Iterable, Mapping, Sequence
 from .keys import fingerprint
 from .model import Block, Registration
 from .obstacles import blocks_in_words
-from .people.layout import Explained, command, paragraph, table, utc
+from .people.layout import Explained, caller, command, paragraph, table, utc
 from .registration import end_in_words
 from .registry.facts import RegistryFacts
 from .revocation import Person
 
 _RECONCILE = command("reconcile")
+_SOON = 600  # seconds, in which a build ends
 _TOLD = ("changed", "msg", "registration", "lifted", "still_blocked_by")
 
 
@@ -47,11 +48,18 @@ def unblocked(
 
 
 def registered(
-    person: Person, before: Registration | None, after: Registration, left: Sequence[str], *, check_mode: bool
+    person: Person,
+    before: Registration | None,
+    after: Registration,
+    left: Sequence[str],
+    *,
+    now: float,
+    check_mode: bool,
 ) -> str:
     """Say what an order to register or renew a device did, with both ends of a renewed life.
 
     :param left: the obstacles after it.
+    :param now: seconds since the epoch.
     """
     is_done = "would be" if check_mode else "is"
     key = fingerprint(after.public_key)
@@ -64,6 +72,10 @@ def registered(
         change = f"{is_done} registered with the key {key} instead of {had}, until {end_in_words(after)}"
     else:
         change = f"{is_done} renewed: its end moves from {end_in_words(before)} to {end_in_words(after)}"
+    if before is not None and before.confirmed_end is not None and after.confirmed_end is None:
+        change += "; the handout doesn't wait for its first use any more"
+    if after.expires_at is not None and after.expires_at < now + _SOON:
+        change += "; that may be over before the next reconcile: give it a longer life"
     return f"{subject(person, after.device)} {change}; {_outlook(left, 'comes in')}"
 
 
@@ -73,8 +85,7 @@ def removed(
     """Say what an order to remove a device did, and when its tunnel goes off.
 
     :param own_account: the gateways', which `revoke` takes for the user's where nothing else is said.
-    :param facts: those before the order. Once it is removed, `revoke` knows a device only if the last run had it as a
-        peer.
+    :param facts: those before the order.
     """
     damage = facts.registered.unreadable.get(registration.identity)
     done = "would be removed" if check_mode else "is removed"
@@ -84,11 +95,14 @@ def removed(
         done += f", although {damage.partition(' and is left out')[0]}; what its claims held ({held}) "
         done += "would be released" if check_mode else "is released"
     what = f"{subject(person, registration.device)} {done}"
-    if not facts.was_peer(registration.identity):
+    missed = facts.missed_by(registration.label)
+    if not facts.was_peer(registration.identity) and not missed:
         return (
             f"{what}; it was no peer by the last run. A gateway that missed that run takes its tunnel off with the "
             f"next reconcile ({_RECONCILE})"
         )
+    if missed:
+        what += f"; {', '.join(missed)} may still have it as a peer"
     account_id = None if person.account_id == own_account else person.account_id
     revoke = command("revoke", user_name=person.user_id, device=registration.device, account_id=account_id)
     return (
@@ -122,7 +136,8 @@ def order_report(result: Mapping[str, Any]) -> Explained:
 
 
 def _lifted_row(block: Block) -> tuple[str, ...]:
-    return (block.device or "the whole user", utc(block.created_at), block.by or "-", block.reason)
+    by = caller(block.by) if block.by else "-"
+    return (block.device or "the whole user", utc(block.created_at), by, block.reason)
 
 
 def _device_row(registration: Registration) -> tuple[str, ...]:

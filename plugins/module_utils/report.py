@@ -188,8 +188,10 @@ def _lingering_lines(gateway: str, roster: Mapping[str, Any], result: Mapping[st
     names = still_peers(roster, gateway, result)
     if names:
         yield f"  may still be peers there: {_names(names, scope)}"
-        once = "the reason above is gone" if is_served(result) else "the gateway answers"
-        yield f"  the registry has their removal; repeat this{_unlimited(scope)} once {once}"
+        once = " once the reason above is gone" if is_served(result) else " once the gateway answers"
+        when = "" if gateway in scope.limited else once
+        has = "would have" if scope.check_mode else "has"
+        yield f"  the registry {has} their removal; repeat this{_unlimited(scope)}{when}"
 
 
 def _written_lines(revocation: Mapping[str, Any], scope: Scope) -> Iterator[str]:
@@ -484,7 +486,7 @@ def _unserved(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> It
             why = f"{name} failed ({first_line(result.get('msg', 'see above'))})"
             still = f"still peers there, as far as is known: {_names(names, WHOLE)}"
             yield f"{why}; {still}. Run this again{_unlimited(scope)} once that is mended"
-        if is_served(result) or _is_unchecked(result, scope):
+        if is_served(result) or (_is_unchecked(result, scope) and not is_limited):
             continue
         if is_limited and not (steps.revocation and names):  # that was the operator's wish, and the report names it
             continue
@@ -494,7 +496,8 @@ def _unserved(roster: Mapping[str, Any], steps: StepResults, scope: Scope) -> It
         whom = "whoever was a peer there still is"
         if roster:
             whom = f"still peers there, as far as is known: {_names(names, WHOLE) or 'nobody who left'}"
-        yield f"{name} {why}; {whom}. Run this again{_unlimited(scope)} once it can be reached"
+        once = "" if is_limited else " once it can be reached"
+        yield f"{name} {why}; {whom}. Run this again{_unlimited(scope)}{once}"
 
 
 def _untold(roster: Mapping[str, Any], steps: StepResults) -> Iterator[str]:

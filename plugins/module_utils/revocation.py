@@ -227,7 +227,9 @@ def check_device(whom: Whom, table: Registry, revoked: Revoked) -> None:
     registered = [*facts.registered.registrations, *(facts.decision or Decision()).peers]
     devices = [each for each in registered if each.user_id in whom.names]
     unreadable = {device for _account, user_id, device in facts.registered.unreadable if user_id in whom.names}
-    if revoked.device is None or revoked.device in {each.device for each in devices} | unreadable:
+    # a gateway that missed the removal may have it still
+    removed = {each.device for each in facts.registered.removed if each.user_id in whom.names}
+    if revoked.device is None or revoked.device in {each.device for each in devices} | unreadable | removed:
         return
     raise RegistryError(no_device(revoked.user_name, revoked.device, devices, facts.blocks, time.time()))
 

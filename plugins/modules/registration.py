@@ -253,7 +253,7 @@ def ensure_present(module: AnsibleAWSModule, table: Registry, by: str | None) ->
         "changed": before != after,
         "registration": registration_result(after),
         "still_blocked_by": left,
-        "msg": registered(person, before, after, left, check_mode=module.check_mode),
+        "msg": registered(person, before, after, left, now=now, check_mode=module.check_mode),
         "diff": registration_diff(before, after),
     }
 

@@ -52,6 +52,15 @@ def test_r16_limit_without_localhost_is_refused_with_what_to_write(
     assert "changed=0" in said
 
 
+@pytest.mark.parametrize("name", sorted(set(PLAYBOOKS) - {*ON_GATEWAYS, "enroll", "hosts_lines"}))
+def test_r16_limit_that_leaves_out_where_a_playbook_works_is_refused(
+    playbook: Playbook, inventory: str, name: str
+) -> None:
+    said = " ".join(playbook(name, "-i", inventory, "--limit", "gw1", expect=2).split())
+    assert "--limit gw1 leaves out localhost, where this playbook works. Nothing was done; run it without" in said
+    assert "changed=0" in said
+
+
 def test_handout_of_a_gateway_that_nobody_can_dial_registers_nothing(playbook: Playbook, inventory: str) -> None:
     options = {
         **NOTHING_GRANTED,

@@ -125,7 +125,8 @@ def _in_group(subject: Subject) -> ChainLink:
 
 def _not_revoked(view: View, subject: Subject) -> ChainLink:
     user, device, title = subject.user, subject.device, "not revoked"
-    block = device["blocked"] if device else user["blocked"]
+    unregistered = user["blocked_devices"].get(subject.name.partition("/")[2])
+    block = device["blocked"] if device else user["blocked"] or unregistered
     if user["reason"] == Reason.TOMBSTONED.value:
         return ChainLink(title, Verdict.BREAKS, user["detail"], "none for this id; a new user registers anew")
     if block is not None:

@@ -149,6 +149,7 @@ def devices_report(view: View, user_name: str | None, now: float) -> Explained:
     devices, failures = view["devices"], list(unanswered(view))
     if user_name is not None and not devices and view["error"] is None:
         failures.append(nobody(view, user_name))
+    failures += without_registration(view, user_name)
     apart = told_apart(devices)
     rows = [
         (
@@ -166,6 +167,17 @@ def devices_report(view: View, user_name: str | None, now: float) -> Explained:
     lines = [line for each in failures for line in paragraph(each)] + [headline, *kept_out]
     data = {name: view[name] for name in ("devices", "users", "gateways", "accounts")}
     return Explained([*lines, *table(_HEADING, rows)] if rows else lines, failures, data)
+
+
+def without_registration(view: View, user_name: str | None) -> Iterator[str]:
+    """Say which live peers have the asked user's name and no registration (R19, observation outranks the model)."""
+    asked = None if user_name is None else read_whom(user_name)[0].casefold()
+    for each in view["strangers"]:
+        if each["name"] and asked is not None and asked in (each["name"].partition("/")[0].casefold(), each["user_id"]):
+            yield (
+                f"{each['name']} has no registration, and is a live peer of {each['gateway']} all the same. Run "
+                "reconcile, which removes it"
+            )
 
 
 def _kept_out(view: View, user_name: str | None) -> Iterator[str]:

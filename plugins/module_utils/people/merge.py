@@ -319,6 +319,11 @@ def _user_view(known: KnownPeople, owner: Owner, names: Sequence[str]) -> dict[s
         "reason": None if refusal is None else refusal.reason.value,
         "detail": None if refusal is None else refusal.detail,
         "blocked": _block_view(known, owner, None),
+        "blocked_devices": {
+            device: _block_view(known, owner, device)
+            for *of_user, device in known.blocks
+            if tuple(of_user) == owner and device is not None
+        },
         "devices": sorted(each.device for each in known.result.facts.registered.registrations if each.owner == owner),
     }
 

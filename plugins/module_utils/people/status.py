@@ -42,7 +42,7 @@ def status_report(view: View, now: float, *, max_age: int, show_all: bool) -> Ex
 
 
 def _headline(view: View, wrong: list[str]) -> list[str]:
-    peers = [each for each in view["devices"] if each["status"] != DeviceStatus.LEFT_OUT.value]
+    peers = [each for each in view["devices"] if any(seen["is_peer"] for seen in each["gateways"])]
     connected = sum(any(map(_is_connected, each["gateways"])) for each in peers)
     gateways = count(len(view["gateways"]), "gateway")
     summary = f"{gateways}, {count(len(peers), 'peer')}, {connected} connected"
@@ -72,7 +72,9 @@ def _wrong(view: View, max_age: int) -> Iterator[str]:
             "or, if it is gone for good, have the registry forget it: registry_cleanup with registry_cleanup_gateways"
         )
     if view["strangers"]:
-        found = names(sorted({f"{each['fingerprint']} on {each['gateway']}" for each in view["strangers"]}))
+        found = names(
+            sorted({f"{each['name'] or each['fingerprint']} on {each['gateway']}" for each in view["strangers"]})
+        )
         live = count(len(view["strangers"]), "live peer")
         yield f"{live} without a registration: {found}. Run reconcile, which removes them"
 

@@ -9,7 +9,7 @@ from typing import Any, Iterator, NamedTuple, Sequence
 
 from ..model import printable
 from .chain import ChainLink, Subject, Verdict, as_data, is_connected, links
-from .devices import View, devices_report, last_handshake, nobody, unanswered
+from .devices import View, devices_report, last_handshake, nobody, unanswered, without_registration
 from .layout import Explained, ago, names, paragraph
 from .merge import DeviceStatus
 
@@ -32,13 +32,15 @@ def why_report(view: View, user_name: str, device: str | None, now: float) -> Ex
     asked = device or user_name.partition("/")[2] or None
     cases = [_case(view, subject, now) for subject in _subjects(view, asked)]
     if not cases:
-        failures = [*unanswered(view), nobody(view, user_name)]
+        failures = [*unanswered(view), nobody(view, user_name), *without_registration(view, user_name)]
         return Explained([line for each in failures for line in paragraph(each)], failures, {"cases": []})
     failures = [case.headline for case in cases if not case.is_answered]
     if failures:
         failures += unanswered(view)
+    live = list(without_registration(view, user_name))
+    failures += live
     lines = [line for case in cases for line in ("", *_case_lines(case))][1:]
-    notes = [line for each in unanswered(view) for line in paragraph(each)]
+    notes = [line for each in (*live, *unanswered(view)) for line in paragraph(each)]
     return Explained(
         [*lines, *(["", *notes] if notes else [])], failures, {"cases": [_case_data(each) for each in cases]}
     )

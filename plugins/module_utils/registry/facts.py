@@ -54,6 +54,10 @@ class RegistryFacts(NamedTuple):
         """Tell whether the last run had a device as a peer."""
         return any(each.identity == device for each in (self.decision or Decision()).peers)
 
+    def missed_by(self, label: str) -> list[str]:
+        """Name the gateways that weren't reached since a device of this label left."""
+        return [gateway for gateway, labels in self.missed.items() if label in labels]
+
 
 def read_facts(table: Table, now: float) -> RegistryFacts:
     """Read everything that a roster is decided by, each part consistently.

@@ -82,6 +82,9 @@ Warn = Callable[[str], object]  # takes a sentence for an operator
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, zlib.error, AWSCallError)
 
 
+_IDENTITY = ("account_id", "user_id", "device")
+
+
 def user_key(owner: Owner) -> str:
     """Return a user as keys have it."""
     account_id, user_id = owner
@@ -164,6 +167,8 @@ def _ordered(by: str | None, reason: str | None = None) -> Item:
 
 
 def _time(value: Any) -> float:
+    if isinstance(value, (bool, str)):
+        raise TypeError(f"{type(value).__name__} instead of a time")
     seconds = float(value)
     if not abs(seconds) < _END_OF_TIME:
         raise ValueError(f"{seconds} instead of a time")
@@ -399,14 +404,28 @@ def read_decision(head: Item, items: Iterable[Item] = ()) -> Decision:
     :raises: one of UNREADABLE.
     """
     packed = unpack(head, items)
-    peers = (Registration(*values) for values in packed["peers"])
+    departures = (Departure._make(values) for values in packed["departures"])
     return Decision(
-        peers=tuple(peer._replace(addresses=tuple(peer.addresses)) for peer in peers),
-        departures=tuple(Departure._make(values) for values in packed["departures"]),
+        peers=tuple(_decided(Registration(*values)) for values in packed["peers"]),
+        departures=tuple(_departed(each) for each in departures),
         left_out=_left_out(packed.get("left_out")),
         options=_text(packed.get("options", "")),
         made_by=_text(packed.get("made_by", "")),
     )
+
+
+def _decided(peer: Registration) -> Registration:
+    """Read a peer of a decision. :raises: one of UNREADABLE."""
+    read: dict[str, Any] = {name: _text(getattr(peer, name)) for name in (*_IDENTITY, "user_name", "public_key")}
+    for name in ("expires_at", "renewed_at"):
+        at = getattr(peer, name)
+        read[name] = None if at is None else _time(at)
+    return peer._replace(**read, created_at=_time(peer.created_at), addresses=tuple(map(_text, peer.addresses)))
+
+
+def _departed(departure: Departure) -> Departure:
+    read: dict[str, Any] = {name: _text(getattr(departure, name)) for name in _IDENTITY}
+    return departure._replace(**read, left_at=_time(departure.left_at))
 
 
 def _left_out(found: Any) -> tuple[LeftOut, ...] | None:

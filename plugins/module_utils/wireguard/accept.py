@@ -19,6 +19,9 @@ from .read import Snapshot
 from .refusals import is_too_much, peers_before, refuse_emptying, refuse_other_registry, unexplained
 
 
+_OLD = 3600  # seconds; a run applies what it decided within minutes
+
+
 @dataclass(frozen=True)
 class Accepted:
     """A roster as one gateway applies it."""
@@ -87,7 +90,7 @@ def problems_of(accepted: Accepted, order: ApplyOrder, snapshot: Snapshot) -> li
     """Say what of a roster wasn't applied, and what an operator does about it."""
     bars = [each for each in saved_state(snapshot).bars if not each.generation]
     found = [_unrecorded(each, accepted.barred, order) for each in bars]
-    found += [_left_out(accepted.roster.unfit), _held(accepted.held), _from_the_future(order, snapshot)]
+    found += [_left_out(accepted.roster.unfit), _held(accepted.held), _clocks_apart(order, snapshot)]
     return [problem for problem in found if problem]
 
 
@@ -117,12 +120,18 @@ def _held(held: Mapping[str, PeerLabel]) -> str:
     return f"{len(held)} peers stay as they were, since more are unfit than may go without a reason: {names}"
 
 
-def _from_the_future(order: ApplyOrder, snapshot: Snapshot) -> str:
+def _clocks_apart(order: ApplyOrder, snapshot: Snapshot) -> str:
     """Say that the clocks are apart: a generation is milliseconds since the epoch, by the controller's clock."""
     ahead = order.generation // 1000 - snapshot.now
-    if ahead <= CLOCKS_APART:
-        return ""
-    return (
-        f"generation {order.generation} is {ahead // 60} minutes ahead of this gateway's clock. It was applied, but "
-        "devices expire late here, and a restart would have no peers: set the clock of gateway or controller"
-    )
+    if ahead > CLOCKS_APART:
+        return (
+            f"generation {order.generation} is {ahead // 60} minutes ahead of this gateway's clock. It was applied, but "
+            "devices expire late here, and a restart would have no peers: set the clock of gateway or controller"
+        )
+    old = snapshot.now - order.made_at
+    if old > _OLD:
+        return (
+            f"the roster was made {old // 60} minutes ago by this gateway's clock. It was applied, but where that clock "
+            "is ahead, devices expire early here: set the clock of gateway or controller"
+        )
+    return ""

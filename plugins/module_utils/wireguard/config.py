@@ -27,7 +27,7 @@ _HEADER = re.compile(re.escape(MARKER) + r" \(generation (\d+)\)[^\n]*\n")
 _HEADING = re.compile(r"^[ \t]*\[[ \t]*(interface|peer)[ \t]*\][^\n]*$", re.IGNORECASE | re.MULTILINE)
 _NAME = re.compile(
     r"# (?P<user>[^ /]+)/(?P<device>[^ /]+) "
-    r"\(account (?P<account>[^ ]+), (?P<id>[^ )]+?)(?:, expires (?P<expires>-?[0-9]+))?\)"
+    r"\(account (?P<account>[^ ]+), (?P<id>[^ )]+?)(?:, expires (?P<expires>-?[0-9]{1,15}))?\)"
 )
 # what nearly all of thousands of peers look like; everything else is read setting by setting, such as addresses
 # like ::10.0.0.1, which `wg` spells in another way than Python

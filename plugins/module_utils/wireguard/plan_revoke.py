@@ -49,7 +49,7 @@ def plan_revoke(order: RevokeOrder, snapshot: Snapshot, others: Sequence[Snapsho
         for key, label in named_peers(snapshot).items()
         if any(each.names(label) for each in bars)
     }
-    notices = _nameless(here) if whom.user_id and not owners else []
+    notices = _nameless(here) if whom.user_id and not _are_peers(bars, here) else []
     report = replace(report, problems=report.problems + _doubts(whom, owners, bars, here), notices=notices)
     return plan_removal(snapshot, replace(state, bars=joined(state.bars, bars)), revocations, report)
 
@@ -124,12 +124,18 @@ def _doubts(whom: Bar, owners: Sequence[PeerLabel], bars: Sequence[Bar], here: S
         return []
     known = [label for labels in _known(here) for label in labels]
     if any(each.names(label) for each in bars for label in known):
-        return []
+        # a file that is damaged names nobody; the peers of a user who was one before may be among those without a name
+        unnamed = [] if _are_peers(bars, here) else _nameless(here)
+        return [f"{whom.name} is barred, and no peer has that name: {each}" for each in unnamed]
     advice = ". ".join([_nearest(whom, known), *_nameless(here)])
     account = f" of account {whom.account_id}" if whom.account_id else ""
     return [
         f"{whom.name}{account} is nobody on {_names(here)}: no peer was taken off, but the name is barred. {advice}"
     ]
+
+
+def _are_peers(bars: Sequence[Bar], here: Sequence[Snapshot]) -> bool:
+    return any(each.names(label) for each in bars for found in here for label in named_peers(found).values())
 
 
 def _nearest(whom: Bar, known: Sequence[PeerLabel]) -> str:

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.tracklib.vpn.plugins.module_utils.wireguard.commands import CommandMissing, run
@@ -131,7 +132,7 @@ def _drift(host: Host) -> tuple[str, ...]:
     return find_drift(gateway, read(gateway)).differing
 
 
-ODD = {
+ODD: dict[str, Any] = {
     "made_at": "abc",
     "generation": [],
     "held": [[2]],

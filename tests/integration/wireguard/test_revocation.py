@@ -339,6 +339,23 @@ def test_r6_older_roster_brings_nobody_back_by_a_clock_that_is_behind(host: Host
     assert (outcome.stale, host.peers) == (True, allowed(BOB))
 
 
+@pytest.mark.parametrize("text", ["", "garbage", None])
+@pytest.mark.parametrize("generation", [0, 4])
+def test_r4_who_may_be_a_peer_without_a_name_is_a_problem_although_they_were_one_before(
+    host: Host, text: str | None, generation: int
+) -> None:
+    host.apply(host.order(1, [ALICE, BOB, CAROL]))
+    host.apply(host.order(2, [ALICE, CAROL]))
+    host.apply(host.order(3, [ALICE, BOB, CAROL]))
+    host.site.config.unlink()
+    if text is not None:
+        host.site.config.write_text(text)
+    outcome = host.revoke("bob", generation=generation)
+    (problem,) = outcome.problems
+    assert problem.startswith("bob is barred, and no peer has that name: 3 live peers have no name: ")
+    assert host.apply(host.order(5, [ALICE, CAROL], revoked=[BOB])).removed == ["bob/laptop"]
+
+
 def test_r1_r6_late_revocation_takes_nobody_off_whom_a_later_roster_has(host: Host) -> None:
     host.apply(host.order(5, [ALICE, BOB]))
     before = host.files()

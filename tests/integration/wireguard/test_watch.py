@@ -58,6 +58,18 @@ def _widen(host: Host) -> None:
     host.sh("ip", "link", "set", "dev", host.name, "mtu", "8921")
 
 
+def _other_port(host: Host) -> None:
+    host.sh("wg", "set", host.name, "listen-port", "4444")
+
+
+def _mark(host: Host) -> None:
+    host.sh("wg", "set", host.name, "fwmark", "9")
+
+
+def _without_key(host: Host) -> None:
+    host.sh("wg", "set", host.name, "private-key", "/dev/null")
+
+
 def _remove_address(host: Host) -> None:
     host.sh("ip", "address", "del", "10.44.0.1/16", "dev", host.name)
 
@@ -74,6 +86,9 @@ def _remove_address(host: Host) -> None:
         (_take_down, ["interface down", "address fd44:7472:6163:6b::1/64 missing"]),
         (_widen, ["mtu 8921 instead of 1420"]),
         (_remove_address, ["address 10.44.0.1/16 missing"]),
+        (_other_port, ["listen port 4444 instead of 51820"]),
+        (_mark, ["fwmark"]),
+        (_without_key, ["private key"]),
     ],
 )
 def test_r8_what_opens_or_cuts_the_tunnel_is_repaired_between_runs_and_named(

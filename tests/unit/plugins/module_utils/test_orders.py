@@ -153,7 +153,7 @@ def test_order_to_unblock_says_what_still_blocks_and_when_the_device_comes_back(
     ],
 )
 def test_order_to_register_or_renew_says_what_changed(before: Registration | None, words: str) -> None:
-    said = orders.registered(PERSON, before, LAPTOP, ["x"], check_mode=False)
+    said = orders.registered(PERSON, before, LAPTOP, ["x"], now=NOW - 3600, check_mode=False)
     assert said.startswith(f"laptop of kim (AIDAKIM) {words}; still blocked: x; comes in with the next reconcile once")
 
 
@@ -183,6 +183,26 @@ def test_removal_of_what_is_no_peer_offers_no_revocation_which_would_know_the_de
     said = orders.removed(PERSON, LAPTOP, ACCOUNT, result([], []).facts, check_mode=False)
     assert "is removed; it was no peer by the last run." in said
     assert "revoke" not in said
+
+
+def test_order_to_remove_names_the_gateways_that_missed_that_the_device_left() -> None:
+    missed = result([], [], missed={"gw-2": [LAPTOP.label], "gw-3": ["other/laptop"]}).facts
+    said = orders.removed(PERSON, LAPTOP, ACCOUNT, missed, check_mode=False)
+    assert "is removed; gw-2 may still have it as a peer; its tunnel goes off with the next reconcile (" in said
+    assert said.endswith(" tracklib.vpn.revoke -e revoke_user_name=AIDAKIM -e revoke_device=laptop")
+
+
+def test_renewal_says_that_a_life_is_too_short_and_that_a_handout_is_no_more_one() -> None:
+    before = LAPTOP._replace(confirmed_end=NOW + 30 * 86400)
+    after = LAPTOP._replace(expires_at=NOW + 90, renewed_at=NOW)
+    said = orders.registered(PERSON, before, after, [], now=NOW, check_mode=False)
+    assert (
+        "; the handout doesn't wait for its first use any more; that may be over before the next reconcile: give"
+        in said
+    )
+    long = orders.registered(PERSON, LAPTOP, LAPTOP._replace(expires_at=NOW + 86400), [], now=NOW, check_mode=False)
+    assert "first use" not in long
+    assert "may be over" not in long
 
 
 REGISTERED: dict[str, Any] = {
@@ -224,9 +244,9 @@ def test_answer_to_an_order_to_unblock_has_the_lifted_block() -> None:
     assert told.lines == [
         "unblocked",
         "",
-        "BLOCK OF        SINCE                 BY                                 REASON",
-        "laptop          2026-09-21T14:12:20Z  arn:aws:iam::111122223333:user/op  lost",
-        "the whole user  2026-09-21T14:12:20Z  -                                  left",
+        "BLOCK OF        SINCE                 BY  REASON",
+        "laptop          2026-09-21T14:12:20Z  op  lost",
+        "the whole user  2026-09-21T14:12:20Z  -   left",
     ]
     assert told.data["lifted"] == lifted
     assert told.failures == []

@@ -148,6 +148,16 @@ def test_r4_device_that_its_user_does_not_have_is_refused_with_those_there_are(r
         check_device(whom, registry, ALICE._replace(device=device))
 
 
+def test_r4_device_that_was_removed_can_be_revoked_since_a_gateway_may_have_missed_that(registry: Registry) -> None:
+    register(registry, "AIDA1", "alice")
+    (laptop,) = registry.devices.registrations()
+    registry.devices.remove(laptop, quarantine=0)
+    whom = identify(has(USER), registry, ALICE)
+    check_device(whom, registry, ALICE._replace(device="laptop"))
+    with pytest.raises(RegistryError, match="alice has no device phone; registered: none"):
+        check_device(whom, registry, PHONE)
+
+
 def test_r1_name_that_means_users_of_different_names_by_now_is_refused_with_their_ids(registry: Registry) -> None:
     register(registry, "AIDA1", "alice")
     registry.store_sweep(sweep(AIDA1="alice.smith", AIDA2="alice"), 1)

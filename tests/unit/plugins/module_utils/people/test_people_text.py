@@ -448,6 +448,15 @@ def test_command_about_another_accounts_user_names_the_account() -> None:
     assert str(renewal(found, found["devices"][0], {})).endswith("renew_device=laptop")
 
 
+def test_handout_that_nobody_used_is_not_to_be_renewed_and_a_short_life_gets_a_usual_one() -> None:
+    short = registration(1, created_at=NOW - DAY, renewed_at=NOW - 9, expires_at=NOW + 21)
+    unused = registration(2, created_at=NOW - 9, expires_at=NOW + DAY, confirmed_end=NOW + 30 * DAY)
+    found = result([BOTH], [short, unused])
+    lines = expiring_report(view(found._replace(awaited=frozenset({unused.identity}))), 14 * DAY, NOW).lines
+    renew = "ansible-playbook -i INVENTORY tracklib.vpn.renew -e renew_user_name=user1 -e renew_device=laptop"
+    assert [line for line in lines if "tracklib.vpn.renew" in line] == [f"{renew} -e renew_expires_in=30d"]
+
+
 def test_r1_renewal_of_a_name_that_two_have_had_names_the_id() -> None:
     swept = account(sweep(user(1), user(3, user_name="user1")))
     found = result([swept], [registration(1, expires_at=NOW + DAY), registration(3, user_name="user1")])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.tracklib.vpn.plugins.module_utils.people.devices import devices_report
 from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import Explained
 from ansible_collections.tracklib.vpn.plugins.module_utils.people.merge import without_decision
 from ansible_collections.tracklib.vpn.plugins.module_utils.people.seen import GatewaySeen
@@ -319,3 +320,25 @@ def test_silent_registry_and_a_gateway_that_keeps_somebody_out() -> None:
     barring = [{"name": "User1/laptop", "generation": 0}, {"name": "user2", "generation": 0}]
     said = why_report(without_decision([gateway("gw-1", barred=barring)], "denied"), "user1", None, NOW)
     assert "gw-1 keeps out by a revocation: User1/laptop" in said.lines
+
+
+def test_r19_peer_that_is_to_go_and_is_still_there_is_said_to_be_there_and_no_answer() -> None:
+    said = why(result([BOTH], registrations((1,)), blocks=[block(1)]), gateway("gw-1", peer(1, age=None)))
+    assert said.lines[0].startswith('user1/laptop is still a peer of gw-1, and isn\'t to be: "not revoked" breaks')
+    assert said.failures[0].startswith("user1/laptop is still a peer of gw-1")
+    connected = why(result([BOTH], registrations((1,)), blocks=[block(1)]), gateway("gw-1", peer(1, age=5)))
+    assert connected.failures[0].startswith("user1/laptop is connected")
+
+
+def test_r19_live_peer_without_a_registration_is_told_where_its_user_is_asked_about() -> None:
+    found, there = result([BOTH], []), gateway("gw-1", peer(1))
+    told = "user1/laptop has no registration, and is a live peer of gw-1 all the same. Run reconcile, which removes it"
+    for said in (why(found, there), devices_report(view(found, there, user_name="user1"), "user1", NOW)):
+        assert told in said.failures
+        assert told in " ".join(" ".join(said.lines).split())
+
+
+def test_block_of_a_device_that_is_not_registered_breaks_the_chain() -> None:
+    blocked = result([BOTH], [], blocks=[block(1, device="laptop")])
+    broken = first_break(why_report(view(blocked, user_name="user1/laptop"), "user1/laptop", None, NOW))
+    assert (broken["title"], broken["finding"][:14]) == ("not revoked", "device blocked")

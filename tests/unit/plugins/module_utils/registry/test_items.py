@@ -194,6 +194,36 @@ def test_registration_that_a_decision_gives_back_is_as_the_registry_has_it() -> 
     assert [type(value) for value in given_back] == [type(value) for value in read]
 
 
+@pytest.mark.parametrize(
+    ("name", "odd"),
+    [
+        ("user_id", None),
+        ("user_name", None),
+        ("public_key", []),
+        ("addresses", [["10.44.0.2"]]),
+        ("expires_at", "y"),
+        ("created_at", None),
+    ],
+)
+def test_r17_decision_with_odd_values_is_refused_as_one_that_cant_be_read(name: str, odd: Any) -> None:
+    packed = {"peers": [list(REGISTRATION._replace(**{name: odd}))], "departures": []}
+    with pytest.raises(items.UNREADABLE):
+        items.read_decision({"sk": "decision", "data": zlib.compress(json.dumps(packed).encode())})
+
+
+@pytest.mark.parametrize("left_at", ["x", None, True])
+def test_r17_departure_at_an_odd_time_is_refused(left_at: Any) -> None:
+    packed = {"peers": [], "departures": [[ACCOUNT, "AIDA1", "laptop", left_at]]}
+    with pytest.raises(items.UNREADABLE):
+        items.read_decision({"sk": "decision", "data": zlib.compress(json.dumps(packed).encode())})
+
+
+@pytest.mark.parametrize("odd", [False, "0", "1790000000", [], None])
+def test_r5_registration_with_an_odd_end_is_unreadable_and_not_expired(odd: Any) -> None:
+    with pytest.raises(items.UNREADABLE):
+        items.read_registration({"sk": f"{ACCOUNT}/AIDA1/laptop", "expires_at": odd})
+
+
 def test_who_was_left_out_reads_back_and_costs_no_decision_where_it_is_missing_or_nonsense() -> None:
     left_out = (LeftOut(ACCOUNT, "AIDABOB", "phone", "blocked"),)
     (head,) = items.decision_items(DECISION._replace(left_out=left_out), 7)

@@ -441,6 +441,14 @@ def test_r6_roster_from_the_future_is_applied_and_reported(ahead: int, told: boo
     )
 
 
+@pytest.mark.parametrize(("age", "told"), [(3600, False), (3601, True)])
+def test_roster_that_is_old_by_the_gateways_clock_is_applied_and_the_clocks_are_reported(age: int, told: bool) -> None:
+    wanted = order(2, [ALICE, BOB], made_at=NOW - age)
+    plan = plan_rest(wanted, checked(wanted), snapshot([ALICE]))
+    assert full_report(plan).added == ["bob/laptop"]
+    assert ["made 60 minutes ago by this gateway's clock" in each for each in plan.report.problems] == [True] * told
+
+
 def test_killed_removal_of_a_peer_that_is_wanted_again_and_never_left_is_forgotten() -> None:
     gateway = snapshot([ALICE, BOB])
     begun = plan_revocations(order(2, [BOB], revoked=[ALICE]), gateway).steps[0].action
