@@ -214,13 +214,16 @@ def _assumed(facts: RegistryFacts, granting: GrantingGroups) -> Decision:
 
 def _forgotten(facts: RegistryFacts, assumed: Decision) -> list[str]:
     """Say that removals weren't counted from what the last run decided, though there was one."""
-    if facts.decision is not None or facts.decision_problem is not None or not facts.sweeps:
+    is_first = not (facts.sweeps or facts.gateways)
+    if facts.decision is not None or facts.decision_problem is not None or is_first:
         return []
-    problem = (
-        f"the registry has no decision of an earlier run, so removals were counted from the {len(assumed.peers)} peers "
-        "that the last complete sweeps give: a mistake that these have wasn't noticed. Look at who was removed"
+    counted = (
+        f"so removals were counted from the {len(assumed.peers)} peers that the last complete sweeps give: a mistake "
+        "that these have wasn't noticed"
     )
-    return [problem]
+    if not facts.sweeps:
+        counted = "nor any sweep, so no removal was counted, and no mistake noticed"
+    return [f"the registry has no decision of an earlier run, {counted}. Look at who was removed"]
 
 
 def _swept(

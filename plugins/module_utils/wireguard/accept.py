@@ -18,7 +18,6 @@ from .plan import saved_state
 from .read import Snapshot
 from .refusals import is_too_much, peers_before, refuse_emptying, refuse_other_registry, unexplained
 
-
 _OLD = 3600  # seconds; a run applies what it decided within minutes
 
 
@@ -125,13 +124,13 @@ def _clocks_apart(order: ApplyOrder, snapshot: Snapshot) -> str:
     ahead = order.generation // 1000 - snapshot.now
     if ahead > CLOCKS_APART:
         return (
-            f"generation {order.generation} is {ahead // 60} minutes ahead of this gateway's clock. It was applied, but "
-            "devices expire late here, and a restart would have no peers: set the clock of gateway or controller"
+            f"generation {order.generation} is {ahead // 60} minutes ahead of this gateway's clock. It was applied, "
+            "but devices expire late here, and a restart would have no peers: set the clock of gateway or controller"
         )
     old = snapshot.now - order.made_at
     if old > _OLD:
         return (
-            f"the roster was made {old // 60} minutes ago by this gateway's clock. It was applied, but where that clock "
-            "is ahead, devices expire early here: set the clock of gateway or controller"
+            f"the roster was made {old // 60} minutes ago by this gateway's clock. It was applied, but where that "
+            "clock is ahead, devices expire early here: set the clock of gateway or controller"
         )
     return ""
