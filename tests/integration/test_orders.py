@@ -469,7 +469,8 @@ def test_each_order_answers_in_json_where_a_program_asks(order: Orders, tmp_path
     def answer(name: str, expect: int = 0, **variables: Any) -> dict[str, Any]:
         said = order(name, expect=expect, format="json", file=str(file), **variables)
         assert f"written: {file} (0600)" in said
-        return json.loads(file.read_text())  # type: ignore[no-any-return]
+        answered: dict[str, Any] = json.loads(file.read_text())
+        return answered
 
     registered = answer("register", user_name="kim", device="phone", public_key=OTHER_KEY)
     assert (registered["changed"], registered["failures"], registered["still_blocked_by"]) == (True, [], [])

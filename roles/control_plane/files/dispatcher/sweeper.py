@@ -119,7 +119,7 @@ class Sweeper:
         return state
 
     def _tell_of(self, leavers: Sequence[Tombstone]) -> None:
-        """Have the gateways take off whom no event told of, once the registry has it on record (R4)."""
+        """Have the gateways take off whom no event told of, once the registry has it on record."""
         recorded = []
         for each in leavers if self._settings.listeners else ():
             try:

@@ -236,4 +236,6 @@ def test_r5_decision_that_is_gone_is_told_once(registry: Registry, table: Table)
         if item["pk"] == "sweep":
             table.write(Delete("sweep", item["sk"]))
     (problem,) = made(registry, Iam(users((1, 2)))).problems
-    assert problem.startswith("the registry has no decision of an earlier run, nor any sweep, so no removal was counted")
+    assert problem.startswith(
+        "the registry has no decision of an earlier run, nor any sweep, so no removal was counted"
+    )
