@@ -40,7 +40,7 @@ def test_existing_interface_is_left_alone_and_its_peers_are_named(foreign_peer: 
     refusal = site(gateway_interface=INTERFACE, gateway_listen_port=51999)
     assert foreign_peer in refusal.failures[0]
     assert "gateway_replace_existing" in refusal.failures[0]
-    assert refusal.changed == [] or refusal.changed == ["localhost: tracklib.vpn.gateway : Decide who may be a peer"]
+    assert [each for each in refusal.changed if not each.startswith("localhost: Decide who may be a peer")] == []
     assert actions.shell("gateway-13", f"sha256sum {CONFIG}; wg show {INTERFACE}") == before
 
 

@@ -89,7 +89,7 @@ def problems_of(accepted: Accepted, order: ApplyOrder, snapshot: Snapshot) -> li
     """Say what of a roster wasn't applied, and what an operator does about it."""
     bars = [each for each in saved_state(snapshot).bars if not each.generation]
     found = [_unrecorded(each, accepted.barred, order) for each in bars]
-    found += [_left_out(accepted.roster.unfit), _held(accepted.held), _clocks_apart(order, snapshot)]
+    found += [_left_out(accepted.roster.unfit), _held(accepted.held), _from_the_future(order, snapshot)]
     return [problem for problem in found if problem]
 
 
@@ -119,18 +119,23 @@ def _held(held: Mapping[str, PeerLabel]) -> str:
     return f"{len(held)} peers stay as they were, since more are unfit than may go without a reason: {names}"
 
 
-def _clocks_apart(order: ApplyOrder, snapshot: Snapshot) -> str:
+def _from_the_future(order: ApplyOrder, snapshot: Snapshot) -> str:
     """Say that the clocks are apart: a generation is milliseconds since the epoch, by the controller's clock."""
     ahead = order.generation // 1000 - snapshot.now
-    if ahead > CLOCKS_APART:
-        return (
-            f"generation {order.generation} is {ahead // 60} minutes ahead of this gateway's clock. It was applied, "
-            "but devices expire late here, and a restart would have no peers: set the clock of gateway or controller"
-        )
-    old = snapshot.now - order.made_at
-    if old > _OLD:
-        return (
-            f"the roster was made {old // 60} minutes ago by this gateway's clock. It was applied, but where that "
-            "clock is ahead, devices expire early here: set the clock of gateway or controller"
-        )
-    return ""
+    if ahead <= CLOCKS_APART:
+        return ""
+    return (
+        f"generation {order.generation} is {ahead // 60} minutes ahead of this gateway's clock. It was applied, but "
+        "devices expire late here, and a restart would have no peers: set the clock of gateway or controller"
+    )
+
+
+def from_long_ago(order: ApplyOrder, snapshot: Snapshot) -> list[str]:
+    """Say that the gateway's clock may be ahead; a roster may also have waited."""
+    age = snapshot.now - order.made_at
+    if age <= _OLD:
+        return []
+    words = (
+        f"the roster was made {age // 60} minutes ago by this gateway's clock; if that is ahead, devices expire early"
+    )
+    return [f"{words} here: set it"]

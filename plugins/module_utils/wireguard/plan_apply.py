@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Mapping
 
 from . import config as wg_config
-from .accept import Accepted, accept, problems_of
+from .accept import Accepted, accept, from_long_ago, problems_of
 from .bars import Bar
 from .check import CheckedRoster
 from .config import PeerLabel, body, digest
@@ -250,6 +250,7 @@ def _report(order: ApplyOrder, accepted: Accepted, snapshot: Snapshot) -> Report
         barred=[label.name for label in accepted.barred.values()],
         expired=[label.name for label in accepted.expired.values()],
         used=_used(order, roster, snapshot),
+        notices=from_long_ago(order, snapshot),
         problems=problems_of(accepted, order, snapshot),
     )
     if snapshot.link is None:  # its start adds the peers

@@ -53,7 +53,13 @@ def _brought(
         "config": order.config,
         "firewall": order.firewall,
         "revoked": [
-            {**one.label()._asdict(), "public_key": key(one.number), "reason": "blocked", "explained": True}
+            {
+                **one.label()._asdict(),
+                "public_key": key(one.number),
+                "reason": "blocked",
+                "explained": True,
+                "of_user": False,
+            }
             for one in revoked
         ],
         "excluded": [],

@@ -446,7 +446,7 @@ def test_roster_that_is_old_by_the_gateways_clock_is_applied_and_the_clocks_are_
     wanted = order(2, [ALICE, BOB], made_at=NOW - age)
     plan = plan_rest(wanted, checked(wanted), snapshot([ALICE]))
     assert full_report(plan).added == ["bob/laptop"]
-    assert ["made 60 minutes ago by this gateway's clock" in each for each in plan.report.problems] == [True] * told
+    assert ["made 60 minutes ago by this gateway's clock" in each for each in plan.report.notices] == [True] * told
 
 
 def test_killed_removal_of_a_peer_that_is_wanted_again_and_never_left_is_forgotten() -> None:
