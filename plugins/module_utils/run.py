@@ -214,7 +214,7 @@ def _assumed(facts: RegistryFacts, granting: GrantingGroups) -> Decision:
 
 def _forgotten(facts: RegistryFacts, assumed: Decision) -> list[str]:
     """Say that removals weren't counted from what the last run decided, though there was one."""
-    is_first = not (facts.sweeps or facts.gateways)
+    is_first = not (facts.sweeps or facts.acknowledge or facts.missed)  # no gateway has taken anybody off
     if facts.decision is not None or facts.decision_problem is not None or is_first:
         return []
     counted = (
