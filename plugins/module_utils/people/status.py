@@ -42,7 +42,7 @@ def status_report(view: View, now: float, *, max_age: int, show_all: bool) -> Ex
 
 
 def _headline(view: View, wrong: list[str]) -> list[str]:
-    peers = [each for each in view["devices"] if any(seen["is_peer"] for seen in each["gateways"])]
+    peers = [each for each in view["devices"] if _is_peer(each)]
     connected = sum(any(map(_is_connected, each["gateways"])) for each in peers)
     gateways = count(len(view["gateways"]), "gateway")
     summary = f"{gateways}, {count(len(peers), 'peer')}, {connected} connected"
@@ -50,6 +50,12 @@ def _headline(view: View, wrong: list[str]) -> list[str]:
         return [f"all well: {summary}"]
     sentences = [line for each in wrong for line in paragraph(each, "  ", begins="- ")]
     return [f"{count(len(wrong), 'thing')} to look at; {summary}", *sentences]
+
+
+def _is_peer(device: View) -> bool:
+    """Tell whether a gateway has a device as a peer; of one that can't be asked, the decision tells."""
+    is_to_be = device["status"] != DeviceStatus.LEFT_OUT.value
+    return any(is_to_be if seen["is_peer"] is None else seen["is_peer"] for seen in device["gateways"])
 
 
 def _is_connected(seen: Mapping[str, Any]) -> bool:

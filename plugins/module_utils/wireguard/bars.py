@@ -64,7 +64,7 @@ class Bar(NamedTuple):
 
         :param generation: the roster's.
         :param revoked: whom the roster revokes, each with whether that is of the user as a whole: of one device it
-            ends no bar of the user. Who is barred by a name alone is nobody whom the registry deleted before.
+            ends no bar of the user.
         :param peers: whom the roster has as peers.
         """
         if self.generation:

@@ -35,6 +35,8 @@ from .report import NewEnd, Report
 from .state import State
 from .steps import LoadFirewall, RecordFirewall, RestartUnit, Step, WriteFile
 
+_TOMBSTONED = "tombstoned"  # a roster's reason
+
 
 def plan_revocations(order: ApplyOrder, snapshot: Snapshot) -> Plan:
     """Plan confirmed revocations, which wait for nothing, unless a later roster was here (R6, no resurrection).
@@ -105,9 +107,13 @@ def _bars_left(order: ApplyOrder, state: State) -> tuple[Bar, ...]:
     if order.config is None:  # whom it has is not known
         return tuple(each for each in bars if not each.is_ended(order.generation, [], []))
     revoked = [(why.label, why.of_user) for why in order.revoked.values()]
+    # of a name that nobody here has: a user who was deleted with it earlier isn't the one whom an operator means
+    blocked = [(why.label, why.of_user) for why in order.revoked.values() if why.reason != _TOMBSTONED]
     comments = wg_config.split(order.config).comments()
     peers = [wg_config.label_of(comment) for comment in comments.values()]
-    return tuple(each for each in bars if not each.is_ended(order.generation, revoked, peers))
+    return tuple(
+        each for each in bars if not each.is_ended(order.generation, revoked if each.user_id else blocked, peers)
+    )
 
 
 def plan_new_firewall(order: ApplyOrder, roster: CheckedRoster, snapshot: Snapshot) -> Plan:

@@ -328,6 +328,17 @@ def test_r6_revocation_of_one_device_ends_no_bar_of_the_user_whom_the_registry_d
     assert host.apply(host.order(5, [ALICE, BOB])).added == ["alice/laptop"], "unblocked since"
 
 
+def test_r1_r6_record_of_a_namesake_who_was_deleted_ends_no_bar_of_a_name(host: Host) -> None:
+    former = ALICE._replace(number=60, user_id="AIDAFORMER")
+    host.apply(host.order(1, [BOB, CAROL]))
+    assert "alice is nobody on" in host.revoke("alice").problems[0]
+    host.apply(host.order(2, [BOB, CAROL], revoked=[former]))
+    assert host.apply(host.order(3, [ALICE, BOB, CAROL])).barred == ["alice/laptop"]
+    blocked = {key(ALICE.number): Revocation(ALICE.label(), "blocked", of_user=True)}
+    host.apply(replace(host.order(4, [BOB, CAROL]), revoked=blocked))
+    assert host.apply(host.order(5, [ALICE, BOB, CAROL])).added == ["alice/laptop"]
+
+
 def test_r6_older_roster_brings_nobody_back_by_a_clock_that_is_behind(host: Host) -> None:
     """Of the later one the rest was refused, so that it was never installed."""
     first, later = NOW * 1000, (NOW + 3600) * 1000
