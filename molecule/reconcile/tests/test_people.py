@@ -119,7 +119,9 @@ def test_r19_why_says_that_a_connected_device_is_connected() -> None:
 
 @pytest.mark.usefixtures("blocked")
 def test_why_names_the_block_and_that_the_gateway_doesnt_know_yet() -> None:
-    said = shown(actions.run_playbook("why", why_user_name="alice", why_device="laptop"))
+    done = actions.run_playbook("why", rc=2, why_user_name="alice", why_device="laptop")
+    said = shown(done)
+    assert "alice/laptop is connected" in done.failures[0], "which isn't to be"
     assert "alice/laptop is connected" in said
     assert 'but "not revoked" breaks: device blocked since' in said
     assert "lost in a train" in said
