@@ -129,7 +129,8 @@ def test_report_of_site_says_why_a_gateway_was_not_set_up(playbook: Playbook, tm
     vpn.register("kim", "laptop", "2F1wRQ1l0BRXWBRa9tqBFk0PbrBqvmjXkCZkdbAAZzk=")
     inventory = tmp_path / "inventory.yml"
     inventory.write_text(
-        "vpn_gateways: {hosts: {gw1: {ansible_host: 127.0.0.1, ansible_port: 1}, gw2: {gateway_interface: no name, region: r1}}}\n"
+        "vpn_gateways: {hosts: {gw1: {ansible_host: 127.0.0.1, ansible_port: 1},"
+        " gw2: {gateway_interface: no name, region: r1}}}\n"
     )
     options = {
         "vpn_account_id": ACCOUNT,
