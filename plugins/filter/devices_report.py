@@ -57,12 +57,11 @@ def devices_report(
     format: str = "table",  # noqa: A002 - as users write it
 ) -> dict[str, Any]:
     from ansible_collections.tracklib.vpn.plugins.module_utils.people.devices import devices_report as report
-    from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import output
+    from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import answer
     from ansible_collections.tracklib.vpn.plugins.module_utils.people.merge import view_of
 
     try:
-        found = report(view_of(result, gateways, user_name), user_name, time.time())
-        return {"lines": output(found, format), "failures": found.failures}
+        return answer(report(view_of(result, gateways, user_name), user_name, time.time()), format)
     except ValueError as error:
         raise AnsibleFilterError(f"devices_report: {error}") from error
 

@@ -58,13 +58,12 @@ def expiring_report(
     format: str = "table",  # noqa: A002 - as users write it
 ) -> dict[str, Any]:
     from ansible_collections.tracklib.vpn.plugins.module_utils.people.devices import expiring_report as report
-    from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import output
+    from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import answer
     from ansible_collections.tracklib.vpn.plugins.module_utils.people.merge import view_of
     from ansible_collections.tracklib.vpn.plugins.module_utils.timespan import seconds
 
     try:
-        found = report(view_of(result, gateways), seconds("within", within), time.time())
-        return {"lines": output(found, format), "failures": found.failures}
+        return answer(report(view_of(result, gateways), seconds("within", within), time.time()), format)
     except ValueError as error:
         raise AnsibleFilterError(f"expiring_report: {error}") from error
 

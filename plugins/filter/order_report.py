@@ -48,11 +48,10 @@ def order_report(
     format: str = "table",  # noqa: A002 - as users write it
 ) -> dict[str, Any]:
     from ansible_collections.tracklib.vpn.plugins.module_utils.orders import order_report as report
-    from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import output
+    from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import answer
 
     try:
-        told = report(result)
-        return {"lines": output(told, format), "failures": told.failures}
+        return answer(report(result), format)
     except ValueError as error:
         raise AnsibleFilterError(f"order_report: {error}") from error
 

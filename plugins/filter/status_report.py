@@ -62,13 +62,12 @@ def status_report(
     max_age: int = 86400,
     format: str = "table",  # noqa: A002 - as users write it
 ) -> dict[str, Any]:
-    from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import output
+    from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import answer
     from ansible_collections.tracklib.vpn.plugins.module_utils.people.merge import view_of
     from ansible_collections.tracklib.vpn.plugins.module_utils.people.status import status_report as report
 
     try:
-        found = report(view_of(result, gateways), time.time(), max_age=max_age, show_all=all)
-        return {"lines": output(found, format), "failures": found.failures}
+        return answer(report(view_of(result, gateways), time.time(), max_age=max_age, show_all=all), format)
     except ValueError as error:
         raise AnsibleFilterError(f"status_report: {error}") from error
 

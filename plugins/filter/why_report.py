@@ -61,13 +61,12 @@ def why_report(
     device: str | None = None,
     format: str = "table",  # noqa: A002 - as users write it
 ) -> dict[str, Any]:
-    from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import output
+    from ansible_collections.tracklib.vpn.plugins.module_utils.people.layout import answer
     from ansible_collections.tracklib.vpn.plugins.module_utils.people.merge import view_of
     from ansible_collections.tracklib.vpn.plugins.module_utils.people.why import why_report as report
 
     try:
-        found = report(view_of(result, gateways, user_name), user_name, device, time.time())
-        return {"lines": output(found, format), "failures": found.failures}
+        return answer(report(view_of(result, gateways, user_name), user_name, device, time.time()), format)
     except ValueError as error:
         raise AnsibleFilterError(f"why_report: {error}") from error
 

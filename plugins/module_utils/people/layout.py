@@ -151,3 +151,11 @@ def output(explained: Explained, form: str) -> list[str]:
     if form == "json":
         return json.dumps({**explained.data, "failures": explained.failures}, indent=1).splitlines()
     raise ValueError(f"there is no format {form!r}, expected table or json")
+
+
+def answer(explained: Explained, form: str) -> dict[str, Any]:
+    """Return an answer as the filters of playbooks do: `lines` to show, and `failures`.
+
+    :raises ValueError: there is no such format.
+    """
+    return {"lines": output(explained, form), "failures": explained.failures}
